@@ -1,0 +1,118 @@
+# The only place where compiler flags are set. Every target is made by one of the functions below,
+# so that a new one cannot forget a warning, a sanitizer or a label.
+include_guard(GLOBAL)
+
+set(ALERTSTREAM_SANITIZE "" CACHE STRING "Empty, or one of: address-undefined, thread")
+option(ALERTSTREAM_FUZZ "Build the fuzzers with libFuzzer (clang only); else as replayers of their corpus" OFF)
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_C_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+endif()
+
+add_library(alertstream_options INTERFACE)
+add_library(alertstream::options ALIAS alertstream_options)
+target_compile_features(alertstream_options INTERFACE cxx_std_20)
+target_include_directories(alertstream_options INTERFACE
+  "${PROJECT_SOURCE_DIR}" "${PROJECT_BINARY_DIR}/generated")
+target_link_libraries(alertstream_options INTERFACE Threads::Threads)
+target_compile_options(alertstream_options INTERFACE
+  -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wswitch-enum -fno-omit-frame-pointer
+  -ffp-contract=off  # A fused multiply-add would make a decision depend on the compiler.
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
+if(ALERTSTREAM_SANITIZE STREQUAL "address-undefined")
+  target_compile_options(alertstream_options INTERFACE
+    -fsanitize=address,undefined -fno-sanitize-recover=all)
+  target_link_options(alertstream_options INTERFACE -fsanitize=address,undefined)
+elseif(ALERTSTREAM_SANITIZE STREQUAL "thread")
+  target_compile_options(alertstream_options INTERFACE -fsanitize=thread)
+  target_link_options(alertstream_options INTERFACE -fsanitize=thread)
+elseif(NOT ALERTSTREAM_SANITIZE STREQUAL "")
+  message(FATAL_ERROR "ALERTSTREAM_SANITIZE: unknown value '${ALERTSTREAM_SANITIZE}'; "
+                      "expected address-undefined, thread or nothing")
+endif()
+
+# alertstream_library(NAME gates SOURCES a.cc DEPS alertstream::base PRIVATE_DEPS RocksDB::rocksdb-shared)
+# A library without sources becomes an INTERFACE library.
+function(alertstream_library)
+  cmake_parse_arguments(ARG "" "NAME" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  if(ARG_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "alertstream_library: unexpected '${ARG_UNPARSED_ARGUMENTS}'")
+  endif()
+  if(ARG_SOURCES)
+    add_library(alertstream_${ARG_NAME} STATIC ${ARG_SOURCES})
+    target_link_libraries(alertstream_${ARG_NAME}
+      PUBLIC alertstream::options ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
+  else()
+    add_library(alertstream_${ARG_NAME} INTERFACE)
+    target_link_libraries(alertstream_${ARG_NAME} INTERFACE alertstream::options ${ARG_DEPS})
+  endif()
+  add_library(alertstream::${ARG_NAME} ALIAS alertstream_${ARG_NAME})
+endfunction()
+
+# alertstream_test(NAME cel_test LABELS unit SOURCES a_test.cc DEPS alertstream::conditions [TIMEOUT s])
+function(alertstream_test)
+  cmake_parse_arguments(ARG "" "NAME;TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  if(ARG_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "alertstream_test: unexpected '${ARG_UNPARSED_ARGUMENTS}'")
+  endif()
+  if(NOT ARG_LABELS)
+    message(FATAL_ERROR "alertstream_test(${ARG_NAME}): LABELS is required")
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 60)
+  endif()
+  add_executable(alertstream_${ARG_NAME} ${ARG_SOURCES})
+  target_link_libraries(alertstream_${ARG_NAME} PRIVATE
+    alertstream::options ${ARG_DEPS} GTest::gmock GTest::gtest GTest::gtest_main)
+  target_compile_definitions(alertstream_${ARG_NAME} PRIVATE
+    ALERTSTREAM_SOURCE_DIR="${PROJECT_SOURCE_DIR}" ALERTSTREAM_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  add_test(NAME ${ARG_NAME} COMMAND alertstream_${ARG_NAME})
+  set_tests_properties(${ARG_NAME} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# alertstream_fuzzer(NAME cel SOURCES cel_fuzzer.cc DEPS alertstream::conditions)
+# The corpus is tests/fuzz/corpus/NAME. With ALERTSTREAM_FUZZ the test fuzzes for 10 seconds,
+# otherwise it replays the corpus.
+function(alertstream_fuzzer)
+  cmake_parse_arguments(ARG "" "NAME" "SOURCES;DEPS" ${ARGN})
+  set(target alertstream_${ARG_NAME}_fuzzer)
+  set(corpus "${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${ARG_NAME}")
+  if(ALERTSTREAM_FUZZ)
+    set(found "${PROJECT_BINARY_DIR}/fuzz/${ARG_NAME}")
+    file(MAKE_DIRECTORY "${found}")
+    add_executable(${target} ${ARG_SOURCES})
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer)
+    target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+    add_test(NAME ${ARG_NAME}_fuzz COMMAND ${target} -max_total_time=10 -timeout=5
+      -rss_limit_mb=2048 -print_final_stats=1 "${found}" "${corpus}")
+  else()
+    add_executable(${target} ${ARG_SOURCES} "${PROJECT_SOURCE_DIR}/tests/fuzz/replay_main.cc")
+    add_test(NAME ${ARG_NAME}_fuzz COMMAND ${target} "${corpus}")
+  endif()
+  target_link_libraries(${target} PRIVATE alertstream::options ${ARG_DEPS})
+  set_tests_properties(${ARG_NAME}_fuzz PROPERTIES LABELS "fuzz" TIMEOUT 60)
+endfunction()
+
+# alertstream_program(NAME alertstream SOURCES main.cc DEPS alertstream::cli)
+# A main holds constructions only; tests never link one.
+function(alertstream_program)
+  cmake_parse_arguments(ARG "" "NAME" "SOURCES;DEPS" ${ARGN})
+  if(ARG_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "alertstream_program: unexpected '${ARG_UNPARSED_ARGUMENTS}'")
+  endif()
+  add_executable(${ARG_NAME} ${ARG_SOURCES})
+  target_link_libraries(${ARG_NAME} PRIVATE alertstream::options ${ARG_DEPS})
+  set_target_properties(${ARG_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
+endfunction()
+
+# alertstream_bench(NAME fold SOURCES fold_bench.cc DEPS ...): a program that prints ratios against a
+# named baseline of the same run. Built with the rest, never a test.
+function(alertstream_bench)
+  cmake_parse_arguments(ARG "" "NAME" "SOURCES;DEPS" ${ARGN})
+  add_executable(alertstream_${ARG_NAME}_bench ${ARG_SOURCES})
+  target_link_libraries(alertstream_${ARG_NAME}_bench PRIVATE alertstream::options ${ARG_DEPS})
+  set_target_properties(alertstream_${ARG_NAME}_bench PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bench")
+endfunction()

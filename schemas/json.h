@@ -1,0 +1,88 @@
+// The JSON profile of event data (frozen): one decoder, used at the edge and in the fold.
+//
+// RFC 8259 with these rules: UTF-8 only; duplicate members, U+0000 in a string, lone surrogates,
+// depth over kJsonDepthMax and bytes after the value are refused; an integral literal within int64
+// is an int, every other number a double (one whose magnitude overflows a double is refused).
+// Members keep their order. Pure; a JsonDocument belongs to one thread, is reusable, and allocates
+// nothing once its buffers have grown to the size of the records it sees.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "processor/base/result.h"
+
+namespace alertstream::schemas {
+
+inline constexpr std::size_t kJsonDepthMax = 32;  // Stored in history: may never change.
+
+enum class JsonType : std::uint8_t { kNull, kBool, kInt, kDouble, kString, kArray, kObject };
+
+class JsonDocument;
+
+// A value inside a JsonDocument: two words, copied freely, valid until the document's next Parse.
+class JsonValue {
+ public:
+  JsonType type() const;
+
+  // REQUIRES: the matching type.
+  bool AsBool() const;
+  std::int64_t AsInt() const;
+  double AsDouble() const;
+  std::string_view AsString() const;
+
+  // Elements of an array, members of an object; 0 for everything else.
+  std::size_t size() const;
+  // The value of member `name`; nothing if there is none or this is no object.
+  std::optional<JsonValue> Find(std::string_view name) const;
+  // The value at a dotted path below this one ("data.customer.phone"); member names only.
+  std::optional<JsonValue> FindPath(std::string_view dotted_path) const;
+
+  // Iteration in document order: `for (auto c = v.first_child(); c; c = c->next_sibling())`.
+  std::optional<JsonValue> first_child() const;
+  std::optional<JsonValue> next_sibling() const;
+  // The member name of a value that is a member of an object, else "".
+  std::string_view name() const;
+
+ private:
+  friend class JsonDocument;
+  JsonValue(const JsonDocument* document, std::uint32_t node) : document_(document), node_(node) {}
+  const JsonDocument* document_;
+  std::uint32_t node_;
+};
+
+class JsonDocument {
+ public:
+  JsonDocument();
+  ~JsonDocument();
+  JsonDocument(JsonDocument&&) noexcept;
+  JsonDocument& operator=(JsonDocument&&) noexcept;
+
+  // Replaces what the document held. `bytes` is copied. kInvalid names the rule that was broken and
+  // the byte offset; a member is named by JSON pointer (RFC 6901) where one is known. The message
+  // holds member names at most, never a value.
+  Status Parse(std::string_view bytes);
+
+  // REQUIRES: the last Parse returned ok.
+  JsonValue root() const;
+
+ private:
+  friend class JsonValue;
+  struct Node;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// `value` as compact JSON: members in document order, doubles in their shortest round-trip form,
+// strings with the escapes RFC 8259 requires and no others.
+void AppendJson(JsonValue value, std::string* out);
+
+// `text` as a quoted JSON string.
+void AppendJsonString(std::string_view text, std::string* out);
+
+}  // namespace alertstream::schemas
