@@ -1,0 +1,28 @@
+// A StateStore in RocksDB: one database a partition, one column family. All stores of a process
+// share one block cache and one bound on memtables.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "processor/state/state_store.h"
+
+namespace alertstream::state {
+
+// Memory that all stores of a process share. Thread-safe.
+class StoreMemory {
+ public:
+  // `bytes`: block cache and memtables together.
+  static std::shared_ptr<StoreMemory> Create(std::size_t bytes);
+  virtual ~StoreMemory() = default;
+};
+
+// Opens or creates the store in `directory`. kUnavailable: another process holds it, or the disk is
+// full. kCorrupt: RocksDB cannot read its files; the remedy (delete the directory, it is rebuilt from
+// the journal) is in the message.
+// `memory` is shared with the other stores of the process.
+Result<std::unique_ptr<StateStore>> OpenRocksDbStore(const std::string& directory,
+                                                     std::shared_ptr<StoreMemory> memory);
+
+}  // namespace alertstream::state

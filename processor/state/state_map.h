@@ -1,0 +1,136 @@
+// StateMap: the write-back map between the fold and a partition's StateStore.
+//
+// The fold reads and writes here; a batch's writes reach the store only after its journal record is
+// committed (Flush), several batches at a time, so that a hot key costs one write. The map keeps the
+// state root: the sum mod 2^128 of XXH3-128 over (key, value) of all live keys.
+//
+// A view returned by Get stays valid until the same key is written or the batch is sealed. Not
+// thread-safe: it belongs to the partition's task.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "processor/base/result.h"
+#include "processor/state/state_store.h"
+
+namespace alertstream::state {
+
+// A number mod 2^128, as stored in journal records: 16 bytes, little endian.
+struct StateRoot {
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+
+  void Add(const StateRoot& other);
+  void Subtract(const StateRoot& other);
+  std::string ToBytes() const;
+  // Nothing unless `bytes` is 16 long.
+  static std::optional<StateRoot> FromBytes(std::string_view bytes);
+  // XXH3-128 of the key's length (4 bytes, little endian), the key and the value.
+  static StateRoot OfEntry(std::string_view key, std::string_view value);
+
+  friend bool operator==(const StateRoot&, const StateRoot&) = default;
+};
+
+class StateMap {
+ public:
+  struct Options {
+    // Clean entries are evicted, least recently used first, while the map holds more than this.
+    std::size_t bytes_max = 48 << 20;
+    // Keys that begin with this are ordered: FirstOrdered finds the smallest.
+    std::string ordered_prefix;
+  };
+
+  // `store` must outlive the map and be at the point of history that `root` belongs to.
+  StateMap(StateStore& store, Options options, StateRoot root);
+  StateMap(const StateMap&) = delete;
+  StateMap& operator=(const StateMap&) = delete;
+
+  // The value of `key`, if present. After a failed store read the answer is "absent" and status()
+  // holds the error: the caller checks it before it lets anything depend on the batch.
+  std::optional<std::string_view> Get(std::string_view key);
+  void Put(std::string_view key, std::string_view value);
+  // Put of a key that was never used before (it contains an id made from a position): spares the
+  // look-up.
+  void PutFresh(std::string_view key, std::string_view value);
+  void Erase(std::string_view key);
+
+  // The smallest key >= `from` with the ordered prefix, or nothing. The view lives until the next
+  // call of a non-const method.
+  std::optional<std::string_view> FirstOrdered(std::string_view from);
+
+  // A record's writes can be taken back as long as the next BeginRecord was not called.
+  void BeginRecord();
+  void RollbackRecord();
+
+  // Ends a batch: brings the root up to date with everything written since the last call.
+  const StateRoot& SealBatch();
+  const StateRoot& root() const { return root_; }
+
+  // Writes everything dirty, with `meta`, to the store in one batch. Call only after the journal
+  // record of the last sealed batch is known to be committed.
+  Status Flush(std::string_view meta);
+  std::size_t dirty_count() const { return dirty_.size(); }
+  std::size_t bytes() const { return bytes_; }
+
+  // The first error of the store, for ever.
+  const Status& status() const { return status_; }
+
+ private:
+  struct Entry {
+    std::string value;
+    StateRoot rooted;  // What the root holds for this key now; zero if absent.
+    const std::string* key = nullptr;
+    Entry* newer = nullptr;  // In order of use.
+    Entry* older = nullptr;
+    std::uint64_t used_in_batch = 0;
+    bool present = false;
+    bool dirty = false;    // Differs from the store.
+    bool unsealed = false;  // Written since the last SealBatch.
+  };
+  struct Undo {
+    Entry* entry;
+    std::string value;
+    bool present;
+  };
+  struct KeyHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view key) const;
+  };
+
+  Entry& Load(std::string_view key);
+  Entry& Insert(std::string_view key);
+  void Write(Entry& entry, std::optional<std::string_view> value);
+  void Touch(Entry& entry);
+  void Unlink(Entry& entry);
+  void EvictClean();
+  std::size_t SizeOf(const Entry& entry) const;
+
+  StateStore& store_;
+  const Options options_;
+  StateRoot root_;
+  Status status_;
+  std::unordered_map<std::string, Entry, KeyHash, std::equal_to<>> entries_;
+  // Ordered keys that differ from the store.
+  std::map<std::string, Entry*, std::less<>> ordered_dirty_;
+  std::string first_ordered_;
+  Entry* newest_ = nullptr;
+  Entry* oldest_ = nullptr;
+  std::vector<Entry*> dirty_;
+  std::vector<Entry*> unsealed_;
+  std::vector<Undo> undo_;
+  std::vector<StateWrite> writes_;
+  std::string buffer_;
+  std::size_t bytes_ = 0;
+  std::uint64_t batch_ = 1;
+};
+
+}  // namespace alertstream::state
