@@ -107,17 +107,22 @@ class LogConformance : public ::testing::TestWithParam<LogFixtureParam> {
   void Reopen();
   std::unique_ptr<Transactor> InitTransactor(const std::string& id);
 
-  // What is in the partition from the start of the case (or `from`) to its stable end.
+  // What is in the partition from the start of the case (or `from`) to its end; to its stable end
+  // while `transaction_open_`.
   std::vector<ReadBack> Read(TopicPartition source, const FetchLimits& limits = kWideFetch);
   std::vector<ReadBack> ReadFromOffset(TopicPartition source, std::int64_t from,
                                        const FetchLimits& limits = kWideFetch);
   std::vector<std::string> Values(TopicPartition source);
   std::int64_t End(TopicPartition source, EndKind kind);
+  // The end once every transaction is over: a broker may answer a commit before its markers are
+  // written, so the stable end can lag a little.
+  std::int64_t SettledEnd(TopicPartition source);
   std::int64_t StartOf(TopicPartition source) const { return starts_.at(source); }
 
   std::unique_ptr<LogFixture> fixture_;
   std::unique_ptr<EventLog> log_;
   std::map<TopicPartition, std::int64_t> starts_;
+  bool transaction_open_ = false;
 };
 
 }  // namespace alertstream::log
