@@ -19,7 +19,13 @@
 
 namespace alertstream::schemas {
 
-inline constexpr std::size_t kJsonDepthMax = 32;  // Stored in history: may never change.
+// The verdict on a record is stored in history, so none of these may ever change. A container at
+// the root has depth 1. The bytes are twice what the largest record, a dead letter of 2 MiB, can
+// hold; the values (a container counts as one) bound what a record of brackets alone costs in
+// memory.
+inline constexpr std::size_t kJsonDepthMax = 32;
+inline constexpr std::size_t kJsonBytesMax = 4 << 20;
+inline constexpr std::size_t kJsonNodesMax = 200'000;
 
 enum class JsonType : std::uint8_t { kNull, kBool, kInt, kDouble, kString, kArray, kObject };
 
@@ -40,7 +46,8 @@ class JsonValue {
   std::size_t size() const;
   // The value of member `name`; nothing if there is none or this is no object.
   std::optional<JsonValue> Find(std::string_view name) const;
-  // The value at a dotted path below this one ("data.customer.phone"); member names only.
+  // The value at a dotted path below this one ("data.customer.phone"); member names only, so a
+  // member whose own name holds a dot is out of reach.
   std::optional<JsonValue> FindPath(std::string_view dotted_path) const;
 
   // Iteration in document order: `for (auto c = v.first_child(); c; c = c->next_sibling())`.
@@ -63,9 +70,9 @@ class JsonDocument {
   JsonDocument(JsonDocument&&) noexcept;
   JsonDocument& operator=(JsonDocument&&) noexcept;
 
-  // Replaces what the document held. `bytes` is copied. kInvalid names the rule that was broken and
-  // the byte offset; a member is named by JSON pointer (RFC 6901) where one is known. The message
-  // holds member names at most, never a value.
+  // Replaces what the document held. `bytes` is copied and may not lie in this document. kInvalid
+  // names the rule that was broken and the byte offset; a member is named by JSON pointer (RFC
+  // 6901) where one is known. The message holds member names at most, never a value.
   Status Parse(std::string_view bytes);
 
   // REQUIRES: the last Parse returned ok.
@@ -79,10 +86,11 @@ class JsonDocument {
 };
 
 // `value` as compact JSON: members in document order, doubles in their shortest round-trip form,
-// strings with the escapes RFC 8259 requires and no others.
+// strings with the escapes RFC 8259 requires and no others. A double keeps a fraction or an
+// exponent, so that it is read back as a double: Parse of the result gives the same text again.
 void AppendJson(JsonValue value, std::string* out);
 
-// `text` as a quoted JSON string.
+// `text`, which is UTF-8, as a quoted JSON string.
 void AppendJsonString(std::string_view text, std::string* out);
 
 }  // namespace alertstream::schemas
