@@ -1,10 +1,11 @@
 // Structured log lines on stderr: an event name and typed fields, as text or as JSON, one a line.
 //
-//   Log(LogLevel::kWarning, "commit_failed", {{"partition", 3}, {"error", status.error().message()}});
+//   Log(LogLevel::kWarning, "commit_failed", {{"partition", 3}, {"error",
+//   status.error().message()}});
 //
-// Thread-safe. Used by everything that has effects: the runtime, the adapters, the program. Deciding
-// code never logs. A Redacted value is no field, so a telephone number, a secret or a message body
-// does not compile; control bytes are escaped, so a value cannot forge a line.
+// Thread-safe. Used by everything that has effects: the runtime, the adapters, the program.
+// Deciding code never logs. A Redacted value is no field, so a telephone number, a secret or a
+// message body does not compile; control bytes are escaped, so a value cannot forge a line.
 #pragma once
 
 #include <concepts>

@@ -140,7 +140,8 @@ struct Logger::Impl {
     return std::make_shared<spdlog::sinks::stderr_sink_mt>();
   }
 
-  // Whether a line of `event` may be written now; then `*suppressed` is how many before it were not.
+  // Whether a line of `event` may be written now; then `*suppressed` is how many before it were
+  // not.
   bool Admit(std::string_view event, std::uint64_t* suppressed) {
     *suppressed = 0;
     if (options.lines_per_second_max == 0) {

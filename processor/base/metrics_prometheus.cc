@@ -1,0 +1,357 @@
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "processor/base/check.h"
+#include "processor/base/metrics.h"
+
+namespace alertstream {
+namespace {
+
+// Powers of two from half a millisecond: the goals (p50 8 ms, p99 40 ms) fall between bounds, and a
+// stalled broker still shows by how much.
+constexpr std::array kLatencySeconds = {0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064,
+                                        0.128,  0.256, 0.512, 1.0,   2.0,   4.0,   8.0};
+// Up to the largest batch that the task collects and the most effects that it may have.
+constexpr std::array kBatchSizes = {1.0, 4.0, 16.0, 64.0, 256.0, 1000.0, 2000.0, 5000.0, 10000.0};
+
+constexpr MetricType kC = MetricType::kCounter;
+constexpr MetricType kG = MetricType::kGauge;
+constexpr MetricType kH = MetricType::kHistogram;
+
+constexpr std::array<MetricSpec, kMetricCount> kTable = {{
+    {MetricId::kRecordsRead,
+     kC,
+     "alertstream_records_read_total",
+     "records",
+     {"topic", ""},
+     "Input records that were folded and committed",
+     {}},
+    {MetricId::kEvents,
+     kC,
+     "alertstream_events_total",
+     "events",
+     {"verdict", ""},
+     "Events by verdict: accepted, duplicate, expired, no_match",
+     {}},
+    {MetricId::kDecisions,
+     kC,
+     "alertstream_decisions_total",
+     "decisions",
+     {"outcome", "reason"},
+     "Decisions by outcome and reason",
+     {}},
+    {MetricId::kCommands,
+     kC,
+     "alertstream_commands_total",
+     "commands",
+     {"channel", ""},
+     "Notification commands by channel",
+     {}},
+    {MetricId::kFacts,
+     kC,
+     "alertstream_facts_total",
+     "facts",
+     {"kind", ""},
+     "Accepted and rejected changes of state by kind",
+     {}},
+    {MetricId::kDeadLetters,
+     kC,
+     "alertstream_dead_letters_total",
+     "records",
+     {"stage", "reason"},
+     "Records that could not be decided, by stage and reason",
+     {}},
+    {MetricId::kRerouted,
+     kC,
+     "alertstream_rerouted_total",
+     "records",
+     {"topic", ""},
+     "Records that lay in a wrong partition and were appended to the right one",
+     {}},
+    {MetricId::kSkipped,
+     kC,
+     "alertstream_skipped_total",
+     "records",
+     {"topic", ""},
+     "Records that were skipped because they crash the engine",
+     {}},
+    {MetricId::kTimersFired,
+     kC,
+     "alertstream_timers_fired_total",
+     "timers",
+     {"", ""},
+     "Timers that were folded",
+     {}},
+    {MetricId::kBatches,
+     kC,
+     "alertstream_batches_total",
+     "batches",
+     {"kind", ""},
+     "Committed journal records by kind",
+     {}},
+    {MetricId::kCommitFailures,
+     kC,
+     "alertstream_commit_failures_total",
+     "commits",
+     {"error", ""},
+     "Commits that failed or whose outcome was unknown, by error",
+     {}},
+    {MetricId::kOwnershipChanges,
+     kC,
+     "alertstream_ownership_changes_total",
+     "changes",
+     {"change", ""},
+     "Partitions claimed, fenced and released by this instance",
+     {}},
+    {MetricId::kLogErrors,
+     kC,
+     "alertstream_log_errors_total",
+     "errors",
+     {"operation", "error"},
+     "Failed operations of the event log",
+     {}},
+    {MetricId::kReaderDropped,
+     kC,
+     "alertstream_reader_dropped_total",
+     "records",
+     {"cause", ""},
+     "Output records that readers dropped: of a stale owner, or seen before",
+     {}},
+    {MetricId::kHeldSeconds,
+     kC,
+     "alertstream_held_seconds_total",
+     "seconds",
+     {"cause", ""},
+     "Time in which events waited for a permission topic or an operator",
+     {}},
+    {MetricId::kBuildInfo,
+     kG,
+     "alertstream_build_info",
+     "",
+     {"version", "revision"},
+     "1; its labels say what runs",
+     {}},
+    {MetricId::kReady,
+     kG,
+     "alertstream_partition_ready",
+     "",
+     {"partition", ""},
+     "1 if the partition decides, 0 if it waits, recovers or has stopped",
+     {}},
+    {MetricId::kLagSeconds,
+     kG,
+     "alertstream_lag_seconds",
+     "seconds",
+     {"topic", "partition"},
+     "Now minus the append time of the record that was folded last; 0 at the end of the topic",
+     {}},
+    {MetricId::kHeld,
+     kG,
+     "alertstream_partition_held",
+     "",
+     {"partition", ""},
+     "1 while events of the partition wait for a permission topic",
+     {}},
+    {MetricId::kJournalSeq,
+     kG,
+     "alertstream_journal_seq",
+     "records",
+     {"partition", ""},
+     "Sequence number of the newest journal record",
+     {}},
+    {MetricId::kOwnerEpoch,
+     kG,
+     "alertstream_owner_epoch",
+     "claims",
+     {"partition", ""},
+     "Epoch of this instance's claim on the partition",
+     {}},
+    {MetricId::kPermissionViewAgeSeconds,
+     kG,
+     "alertstream_permission_view_age_seconds",
+     "seconds",
+     {"partition", ""},
+     "Age of the end offsets that permit events to be folded",
+     {}},
+    {MetricId::kTimersDue,
+     kG,
+     "alertstream_timers_due",
+     "timers",
+     {"partition", ""},
+     "Timers that are due and were not folded yet",
+     {}},
+    {MetricId::kStateCacheBytes,
+     kG,
+     "alertstream_state_cache_bytes",
+     "bytes",
+     {"partition", ""},
+     "Memory of the write-back map",
+     {}},
+    {MetricId::kRecoverySeconds,
+     kG,
+     "alertstream_recovery_seconds",
+     "seconds",
+     {"partition", ""},
+     "How long the last start took until the first new decision was possible",
+     {}},
+    {MetricId::kCommitSeconds,
+     kH,
+     "alertstream_commit_seconds",
+     "seconds",
+     {"", ""},
+     "Commit of one batch, from its first append to the known outcome",
+     kLatencySeconds},
+    {MetricId::kFoldSeconds,
+     kH,
+     "alertstream_fold_seconds",
+     "seconds",
+     {"", ""},
+     "Fold of one batch",
+     kLatencySeconds},
+    {MetricId::kEventToDecisionSeconds,
+     kH,
+     "alertstream_event_to_decision_seconds",
+     "seconds",
+     {"", ""},
+     "From the append time of the oldest event of a batch to its committed decision",
+     kLatencySeconds},
+    {MetricId::kBatchRecords,
+     kH,
+     "alertstream_batch_records",
+     "records",
+     {"", ""},
+     "Input records a batch",
+     kBatchSizes},
+}};
+
+constexpr bool IsInOrder() {
+  for (std::size_t i = 0; i < kTable.size(); ++i) {
+    if (static_cast<std::size_t>(kTable[i].id) != i) {
+      return false;
+    }
+  }
+  return true;
+}
+static_assert(IsInOrder(), "the table is indexed by MetricId");
+
+std::size_t LabelCount(const MetricSpec& spec) {
+  return static_cast<std::size_t>(std::count_if(spec.labels.begin(), spec.labels.end(),
+                                                [](std::string_view l) { return !l.empty(); }));
+}
+
+prometheus::Labels LabelsOf(const MetricSpec& spec, const std::vector<std::string>& values) {
+  prometheus::Labels labels;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    labels.emplace(std::string(spec.labels[i]), values[i]);
+  }
+  return labels;
+}
+
+// One kind of family: the library's, and our handles on its series. The handles' addresses stay.
+template <typename Family, typename Handle>
+struct Families {
+  std::map<MetricId, Family*> families;
+  std::map<MetricId, std::map<std::vector<std::string>, std::unique_ptr<Handle>>> series;
+};
+
+}  // namespace
+
+std::span<const MetricSpec> MetricTable() { return kTable; }
+
+void Counter::Add(double amount) { series_->Increment(amount); }
+double Counter::value() const { return series_->Value(); }
+
+void Gauge::Set(double value) { series_->Set(value); }
+void Gauge::Add(double amount) { series_->Increment(amount); }
+double Gauge::value() const { return series_->Value(); }
+
+void Histogram::Observe(double value) { series_->Observe(value); }
+std::uint64_t Histogram::count() const { return series_->Collect().histogram.sample_count; }
+double Histogram::sum() const { return series_->Collect().histogram.sample_sum; }
+
+struct Metrics::Impl {
+  prometheus::Registry registry;
+  std::mutex mutex;  // Guards the three below; the library guards its own.
+  Families<prometheus::Family<prometheus::Counter>, Counter> counters;
+  Families<prometheus::Family<prometheus::Gauge>, Gauge> gauges;
+  Families<prometheus::Family<prometheus::Histogram>, Histogram> histograms;
+
+  // Finds or makes a handle; `make` makes the library's series from its labels and wraps it.
+  template <typename Kind, typename Make>
+  auto& SeriesOf(Kind& kind, MetricId id, LabelValues given, const Make& make) {
+    const MetricSpec& spec = kTable[static_cast<std::size_t>(id)];
+    ALERTSTREAM_CHECK(given.size() == LabelCount(spec));
+    const std::vector<std::string> values(given.begin(), given.end());
+    const std::scoped_lock lock(mutex);
+    const auto family = kind.families.find(id);
+    ALERTSTREAM_CHECK(family != kind.families.end());  // Else it is of another type.
+    auto& series = kind.series[id];
+    auto& handle = series[values];
+    if (handle == nullptr) {
+      ALERTSTREAM_CHECK(series.size() <= kSeriesPerFamilyMax);
+      handle = make(*family->second, spec, LabelsOf(spec, values));
+    }
+    return *handle;
+  }
+};
+
+Metrics::Metrics() : impl_(std::make_unique<Impl>()) {
+  for (const MetricSpec& spec : kTable) {
+    const std::string name(spec.name);
+    const std::string help(spec.help);
+    switch (spec.type) {
+      case MetricType::kCounter:
+        impl_->counters.families[spec.id] =
+            &prometheus::BuildCounter().Name(name).Help(help).Register(impl_->registry);
+        break;
+      case MetricType::kGauge:
+        impl_->gauges.families[spec.id] =
+            &prometheus::BuildGauge().Name(name).Help(help).Register(impl_->registry);
+        break;
+      case MetricType::kHistogram:
+        impl_->histograms.families[spec.id] =
+            &prometheus::BuildHistogram().Name(name).Help(help).Register(impl_->registry);
+        break;
+    }
+  }
+}
+
+Metrics::~Metrics() = default;
+
+Counter& Metrics::CounterOf(MetricId id, LabelValues values) {
+  return impl_->SeriesOf(impl_->counters, id, values,
+                         [](auto& family, const MetricSpec&, const prometheus::Labels& labels) {
+                           return std::unique_ptr<Counter>(new Counter(family.Add(labels)));
+                         });
+}
+
+Gauge& Metrics::GaugeOf(MetricId id, LabelValues values) {
+  return impl_->SeriesOf(impl_->gauges, id, values,
+                         [](auto& family, const MetricSpec&, const prometheus::Labels& labels) {
+                           return std::unique_ptr<Gauge>(new Gauge(family.Add(labels)));
+                         });
+}
+
+Histogram& Metrics::HistogramOf(MetricId id, LabelValues values) {
+  return impl_->SeriesOf(
+      impl_->histograms, id, values,
+      [](auto& family, const MetricSpec& spec, const prometheus::Labels& labels) {
+        const std::vector<double> buckets(spec.buckets.begin(), spec.buckets.end());
+        return std::unique_ptr<Histogram>(new Histogram(family.Add(labels, buckets)));
+      });
+}
+
+std::string Metrics::RenderText() const {
+  return prometheus::TextSerializer().Serialize(impl_->registry.Collect());
+}
+
+}  // namespace alertstream
