@@ -1,0 +1,170 @@
+#include "ops/cli/token_key.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "processor/base/crypto.h"
+
+namespace alertstream::cli {
+namespace {
+
+// A descriptor that is closed at the end of its scope.
+class File {
+ public:
+  File(const std::string& path, int flags, mode_t mode)
+      : fd_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
+  ~File() {
+    if (fd_ >= 0) {
+      ::close(fd_);
+    }
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Error FileError(const std::string& path, std::string_view what, int error) {
+  return Error(ErrorCode::kUnavailable, "token key: cannot " + std::string(what) + " " + path +
+                                            ": " + std::generic_category().message(error));
+}
+
+// The value of a base64 digit of either alphabet; -1 for none.
+int Base64Digit(char c) {
+  if (c >= 'A' && c <= 'Z') {
+    return c - 'A';
+  }
+  if (c >= 'a' && c <= 'z') {
+    return c - 'a' + 26;
+  }
+  if (c >= '0' && c <= '9') {
+    return c - '0' + 52;
+  }
+  if (c == '+' || c == '-') {
+    return 62;
+  }
+  return c == '/' || c == '_' ? 63 : -1;
+}
+
+// 43 digits hold 32 bytes and two bits, which must be zero; "" if they are none.
+std::string FromBase64(std::string_view text) {
+  if (text.size() == 44 && text.back() == '=') {
+    text.remove_suffix(1);
+  }
+  if (text.size() != 43) {
+    return {};
+  }
+  std::string bytes;
+  std::uint32_t pending = 0;
+  int bits = 0;
+  for (const char c : text) {
+    const int digit = Base64Digit(c);
+    if (digit < 0) {
+      return {};
+    }
+    pending = (pending << 6U) | static_cast<std::uint32_t>(digit);
+    bits += 6;
+    if (bits >= 8) {
+      bits -= 8;
+      bytes.push_back(static_cast<char>((pending >> static_cast<unsigned>(bits)) & 0xFFU));
+    }
+  }
+  return (pending & ((1U << static_cast<unsigned>(bits)) - 1U)) == 0 ? bytes : std::string();
+}
+
+Status SyncDirectory(const std::string& directory) {
+  const File handle(directory, O_RDONLY | O_DIRECTORY, 0);
+  if (handle.fd() < 0 || ::fsync(handle.fd()) != 0) {
+    return FileError(directory, "sync", errno);
+  }
+  return Status::Ok();
+}
+
+Result<Redacted<std::string>> ReadKey(const std::string& path) {
+  const File file(path, O_RDONLY, 0);
+  struct stat info {};
+  if (file.fd() < 0 || ::fstat(file.fd(), &info) != 0) {
+    return FileError(path, "open", errno);
+  }
+  if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    return Error(ErrorCode::kDenied,
+                 "token key: " + path + " may be read by others; run: chmod 600 " + path);
+  }
+  std::array<char, 256> buffer{};
+  const ssize_t got = ::read(file.fd(), buffer.data(), buffer.size());
+  if (got < 0) {
+    return FileError(path, "read", errno);
+  }
+  std::string_view text(buffer.data(), static_cast<std::size_t>(got));
+  if (text.ends_with('\n')) {
+    text.remove_suffix(1);
+  }
+  auto key = ParseTokenKey(text);
+  if (!key.ok()) {
+    return Error(ErrorCode::kInvalid, path + ": " + key.error().message());
+  }
+  return key;
+}
+
+// Writes a new key under a name of its own, then links it to `path`: two programs that start at the
+// same time end with one key, and a crash leaves no half of one.
+Status CreateKey(const std::string& directory, const std::string& path) {
+  const std::string draft = path + "." + std::to_string(::getpid()) + ".new";
+  {
+    const File file(draft, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (file.fd() < 0) {
+      return FileError(draft, "create", errno);
+    }
+    const std::string text = ToHex(RandomBytes(kTokenKeyBytes)) + "\n";
+    const ssize_t wrote = ::write(file.fd(), text.data(), text.size());
+    if (wrote != static_cast<ssize_t>(text.size()) || ::fsync(file.fd()) != 0) {
+      const int error = wrote < 0 ? errno : ENOSPC;
+      ::unlink(draft.c_str());
+      return FileError(draft, "write", error);
+    }
+  }
+  const int linked = ::link(draft.c_str(), path.c_str());
+  const int error = errno;
+  ::unlink(draft.c_str());
+  if (linked != 0 && error != EEXIST) {
+    return FileError(path, "create", error);
+  }
+  return SyncDirectory(directory);
+}
+
+}  // namespace
+
+Result<Redacted<std::string>> ParseTokenKey(std::string_view text) {
+  std::string bytes = text.size() == 2 * kTokenKeyBytes ? FromHex(text) : FromBase64(text);
+  if (bytes.size() != kTokenKeyBytes) {
+    return Error(ErrorCode::kInvalid,
+                 "token_key: expected 32 bytes as 64 hexadecimal digits or as base64");
+  }
+  return Redacted<std::string>(std::move(bytes));
+}
+
+Result<Redacted<std::string>> LoadOrCreateTokenKey(const std::string& data_dir) {
+  const std::string path = (std::filesystem::path(data_dir) / "token.key").string();
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) {
+    std::filesystem::create_directories(data_dir, error);
+    if (error) {
+      return FileError(data_dir, "make", error.value());
+    }
+    ALERTSTREAM_RETURN_IF_ERROR(CreateKey(data_dir, path));
+  }
+  return ReadKey(path);
+}
+
+}  // namespace alertstream::cli
