@@ -72,7 +72,8 @@ class JsonDocument {
 
   // Replaces what the document held. `bytes` is copied and may not lie in this document. kInvalid
   // names the rule that was broken and the byte offset; a member is named by JSON pointer (RFC
-  // 6901) where one is known. The message holds member names at most, never a value.
+  // 6901) where one is known. The message holds member names at most, never a value. A fault of
+  // single bytes (UTF-8, control characters, an unclosed string) is named before any other.
   Status Parse(std::string_view bytes);
 
   // REQUIRES: the last Parse returned ok.
