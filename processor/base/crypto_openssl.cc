@@ -111,8 +111,8 @@ std::string FromHex(std::string_view hex) {
 
 std::string RandomBytes(std::size_t size) {
   std::string bytes(size, '\0');
-  ALERTSTREAM_CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()),
-                               static_cast<int>(size)) == 1);
+  ALERTSTREAM_CHECK(
+      RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(size)) == 1);
   return bytes;
 }
 

@@ -38,9 +38,7 @@ class CauseBytes {
     std::memcpy(buffer_.data() + size_, text.data(), text.size());
     size_ += text.size();
   }
-  std::string_view view() const {
-    return {reinterpret_cast<const char*>(buffer_.data()), size_};
-  }
+  std::string_view view() const { return {reinterpret_cast<const char*>(buffer_.data()), size_}; }
 
  private:
   void Byte(std::uint8_t byte) {
@@ -58,9 +56,7 @@ int ValueOf(char c) {
 
 }  // namespace
 
-std::string_view PrefixOf(IdKind kind) {
-  return kPrefixes[static_cast<std::size_t>(kind)].text;
-}
+std::string_view PrefixOf(IdKind kind) { return kPrefixes[static_cast<std::size_t>(kind)].text; }
 
 IdBytes MakeId(const IdCause& cause) {
   CauseBytes bytes;
@@ -75,8 +71,8 @@ IdBytes MakeId(const IdCause& cause) {
   const Digest digest = Sha256::Of(bytes.view());
 
   IdBytes id;
-  const auto ms = static_cast<std::uint64_t>(std::max<std::int64_t>(
-      0, ToMicros(cause.append_time) / 1000));
+  const auto ms =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(0, ToMicros(cause.append_time) / 1000));
   for (std::size_t i = 0; i < 6; ++i) {
     id[i] = static_cast<std::uint8_t>(ms >> (40 - 8 * i));
   }
@@ -108,8 +104,8 @@ std::string FormatId(IdKind kind, std::string_view bytes) {
 Result<IdBytes> ParseId(IdKind kind, std::string_view text) {
   const std::string_view prefix = PrefixOf(kind);
   if (!text.starts_with(prefix) || text.size() != prefix.size() + kTextLength) {
-    return Error(ErrorCode::kInvalid, "expected an id of the form " + std::string(prefix) +
-                                          " and 26 characters");
+    return Error(ErrorCode::kInvalid,
+                 "expected an id of the form " + std::string(prefix) + " and 26 characters");
   }
   text.remove_prefix(prefix.size());
   IdBytes id{};
@@ -143,12 +139,8 @@ RecipientToken MakeRecipientToken(const HmacKey& token_key, std::string_view ten
                                   std::uint8_t address_kind, std::string_view address) {
   const char head[1] = {static_cast<char>(tenant.size())};
   const char kind[1] = {static_cast<char>(address_kind)};
-  const Digest mac = token_key.Begin()
-                         .Update({head, 1})
-                         .Update(tenant)
-                         .Update({kind, 1})
-                         .Update(address)
-                         .Final();
+  const Digest mac =
+      token_key.Begin().Update({head, 1}).Update(tenant).Update({kind, 1}).Update(address).Final();
   RecipientToken token;
   std::copy_n(mac.begin(), token.size(), token.begin());
   return token;

@@ -51,9 +51,9 @@ Result<Tail> Continue(const Tail& tail, const v1::JournalRecord& record, std::st
                   fmt::format("seq {} follows {}: records are missing", record.seq(), tail.seq));
   }
   if (record.prev_hash() != AsView(tail.hash)) {
-    return Broken(partition, offset,
-                  fmt::format("prev_hash of seq {} does not match the record before it",
-                              record.seq()));
+    return Broken(
+        partition, offset,
+        fmt::format("prev_hash of seq {} does not match the record before it", record.seq()));
   }
   if (FromMicros(record.now_us()) < tail.now) {
     return Broken(partition, offset, fmt::format("time goes back at seq {}", record.seq()));

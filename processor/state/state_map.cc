@@ -207,8 +207,7 @@ std::optional<std::string_view> StateMap::FirstOrdered(std::string_view from) {
 const StateRoot& StateMap::SealBatch() {
   for (Entry* entry : unsealed_) {
     root_.Subtract(entry->rooted);
-    entry->rooted =
-        entry->present ? StateRoot::OfEntry(*entry->key, entry->value) : StateRoot{};
+    entry->rooted = entry->present ? StateRoot::OfEntry(*entry->key, entry->value) : StateRoot{};
     root_.Add(entry->rooted);
     entry->unsealed = false;
   }
@@ -276,7 +275,8 @@ void StateMap::EvictClean() {
 }
 
 std::size_t StateMap::SizeOf(const Entry& entry) const {
-  // The node, its allocation header, and both strings' heap blocks (values are added by the caller).
+  // The node, its allocation header, and both strings' heap blocks (values are added by the
+  // caller).
   return sizeof(Entry) + sizeof(std::string) + 48 + entry.key->size();
 }
 

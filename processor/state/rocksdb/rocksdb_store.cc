@@ -28,8 +28,9 @@ Error ToError(const std::string& directory, const rocksdb::Status& status) {
   const std::string what = "state store " + directory + ": " + status.ToString();
   if (status.IsCorruption()) {
     return Error(ErrorCode::kCorrupt,
-                 what + ". The store is a cache of the journal: stop the processor, delete the "
-                        "directory and start again; it is rebuilt");
+                 what +
+                     ". The store is a cache of the journal: stop the processor, delete the "
+                     "directory and start again; it is rebuilt");
   }
   return Error(ErrorCode::kUnavailable, what);
 }
