@@ -312,7 +312,7 @@ void Checker::CheckUnfinished() {
     }
     const std::string_view rest = lines_[i].substr(at + mark.size());
     if (!rest.starts_with("(#") || rest.size() < 3 || rest[2] < '0' || rest[2] > '9') {
-      Add(i, mark + " without an issue number; write " + mark + "(#12), or do it");
+      Add(i, mark + " without an issue number; give it one, like (#12), or do it");
     }
   }
 }
