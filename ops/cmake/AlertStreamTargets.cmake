@@ -21,6 +21,7 @@ target_include_directories(alertstream_options INTERFACE
 target_link_libraries(alertstream_options INTERFACE Threads::Threads)
 target_compile_options(alertstream_options INTERFACE
   -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wswitch-enum -fno-omit-frame-pointer
+  -Wno-missing-field-initializers  # Designated initialisers leave the rest at its default on purpose.
   -ffp-contract=off  # A fused multiply-add would make a decision depend on the compiler.
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
 if(ALERTSTREAM_FUZZ)

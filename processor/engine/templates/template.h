@@ -21,8 +21,7 @@
 #include <string_view>
 
 #include "processor/base/result.h"
-#include "processor/base/time.h"
-#include "schemas/json.h"
+#include "processor/engine/event_view.h"
 
 namespace alertstream::engine {
 
@@ -38,14 +37,7 @@ inline constexpr std::size_t kRenderedBytesMax = 10'000;
 // keeps kRenderedBytesMax stays far below; loops that print nothing do not.
 inline constexpr std::size_t kRenderStepsMax = 65'536;
 
-// What a template can see. The views must outlive the call of Render.
-struct TemplateEvent {
-  std::string_view id;
-  std::string_view type;
-  std::string_view source;
-  LogTime time;
-  std::optional<schemas::JsonValue> data;
-};
+using TemplateEvent = EventView;
 
 class Template {
  public:

@@ -1,0 +1,129 @@
+// The compiled form of a condition: a flat array of operations, operands before their operator,
+// which the evaluator walks without allocating. Immutable once built. Used by Condition only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "processor/base/time.h"
+#include "processor/engine/conditions/cel_ast.h"
+#include "processor/engine/conditions/condition.h"
+#include "schemas/json.h"
+
+namespace alertstream::engine {
+
+// What an expression evaluates to: three words, copied freely. Strings, lists and JSON are views
+// into the program, the event or the evaluator's scratch.
+struct CelValue {
+  enum class Kind : std::uint8_t {
+    kError,  // `error` and `size`, the offset it is about.
+    kNull,
+    kBool,
+    kInt,
+    kDouble,
+    kString,
+    kTimestamp,  // int_value, in microseconds.
+    kList,       // `size` values at `elements`.
+    kJsonList,
+    kJsonMap,
+  };
+
+  CelValue() : int_value(0) {}
+  static CelValue Error(Condition::Outcome error, std::uint32_t offset);
+  static CelValue Bool(bool value);
+  static CelValue Int(std::int64_t value);
+  static CelValue Double(double value);
+  static CelValue String(std::string_view value);
+  static CelValue Timestamp(LogTime value);
+  static CelValue List(const CelValue* elements, std::size_t size);
+  static CelValue Json(schemas::JsonValue value);
+
+  bool IsError() const { return kind == Kind::kError; }
+
+  Kind kind = Kind::kNull;
+  Condition::Outcome error = Condition::Outcome::kHolds;
+  std::uint32_t size = 0;
+  union {
+    bool bool_value;
+    std::int64_t int_value;
+    double double_value;
+    std::string_view string_value;
+    const CelValue* elements;
+    schemas::JsonValue json;
+  };
+};
+
+enum class CelOpKind : std::uint8_t {
+  kConstant,  // constants[first]
+  kList,      // of operands that are not all constant
+  kEventId,
+  kEventType,
+  kEventSource,
+  kEventTime,
+  kHasData,
+  kData,    // event.data, then `count` members at steps[first]
+  kSelect,  // member steps[step] of the operand
+  kHas,     // whether there is one
+  kIndex,
+  kNot,
+  kNegate,
+  kAnd,
+  kOr,
+  kConditional,
+  kEqual,
+  kNotEqual,
+  kLess,
+  kLessEqual,
+  kGreater,
+  kGreaterEqual,
+  kIn,
+  kSize,
+  kStartsWith,
+  kEndsWith,
+  kContains,
+};
+
+struct CelOp {
+  CelOpKind kind = CelOpKind::kConstant;
+  std::uint32_t offset = 0;  // In the source, for errors.
+  std::uint32_t first = 0;   // Of `count` operands; or as the kind says.
+  std::uint32_t count = 0;
+  std::uint32_t step = 0;
+};
+
+struct CelStep {
+  std::string_view name;
+  std::uint32_t offset = 0;
+};
+
+struct CelConjunct {
+  std::uint32_t op;
+  CelSpan span;
+};
+
+struct CelProgram {
+  CelProgram() = default;
+  CelProgram(const CelProgram&) = delete;  // Its parts point at each other.
+  CelProgram& operator=(const CelProgram&) = delete;
+
+  std::string source;
+  std::vector<CelOp> ops;  // The last one is the whole condition.
+  std::vector<std::uint32_t> operands;
+  std::vector<CelStep> steps;
+  std::vector<CelValue> constants;
+  std::size_t scratch_values = 0;  // Elements of all kList operations together.
+  std::vector<CelConjunct> conjuncts;
+  std::vector<Condition::RequiredEquality> required_equalities;
+  std::deque<std::string> strings;          // What steps and constants point to: a deque, because
+  std::deque<std::vector<CelValue>> lists;  // its elements never move.
+};
+
+// REQUIRES: `ast` is checked and came from `source`.
+std::unique_ptr<const CelProgram> BuildCelProgram(std::string_view source, const CelAst& ast);
+
+}  // namespace alertstream::engine

@@ -1,0 +1,641 @@
+#include "processor/engine/events.h"
+
+#include <algorithm>
+#include <set>
+
+#include "processor/engine/gates/dedupe.h"
+#include "processor/engine/gates/expiry.h"
+#include "processor/engine/gates/tenant.h"
+#include "schemas/personal.h"
+
+namespace alertstream::engine {
+namespace {
+
+// What one pair can add at most: its command, and the decision record that its decision closes.
+constexpr std::size_t kRecordsPerPairMax = 2;
+// A command: address, text, ids; a decision record with kDecisionsPerRecordMax decisions.
+constexpr std::size_t kBytesPerPairMax = kRenderedBytesMax + (32 << 10);
+
+void SetGate(const GateOutcome& outcome, v1::Gate gate, v1::GateResult* result) {
+  result->set_gate(gate);
+  result->set_verdict(outcome.passed ? v1::GATE_VERDICT_PASSED : v1::GATE_VERDICT_STOPPED);
+  result->set_observed(outcome.observed);
+  result->set_limit(outcome.limit);
+  if (outcome.source.topic != 0) {
+    auto* source = result->mutable_source();
+    source->set_topic(outcome.source.topic);
+    source->set_partition(outcome.source.partition);
+    source->set_offset(outcome.source.offset);
+  }
+}
+
+struct Recipient {
+  std::string address;
+  RecipientToken token{};
+  GateOutcome outcome;
+};
+
+std::string_view TokenView(const RecipientToken& token) {
+  return {reinterpret_cast<const char*>(token.data()), token.size()};
+}
+
+// First 16 bytes of SHA-256 over the parts of the scope and the key, each preceded by its length.
+std::string DedupeHash(const v1::Envelope& envelope, std::string_view key) {
+  Sha256 hash;
+  const char trust = static_cast<char>(envelope.trust());
+  hash.Update(&trust, 1);
+  for (const std::string_view part :
+       {std::string_view(envelope.site()), std::string_view(envelope.source()), key}) {
+    const std::uint32_t size = static_cast<std::uint32_t>(part.size());
+    const char length[4] = {static_cast<char>(size >> 24), static_cast<char>(size >> 16),
+                            static_cast<char>(size >> 8), static_cast<char>(size)};
+    hash.Update(length, sizeof(length)).Update(part);
+  }
+  const Digest digest = hash.Final();
+  return std::string(AsView(digest).substr(0, 16));
+}
+
+}  // namespace
+
+// One event on its way through the gates; what a continuation brings back.
+struct EventFold::Work {
+  const v1::Envelope* envelope = nullptr;
+  std::string_view tenant;
+  std::int64_t offset = 0;
+  LogTime append_time{};
+  LogTime event_time{};
+  IdBytes id{};
+  TenantRules* rules = nullptr;
+  PlanLimit plan;
+  EventView view;
+  std::uint32_t candidates = 0;
+  std::uint32_t next_trigger = 0;
+  std::uint32_t next_recipient = 0;
+  std::uint32_t part = 0;
+  std::vector<Recipient> recipients;  // Of the trigger at hand.
+  // Versions that are no longer the present one, compiled for a continuation.
+  std::vector<std::unique_ptr<CompiledTrigger>> pinned;
+};
+
+bool EventFold::HasRoom() const {
+  const Effects& effects = *context_.effects;
+  return effects.records() + kRecordsPerPairMax < kEffectsRecordsMax &&
+         effects.bytes() + kBytesPerPairMax < kEffectsBytesMax;
+}
+
+void EventFold::FoldEvent(const RecordRef& ref, const v1::Envelope& envelope) {
+  Work work;
+  work.envelope = &envelope;
+  work.tenant = envelope.routing_key();
+  work.offset = ref.record->offset;
+  work.append_time = ref.record->append_time;
+  work.event_time = envelope.event_time_us() == 0 ? ref.record->append_time
+                                                  : FromMicros(envelope.event_time_us());
+  record_.Clear();
+  if (!PassEventGates(ref, envelope, &work)) {
+    return;
+  }
+  work.plan = work.rules->plan();
+  if (work.plan.named) {
+    work.plan.source = SourceAt(schemas::Topic::kAccountChanges,
+                                static_cast<std::uint32_t>(context_.config.partition),
+                                work.plan.source.offset);
+  }
+  const TriggerSet* triggers = work.rules->TriggersOf(envelope.type());
+  candidates_.clear();
+  work.candidates = triggers == nullptr ? 0 : static_cast<std::uint32_t>(triggers->size());
+  if (triggers != nullptr) {
+    const GateOutcome expiry = ExpiryGate(work.event_time, triggers->max_age(), context_.now);
+    if (!expiry.passed) {
+      SetGate(expiry, v1::GATE_EXPIRY, record_.add_gates());
+      record_.set_verdict(v1::EVENT_VERDICT_EXPIRED);
+      EmitPart(&work, false);
+      return;
+    }
+    triggers->Candidates(work.view.data, &candidates_);
+  }
+  Decide(&work);
+}
+
+bool EventFold::PassEventGates(const RecordRef& ref, const v1::Envelope& envelope, Work* work) {
+  const auto data = schemas::Unseal(envelope.site_event().data());
+  if (!data.ok()) {
+    context_.AddDeadLetter(ref,
+                           {v1::DEAD_LETTER_STAGE_SCHEMA, v1::DEAD_LETTER_REASON_FIELD_INVALID,
+                            "data: " + data.error().message()},
+                           work->tenant, envelope.type());
+    return false;
+  }
+  if (!data.value().empty()) {
+    const Status parsed = document_.Parse(data.value());
+    if (!parsed.ok()) {
+      context_.AddDeadLetter(ref,
+                             schemas::MalformedJson(v1::DEAD_LETTER_STAGE_SCHEMA, parsed.error()),
+                             work->tenant, envelope.type());
+      return false;
+    }
+  }
+  work->view = EventView{.id = envelope.id(),
+                             .type = envelope.type(),
+                             .source = envelope.source(),
+                             .time = work->event_time,
+                             .data = data.value().empty()
+                                         ? std::nullopt
+                                         : std::optional<schemas::JsonValue>(document_.root())};
+  SetGate(Passed(envelope.schema_version(), schemas::kSchemaVersionMax), v1::GATE_SCHEMA,
+          record_.add_gates());
+
+  work->rules = context_.RulesOf(work->tenant);
+  if (const auto fault = TenantGate(work->rules == nullptr ? nullptr : &work->rules->tenant())) {
+    context_.AddDeadLetter(ref, {v1::DEAD_LETTER_STAGE_TENANT, *fault, "routing_key"},
+                           work->tenant, envelope.type());
+    return false;
+  }
+  const auto partition = static_cast<std::uint32_t>(context_.config.partition);
+  const v1::TenantState& tenant = work->rules->tenant();
+  SetGate(Passed(static_cast<std::int64_t>(tenant.version()), 0,
+                 SourceAt(schemas::Topic::kAccountChanges, partition, tenant.source())),
+          v1::GATE_TENANT, record_.add_gates());
+
+  const v1::SiteState* site =
+      envelope.site().empty() ? nullptr : work->rules->FindSite(envelope.site(), context_.state);
+  if (const auto fault = SiteGate(envelope.site(), site)) {
+    context_.AddDeadLetter(ref, {v1::DEAD_LETTER_STAGE_TENANT, *fault, "site"}, work->tenant,
+                           envelope.type());
+    return false;
+  }
+  SetGate(site == nullptr
+              ? Passed()
+              : Passed(static_cast<std::int64_t>(site->version()), 0,
+                       SourceAt(schemas::Topic::kAccountChanges, partition, site->source())),
+          v1::GATE_SITE, record_.add_gates());
+
+  work->id = MakeId(IdCause{.append_time = work->append_time,
+                            .tenant = work->tenant,
+                            .topic = static_cast<std::uint8_t>(schemas::Topic::kSiteEvents),
+                            .partition = partition,
+                            .offset = work->offset});
+  return PassDedupe(ref, envelope, work);
+}
+
+bool EventFold::PassDedupe(const RecordRef& ref, const v1::Envelope& envelope, Work* work) {
+  const std::string& key =
+      envelope.idempotency().key().empty() ? envelope.id() : envelope.idempotency().key();
+  if (key.empty()) {
+    SetGate(Passed(), v1::GATE_DEDUPE, record_.add_gates());
+    return true;
+  }
+  const std::string hash = DedupeHash(envelope, key);
+  const StateKey state_key = StateKey(work->tenant, Table::kDedupe).Bytes(hash);
+  const bool seen = context_.Load(state_key, &dedupe_);
+  Digest own_digest;
+  std::string_view body = envelope.body_sha256();
+  if (body.empty()) {
+    own_digest = Sha256::Of(envelope.site_event().data().plain());
+    body = AsView(own_digest);
+  }
+  const DedupeVerdict verdict = DedupeGate(seen ? &dedupe_ : nullptr, body, context_.now);
+  if (verdict == DedupeVerdict::kConflict) {
+    context_.AddDeadLetter(
+        ref,
+        {v1::DEAD_LETTER_STAGE_DEDUPE, v1::DEAD_LETTER_REASON_IDEMPOTENCY_CONFLICT,
+         "idempotency_conflict: the id was seen within 7 days with another body, in " +
+             FormatId(IdKind::kEvent, dedupe_.event_id())},
+        work->tenant, envelope.type());
+    return false;
+  }
+  GateOutcome outcome = Passed();
+  if (verdict == DedupeVerdict::kDuplicate) {
+    outcome = Passed(1, 0,
+                     SourceAt(schemas::Topic::kSiteEvents,
+                              static_cast<std::uint32_t>(context_.config.partition),
+                              dedupe_.offset()));
+    outcome.passed = false;
+    SetGate(outcome, v1::GATE_DEDUPE, record_.add_gates());
+    record_.set_verdict(v1::EVENT_VERDICT_DUPLICATE);
+    record_.set_duplicate_of(dedupe_.event_id());
+    EmitPart(work, false);
+    return false;
+  }
+  SetGate(outcome, v1::GATE_DEDUPE, record_.add_gates());
+  dedupe_.Clear();
+  dedupe_.set_event_id(work->id.data(), work->id.size());
+  dedupe_.set_body_sha256(body.data(), body.size());
+  dedupe_.set_at_us(ToMicros(context_.now));
+  dedupe_.set_offset(work->offset);
+  context_.Store(state_key, dedupe_);
+  const std::string_view swept = state_key;
+  context_.sweep.mutable_dedupe_sweep()->add_keys(swept.data(), swept.size());
+  if (context_.sweep_id.empty()) {
+    context_.sweep_id = std::string(AsView(work->id));
+  }
+  return true;
+}
+
+void EventFold::Decide(Work* work) {
+  for (; work->next_trigger < candidates_.size(); ++work->next_trigger) {
+    if (!DecideTrigger(work, *candidates_[work->next_trigger])) {
+      SaveFanOut(work);
+      return;
+    }
+    work->next_recipient = 0;
+  }
+  const bool decided = work->part > 0 || record_.decisions_size() > 0;
+  record_.set_verdict(decided ? v1::EVENT_VERDICT_ACCEPTED : v1::EVENT_VERDICT_NO_MATCH);
+  EmitPart(work, false);
+}
+
+bool EventFold::DecideTrigger(Work* work, const CompiledTrigger& trigger) {
+  const GateOutcome expiry = ExpiryGate(work->event_time, trigger.max_age, context_.now);
+  if (!expiry.passed) {
+    return true;
+  }
+  GateOutcome condition = Passed();
+  if (trigger.condition != nullptr) {
+    const auto verdict = trigger.condition->Evaluate(EventView{.id = work->view.id,
+                                                                    .type = work->view.type,
+                                                                    .source = work->view.source,
+                                                                    .time = work->view.time,
+                                                                    .data = work->view.data});
+    switch (verdict.outcome) {
+      case Condition::Outcome::kDoesNotHold:
+      case Condition::Outcome::kFieldAbsent:
+        return true;
+      case Condition::Outcome::kHolds:
+        condition = Passed(verdict.cost, kConditionCostMax);
+        break;
+      case Condition::Outcome::kTypeError:
+        condition = Failed(v1::REASON_CONDITION_ERROR, verdict.error_offset);
+        break;
+      case Condition::Outcome::kOverCost:
+        condition = Failed(v1::REASON_CONDITION_OVER_COST, verdict.cost, kConditionCostMax);
+        break;
+    }
+  }
+  if (!condition.passed) {
+    if (!HasRoom()) {
+      return false;
+    }
+    v1::Decision* decision = NextDecision(work, trigger);
+    SetGate(expiry, v1::GATE_EXPIRY, decision->add_gates());
+    SetGate(condition, v1::GATE_CONDITION, decision->add_gates());
+    FinishDecision(decision, condition);
+    return true;
+  }
+  return DecideRecipients(work, trigger, expiry, condition);
+}
+
+namespace {
+
+// The values that the trigger's field names: one for a string, several for an array of strings.
+void RecipientsFromEvent(const EventView& event, const CompiledTrigger& trigger,
+                         std::string_view tenant, const HmacKey& token_key,
+                         std::vector<Recipient>* recipients) {
+  constexpr std::string_view kData = "data";
+  std::string_view path = trigger.recipient_field;
+  std::optional<schemas::JsonValue> value;
+  if (event.data && path.starts_with(kData)) {
+    path.remove_prefix(kData.size());
+    value = path.empty() ? event.data : event.data->FindPath(path.substr(1));
+  }
+  const v1::AddressKind kind = AddressKindOf(trigger.channel);
+  std::set<RecipientToken> seen;
+  const auto add = [&](const schemas::JsonValue& each) {
+    Recipient recipient;
+    if (each.type() != schemas::JsonType::kString) {
+      recipient.outcome = Failed(v1::REASON_RECIPIENT_ABSENT);
+    } else if (auto address = NormalizeAddress(kind, each.AsString()); !address.ok()) {
+      recipient.outcome = Failed(v1::REASON_RECIPIENT_INVALID);
+    } else {
+      recipient.address = std::move(address).value();
+      recipient.token = MakeRecipientToken(token_key, tenant, static_cast<std::uint8_t>(kind),
+                                           recipient.address);
+      if (!seen.insert(recipient.token).second) {
+        return;
+      }
+    }
+    recipients->push_back(std::move(recipient));
+  };
+  if (value && value->type() == schemas::JsonType::kArray) {
+    if (value->size() > kRecipientsMax) {
+      recipients->push_back(Recipient{
+          .outcome = Failed(v1::REASON_TOO_MANY_RECIPIENTS,
+                            static_cast<std::int64_t>(value->size()), kRecipientsMax)});
+      return;
+    }
+    for (auto each = value->first_child(); each; each = each->next_sibling()) {
+      add(*each);
+    }
+  } else if (value) {
+    add(*value);
+  }
+  if (recipients->empty()) {
+    recipients->push_back(Recipient{.outcome = Failed(v1::REASON_RECIPIENT_ABSENT)});
+  }
+}
+
+}  // namespace
+
+bool EventFold::DecideRecipients(Work* work, const CompiledTrigger& trigger,
+                                 const GateOutcome& expiry, const GateOutcome& condition) {
+  const bool from_event = !trigger.recipient_field.empty();
+  work->recipients.clear();
+  if (from_event) {
+    RecipientsFromEvent(work->view, trigger, work->tenant, context_.config.token_key,
+                        &work->recipients);
+  }
+  // A publishable key is in everybody's hands: without consent of the trigger and a brake it could
+  // be used to send messages to strangers.
+  const bool braked = trigger.cooldown > LogDuration::zero() || trigger.daily_cap > 0;
+  const bool refused = from_event && work->envelope->trust() == v1::TRUST_PUBLISHABLE &&
+                       !(trigger.allow_public && braked);
+  const std::string& sender_id =
+      trigger.sender.empty() ? work->rules->tenant().default_sender() : trigger.sender;
+  const v1::SenderState* sender =
+      sender_id.empty() ? nullptr : work->rules->FindSender(sender_id, context_.state);
+  const std::size_t count = from_event ? work->recipients.size() : trigger.recipients.size();
+  for (; work->next_recipient < count; ++work->next_recipient) {
+    if (!HasRoom()) {
+      return false;
+    }
+    const std::size_t i = work->next_recipient;
+    PairContext pair{.trigger = trigger,
+                     .event = work->view,
+                     .now = context_.now,
+                     .plan = work->plan,
+                     .sends_this_month = 0,
+                     .address = from_event ? std::string_view(work->recipients[i].address)
+                                           : std::string_view(trigger.recipients[i].address),
+                     .token = from_event ? work->recipients[i].token : trigger.recipients[i].token,
+                     .recipient_outcome = from_event ? work->recipients[i].outcome : Passed(),
+                     .sender = sender,
+                     .sender_named = !sender_id.empty(),
+                     .scratch = scratch_};
+    if (refused && pair.recipient_outcome.passed) {
+      pair.recipient_outcome = Suppressed(v1::REASON_PUBLIC_NOT_ALLOWED);
+    }
+    v1::Decision* decision = NextDecision(work, trigger);
+    SetGate(expiry, v1::GATE_EXPIRY, decision->add_gates());
+    SetGate(condition, v1::GATE_CONDITION, decision->add_gates());
+    DecidePair(work, trigger, &pair, decision);
+  }
+  return true;
+}
+
+v1::Decision* EventFold::NextDecision(Work* work, const CompiledTrigger& trigger) {
+  if (record_.decisions_size() == static_cast<int>(kDecisionsPerRecordMax)) {
+    record_.set_verdict(v1::EVENT_VERDICT_ACCEPTED);
+    EmitPart(work, true);
+  }
+  v1::Decision* decision = record_.add_decisions();
+  decision->set_trigger_id(trigger.id);
+  decision->set_trigger_version(static_cast<std::uint32_t>(trigger.version));
+  decision->set_channel(trigger.channel);
+  decision->set_message_class(trigger.message_class);
+  const IdBytes id = MakeId(IdCause{
+      .append_time = work->append_time,
+      .tenant = work->tenant,
+      .topic = static_cast<std::uint8_t>(schemas::Topic::kSiteEvents),
+      .partition = static_cast<std::uint32_t>(context_.config.partition),
+      .offset = work->offset,
+      .trigger = trigger.id,
+      .channel = static_cast<std::uint8_t>(trigger.channel),
+      .n = work->next_recipient});
+  decision->set_id(id.data(), id.size());
+  return decision;
+}
+
+void EventFold::FinishDecision(v1::Decision* decision, const GateOutcome& outcome) {
+  decision->set_outcome(outcome.passed ? v1::OUTCOME_SEND : outcome.outcome);
+  decision->set_reason(outcome.reason);
+  ++context_.effects->counts.decisions[static_cast<std::size_t>(decision->outcome())]
+                                      [static_cast<std::size_t>(decision->reason())];
+}
+
+void EventFold::DecidePair(Work* work, const CompiledTrigger& trigger, PairContext* pair,
+                           v1::Decision* decision) {
+  decision->set_plan_version(work->plan.version);
+  if (!pair->address.empty()) {
+    const std::string_view token = TokenView(pair->token);
+    decision->set_recipient_token(token.data(), token.size());
+    // With a person known the id is made from the person, so that the order of a list is no part of
+    // it.
+    const IdBytes id = MakeId(IdCause{
+        .append_time = work->append_time,
+        .tenant = work->tenant,
+        .topic = static_cast<std::uint8_t>(schemas::Topic::kSiteEvents),
+        .partition = static_cast<std::uint32_t>(context_.config.partition),
+        .offset = work->offset,
+        .trigger = trigger.id,
+        .recipient_token = token,
+        .channel = static_cast<std::uint8_t>(trigger.channel)});
+    decision->set_id(id.data(), id.size());
+    context_.Load(StateKey(work->tenant, Table::kRecipient).Bytes(token), &scratch_.recipient);
+    context_.Load(StateKey(work->tenant, Table::kSends)
+                      .Bytes(token)
+                      .Byte(static_cast<std::uint8_t>(trigger.channel))
+                      .Bytes(trigger.id),
+                  &scratch_.sends);
+    const std::uint32_t month = MonthOf(context_.now);
+    context_.Load(StateKey(work->tenant, Table::kQuota).Number32(month), &quota_);
+    pair->sends_this_month = quota_.sends();
+  }
+  GateOutcome outcome;
+  for (const GateStep& step : PairGates()) {
+    outcome = step.decide(*pair);
+    SetGate(outcome, step.gate, decision->add_gates());
+    if (!outcome.passed) {
+      break;
+    }
+  }
+  FinishDecision(decision, outcome);
+  if (outcome.passed) {
+    Send(work, trigger, pair, decision);
+  }
+}
+
+void EventFold::Send(Work* work, const CompiledTrigger& trigger, PairContext* pair,
+                     v1::Decision* decision) {
+  const std::string_view token = TokenView(pair->token);
+  decision->set_notification_id(decision->id());
+  decision->set_segments(scratch_.message.segments);
+
+  RecordSend(context_.now, &scratch_.sends);
+  auto* source = scratch_.sends.mutable_source();
+  source->set_topic(static_cast<std::uint32_t>(schemas::Topic::kSiteEvents));
+  source->set_partition(static_cast<std::uint32_t>(context_.config.partition));
+  source->set_offset(work->offset);
+  context_.Store(StateKey(work->tenant, Table::kSends)
+                     .Bytes(token)
+                     .Byte(static_cast<std::uint8_t>(trigger.channel))
+                     .Bytes(trigger.id),
+                 scratch_.sends);
+
+  const std::uint32_t month = MonthOf(context_.now);
+  quota_.set_sends(quota_.sends() + 1);
+  context_.Store(StateKey(work->tenant, Table::kQuota).Number32(month), quota_);
+  if (context_.usage.find(work->tenant) == context_.usage.end()) {
+    context_.usage.emplace(std::string(work->tenant), month);
+  }
+
+  const LogTime expires_at = work->event_time + trigger.max_age;
+  notification_.Clear();
+  notification_.set_status(v1::NOTIFICATION_STATUS_COMMANDED);
+  notification_.set_recipient_token(token.data(), token.size());
+  notification_.set_channel(trigger.channel);
+  notification_.set_trigger_id(trigger.id);
+  notification_.set_attempt(1);
+  notification_.set_expires_at_us(ToMicros(expires_at));
+  notification_.set_message_class(trigger.message_class);
+  notification_.set_event_id(work->id.data(), work->id.size());
+  context_.StoreFresh(StateKey(work->tenant, Table::kNotification).Bytes(decision->id()),
+                      notification_);
+
+  command_.Clear();
+  command_.set_notification_id(decision->id());
+  command_.set_kind(v1::COMMAND_KIND_SEND);
+  command_.set_tenant(work->tenant.data(), work->tenant.size());
+  command_.set_event_id(work->id.data(), work->id.size());
+  command_.set_decision_id(decision->id());
+  command_.set_trigger_id(trigger.id);
+  command_.set_trigger_version(static_cast<std::uint32_t>(trigger.version));
+  command_.set_recipient_token(token.data(), token.size());
+  command_.set_channel(trigger.channel);
+  command_.set_message_class(trigger.message_class);
+  command_.mutable_to()->set_plain(pair->address.data(), pair->address.size());
+  command_.mutable_body()->set_plain(scratch_.message.body);
+  if (pair->sender != nullptr) {
+    command_.set_sender_id(pair->sender->sender().id());
+    command_.set_provider(pair->sender->sender().provider());
+    command_.set_account(pair->sender->sender().account());
+    command_.set_from_number(pair->sender->sender().number());
+  }
+  command_.set_attempt(1);
+  command_.set_expires_at_us(ToMicros(expires_at));
+  command_.set_segments(scratch_.message.segments);
+  command_.set_decided_at_us(ToMicros(context_.now));
+  if (work->envelope->has_trace()) {
+    *command_.mutable_trace() = work->envelope->trace();
+  }
+  context_.effects->commands.Add(work->tenant, command_);
+}
+
+void EventFold::EmitPart(Work* work, bool more) {
+  const v1::Envelope& envelope = *work->envelope;
+  record_.set_event_id(work->id.data(), work->id.size());
+  record_.set_tenant(work->tenant.data(), work->tenant.size());
+  auto* event = record_.mutable_event();
+  event->set_topic(static_cast<std::uint32_t>(schemas::Topic::kSiteEvents));
+  event->set_partition(static_cast<std::uint32_t>(context_.config.partition));
+  event->set_offset(work->offset);
+  record_.set_event_type(envelope.type());
+  record_.set_site(envelope.site());
+  record_.set_event_time_us(ToMicros(work->event_time));
+  record_.set_append_time_us(ToMicros(work->append_time));
+  record_.set_decided_at_us(ToMicros(context_.now));
+  record_.set_candidates(work->candidates);
+  record_.set_part(work->part);
+  record_.set_more(more);
+  record_.set_engine_version(context_.engine_version);
+  context_.effects->decisions.Add(work->tenant, record_);
+  if (work->part == 0) {
+    ++context_.effects->counts.events[static_cast<std::size_t>(record_.verdict())];
+  }
+  ++work->part;
+  record_.Clear();
+}
+
+void EventFold::SaveFanOut(Work* work) {
+  if (record_.decisions_size() > 0) {
+    record_.set_verdict(v1::EVENT_VERDICT_ACCEPTED);
+    EmitPart(work, true);
+  }
+  v1::TimerState timer;
+  v1::FanOut* fan_out = timer.mutable_fan_out();
+  auto* event = fan_out->mutable_event();
+  event->set_topic(static_cast<std::uint32_t>(schemas::Topic::kSiteEvents));
+  event->set_partition(static_cast<std::uint32_t>(context_.config.partition));
+  event->set_offset(work->offset);
+  fan_out->set_append_time_us(ToMicros(work->append_time));
+  fan_out->set_key(work->tenant.data(), work->tenant.size());
+  work->envelope->SerializeToString(fan_out->mutable_envelope());
+  for (const CompiledTrigger* trigger : candidates_) {
+    fan_out->add_trigger_ids(trigger->id);
+    fan_out->add_trigger_versions(trigger->version);
+  }
+  fan_out->set_next_trigger(work->next_trigger);
+  fan_out->set_next_recipient(work->next_recipient);
+  fan_out->set_next_part(work->part);
+  fan_out->set_candidates(work->candidates);
+  fan_out->set_plan_named(work->plan.named);
+  fan_out->set_plan_exists(work->plan.exists);
+  fan_out->set_plan_sends_max(work->plan.sends_per_month_max);
+  fan_out->set_plan_version(work->plan.version);
+  fan_out->set_plan_source(work->plan.source.offset);
+  // Due at once: the next batch goes on with it before it begins with new events.
+  context_.PutTimer(work->append_time, AsView(work->id), timer);
+}
+
+void EventFold::ContinueFanOut(std::string_view key, const v1::FanOut& fan_out) {
+  context_.state.Erase(key);
+  v1::Envelope envelope;
+  ALERTSTREAM_CHECK(envelope.ParseFromString(fan_out.envelope()));
+  const auto partition = static_cast<std::uint32_t>(context_.config.partition);
+  Work work;
+  work.envelope = &envelope;
+  work.tenant = fan_out.key();
+  work.offset = fan_out.event().offset();
+  work.append_time = FromMicros(fan_out.append_time_us());
+  work.event_time = envelope.event_time_us() == 0 ? work.append_time
+                                                  : FromMicros(envelope.event_time_us());
+  work.id = MakeId(IdCause{.append_time = work.append_time,
+                           .tenant = work.tenant,
+                           .topic = static_cast<std::uint8_t>(schemas::Topic::kSiteEvents),
+                           .partition = partition,
+                           .offset = work.offset});
+  work.rules = context_.RulesOf(work.tenant);
+  ALERTSTREAM_CHECK(work.rules != nullptr);  // A tenant is never removed.
+  work.plan = PlanLimit{
+      .named = fan_out.plan_named(),
+      .exists = fan_out.plan_exists(),
+      .sends_per_month_max = fan_out.plan_sends_max(),
+      .version = fan_out.plan_version(),
+      .source = SourceAt(schemas::Topic::kAccountChanges, partition, fan_out.plan_source())};
+  work.view = EventView{.id = envelope.id(),
+                            .type = envelope.type(),
+                            .source = envelope.source(),
+                            .time = work.event_time,
+                            .data = std::nullopt};
+  const std::string& data = envelope.site_event().data().plain();
+  if (!data.empty()) {
+    ALERTSTREAM_CHECK(document_.Parse(data).ok());
+    work.view.data = document_.root();
+  }
+  work.candidates = fan_out.candidates();
+  work.next_trigger = fan_out.next_trigger();
+  work.next_recipient = fan_out.next_recipient();
+  work.part = fan_out.next_part();
+  candidates_.clear();
+  for (int i = 0; i < fan_out.trigger_ids_size(); ++i) {
+    const CompiledTrigger* present = work.rules->FindTrigger(fan_out.trigger_ids(i));
+    if (present != nullptr && present->version == fan_out.trigger_versions(i)) {
+      candidates_.push_back(present);
+      continue;
+    }
+    v1::TriggerState pinned;
+    ALERTSTREAM_CHECK(context_.Load(StateKey(work.tenant, Table::kTriggerVersion)
+                                        .Bytes(fan_out.trigger_ids(i))
+                                        .Byte(0)
+                                        .Number64(fan_out.trigger_versions(i)),
+                                    &pinned));
+    auto compiled =
+        CompileTrigger(work.tenant, pinned, context_.config.token_key, context_.compiler);
+    ALERTSTREAM_CHECK(compiled.ok());
+    candidates_.push_back(compiled.value().get());
+    work.pinned.push_back(std::move(compiled).value());
+  }
+  record_.Clear();
+  Decide(&work);
+}
+
+}  // namespace alertstream::engine

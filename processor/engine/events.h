@@ -1,0 +1,59 @@
+// Events: from an accepted event to its decisions and commands, over as many batches as its fan-out
+// needs. Internal to processor/engine; used by fold.cc.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "processor/engine/fold_context.h"
+#include "processor/engine/gates/gates.h"
+
+namespace alertstream::engine {
+
+class EventFold {
+ public:
+  explicit EventFold(FoldContext& context) : context_(context) {}
+
+  // A record of site-events that decoded to `envelope`. What does not fit into the batch is kept as
+  // a timer.
+  void FoldEvent(const RecordRef& ref, const v1::Envelope& envelope);
+
+  // Goes on with an event whose fan-out was interrupted; `key` is the timer's.
+  void ContinueFanOut(std::string_view key, const v1::FanOut& fan_out);
+
+  // True while the batch has room to begin with another event.
+  bool HasRoom() const;
+
+ private:
+  struct Work;
+
+  bool PassEventGates(const RecordRef& ref, const v1::Envelope& envelope, Work* work);
+  bool PassDedupe(const RecordRef& ref, const v1::Envelope& envelope, Work* work);
+  void Decide(Work* work);
+  // False: the batch is full before everything was decided.
+  bool DecideTrigger(Work* work, const CompiledTrigger& trigger);
+  bool DecideRecipients(Work* work, const CompiledTrigger& trigger, const GateOutcome& expiry,
+                        const GateOutcome& condition);
+  void DecidePair(Work* work, const CompiledTrigger& trigger, PairContext* pair,
+                  v1::Decision* decision);
+  v1::Decision* NextDecision(Work* work, const CompiledTrigger& trigger);
+  void FinishDecision(v1::Decision* decision, const GateOutcome& outcome);
+  void Send(Work* work, const CompiledTrigger& trigger, PairContext* pair, v1::Decision* decision);
+  void EmitPart(Work* work, bool more);
+  void SaveFanOut(Work* work);
+
+  FoldContext& context_;
+  // Reused from event to event, so that their buffers are allocated once.
+  schemas::JsonDocument document_;
+  v1::DecisionRecord record_;
+  v1::NotificationCommand command_;
+  v1::NotificationState notification_;
+  v1::DedupeState dedupe_;
+  v1::QuotaState quota_;
+  std::vector<const CompiledTrigger*> candidates_;
+  PairScratch scratch_;
+};
+
+}  // namespace alertstream::engine

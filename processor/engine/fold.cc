@@ -1,0 +1,288 @@
+#include "processor/engine/fold.h"
+
+#include <algorithm>
+#include <exception>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "processor/engine/events.h"
+#include "processor/engine/fold_context.h"
+#include "schemas/input_codec.h"
+
+namespace alertstream::engine {
+namespace {
+
+using schemas::RecordView;
+using schemas::Topic;
+
+constexpr std::size_t IndexOf(Topic topic) {
+  for (std::size_t i = 0; i < schemas::kInputTopics.size(); ++i) {
+    if (schemas::kInputTopics[i] == topic) {
+      return i;
+    }
+  }
+  return schemas::kInputTopics.size();
+}
+
+constexpr std::size_t kAccountChanges = IndexOf(Topic::kAccountChanges);
+constexpr std::size_t kSiteEvents = IndexOf(Topic::kSiteEvents);
+constexpr Topic kPermissionFacts[] = {Topic::kOptOuts, Topic::kConsentChanges,
+                                      Topic::kInboundMessages};
+
+// A permission fact, decoded before it is folded, because its place in the order depends on what it
+// says.
+struct DecodedFact {
+  RecordRef ref;
+  std::size_t index;
+  v1::Envelope envelope;
+  bool restricting = false;
+
+  auto Order() const {
+    return std::tuple(ref.record->append_time, !restricting, ref.topic, ref.record->offset);
+  }
+};
+
+}  // namespace
+
+struct Fold::Impl {
+  Impl(FoldConfig config_in, state::StateMap& state_in)
+      : config(std::move(config_in)), context(config, state_in), events(context) {}
+
+  // Decides what happens to a record before it is decoded. True: it is to be folded.
+  bool Route(const RecordRef& ref, std::size_t index);
+  // Routes and decodes; false if the record is done with (re-routed, or dead-lettered).
+  bool Open(const RecordRef& ref, std::size_t index, v1::Envelope* envelope);
+  template <typename Body>
+  void Guarded(const RecordRef& ref, Body body);
+  void FoldEach(const FoldBatch& batch, Topic topic,
+                void (*fold)(FoldContext&, const RecordRef&, const v1::Envelope&));
+  void FoldPermissionFacts(const FoldBatch& batch);
+  void FoldTimers(const FoldBatch& batch);
+  void FoldSiteEvents(const FoldBatch& batch);
+  void Sweep(std::string_view key, const v1::DedupeSweep& sweep);
+  void Finish();
+
+  FoldConfig config;
+  FoldContext context;
+  EventFold events;
+  Probe probe;
+  v1::Envelope envelope;  // Reused from record to record.
+  v1::DedupeState swept;
+};
+
+bool Fold::Impl::Route(const RecordRef& ref, std::size_t index) {
+  const std::string_view key = ref.record->key;
+  if (key == schemas::kLogKey) {
+    // The marker at the beginning of every partition is checked by the runner.
+    return ref.topic == Topic::kAccountChanges || ref.record->offset != 0;
+  }
+  if (key == schemas::kUnroutedKey) {
+    return true;
+  }
+  if (!schemas::IsTenantId(key)) {
+    context.AddDeadLetter(ref,
+                          {v1::DEAD_LETTER_STAGE_ROUTING, v1::DEAD_LETTER_REASON_INVALID_KEY,
+                           "key: expected a tenant id, [a-z0-9_-]{1,48}, first a letter or digit"},
+                          "", "");
+    return false;
+  }
+  const std::int32_t home = schemas::PartitionOf(key, config.partitions);
+  if (home != config.partition) {
+    context.effects->reroutes.push_back(Reroute{ref.topic, index, home});
+    return false;
+  }
+  return true;
+}
+
+bool Fold::Impl::Open(const RecordRef& ref, std::size_t index, v1::Envelope* opened) {
+  if (!Route(ref, index)) {
+    return false;
+  }
+  const auto fault = schemas::DecodeInput(ref.topic, *ref.record, opened);
+  if (!fault) {
+    return true;
+  }
+  const bool tenant = schemas::IsTenantId(ref.record->key);
+  context.AddDeadLetter(ref, *fault, tenant ? ref.record->key : std::string_view(), "");
+  return false;
+}
+
+// A record that makes the engine throw leaves nothing but a dead letter.
+template <typename Body>
+void Fold::Impl::Guarded(const RecordRef& ref, Body body) {
+  context.state.BeginRecord();
+  const Effects::Savepoint before = context.effects->Save();
+  const int swept_before = context.sweep.dedupe_sweep().keys_size();
+  try {
+    if (probe) {
+      probe(ref.topic, ref.record->offset);
+    }
+    body();
+  } catch (const std::exception&) {
+    context.state.RollbackRecord();
+    context.effects->Restore(before);
+    auto* keys = context.sweep.mutable_dedupe_sweep()->mutable_keys();
+    keys->DeleteSubrange(swept_before, keys->size() - swept_before);
+    // What the record changed in memory only is a cache of the state.
+    if (schemas::IsTenantId(ref.record->key)) {
+      context.ForgetRules(ref.record->key);
+    }
+    // The exception's own text may hold data of the record.
+    context.AddDeadLetter(ref,
+                          {v1::DEAD_LETTER_STAGE_FOLD, v1::DEAD_LETTER_REASON_ENGINE_EXCEPTION,
+                           "the engine failed on this record; please report it"},
+                          "", "");
+  }
+}
+
+void Fold::Impl::FoldEach(const FoldBatch& batch, Topic topic,
+                          void (*fold)(FoldContext&, const RecordRef&, const v1::Envelope&)) {
+  const std::size_t slot = IndexOf(topic);
+  const auto records = batch.inputs[slot];
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const RecordRef ref{topic, &records[i]};
+    Guarded(ref, [&] {
+      if (Open(ref, i, &envelope)) {
+        fold(context, ref, envelope);
+      }
+    });
+  }
+  context.effects->consumed[slot] = records.size();
+}
+
+void Fold::Impl::FoldPermissionFacts(const FoldBatch& batch) {
+  std::vector<DecodedFact> facts;
+  for (const Topic topic : kPermissionFacts) {
+    const std::size_t slot = IndexOf(topic);
+    const auto records = batch.inputs[slot];
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      const RecordRef ref{topic, &records[i]};
+      DecodedFact fact{.ref = ref, .index = i};
+      Guarded(ref, [&] {
+        if (Open(ref, i, &fact.envelope)) {
+          fact.restricting = IsRestricting(fact.envelope);
+          facts.push_back(std::move(fact));
+        }
+      });
+    }
+    context.effects->consumed[slot] = records.size();
+  }
+  std::sort(facts.begin(), facts.end(),
+            [](const DecodedFact& a, const DecodedFact& b) { return a.Order() < b.Order(); });
+  for (const DecodedFact& fact : facts) {
+    Guarded(fact.ref, [&] {
+      if (fact.ref.topic == Topic::kOptOuts) {
+        FoldOptOutChange(context, fact.ref, fact.envelope);
+      } else if (fact.ref.topic == Topic::kConsentChanges) {
+        FoldConsentChange(context, fact.ref, fact.envelope);
+      } else {
+        FoldInboundMessage(context, fact.ref, fact.envelope);
+      }
+    });
+  }
+}
+
+void Fold::Impl::FoldTimers(const FoldBatch& batch) {
+  v1::TimerState timer;
+  while (context.effects->timers_fired < batch.timers_max && events.HasRoom()) {
+    const auto key = context.NextTimer(batch.now);
+    if (!key) {
+      return;
+    }
+    ALERTSTREAM_CHECK(context.Load(*key, &timer));
+    ++context.effects->timers_fired;
+    context.state.BeginRecord();
+    switch (timer.timer_case()) {
+      case v1::TimerState::kDedupeSweep:
+        Sweep(*key, timer.dedupe_sweep());
+        break;
+      case v1::TimerState::kFanOut:
+        events.ContinueFanOut(*key, timer.fan_out());
+        break;
+      case v1::TimerState::TIMER_NOT_SET:
+        context.state.Erase(*key);
+        break;
+    }
+  }
+}
+
+void Fold::Impl::Sweep(std::string_view key, const v1::DedupeSweep& sweep) {
+  for (const std::string& dedupe_key : sweep.keys()) {
+    // An id that was used again after its 7 days belongs to a later sweep.
+    if (context.Load(dedupe_key, &swept) &&
+        context.now - FromMicros(swept.at_us()) >= kDedupeWindow) {
+      context.state.Erase(dedupe_key);
+    }
+  }
+  context.state.Erase(key);
+}
+
+void Fold::Impl::FoldSiteEvents(const FoldBatch& batch) {
+  const auto records = batch.inputs[kSiteEvents];
+  std::size_t i = 0;
+  for (; i < records.size() && events.HasRoom(); ++i) {
+    const RecordRef ref{Topic::kSiteEvents, &records[i]};
+    Guarded(ref, [&] {
+      if (Open(ref, i, &envelope)) {
+        events.FoldEvent(ref, envelope);
+      }
+    });
+  }
+  context.effects->consumed[kSiteEvents] = i;
+}
+
+void Fold::Impl::Finish() {
+  context.state.BeginRecord();
+  if (context.sweep.dedupe_sweep().keys_size() > 0) {
+    context.PutTimer(context.now + kDedupeWindow, context.sweep_id, context.sweep);
+  }
+  context.sweep.Clear();
+  context.sweep_id.clear();
+  v1::QuotaState quota;
+  for (const auto& [tenant, month] : context.usage) {
+    context.Load(StateKey(tenant, Table::kQuota).Number32(month), &quota);
+    v1::Fact fact;
+    fact.set_tenant(tenant);
+    fact.set_at_us(ToMicros(context.now));
+    fact.set_result(v1::FACT_RESULT_ACCEPTED);
+    auto* usage = fact.mutable_usage();
+    usage->set_month(month);
+    usage->set_sends(quota.sends());
+    const TenantRules* rules = context.RulesOf(tenant);
+    usage->set_sends_max(rules != nullptr && rules->plan().exists
+                             ? rules->plan().sends_per_month_max
+                             : -1);
+    context.effects->facts.Add(tenant, fact);
+  }
+  context.usage.clear();
+}
+
+Fold::Fold(FoldConfig config, state::StateMap& state)
+    : impl_(std::make_unique<Impl>(std::move(config), state)) {}
+
+Fold::~Fold() = default;
+
+void Fold::set_probe(Probe probe) { impl_->probe = std::move(probe); }
+
+void Fold::Run(const FoldBatch& batch, Effects* effects) {
+  effects->Clear();
+  FoldContext& context = impl_->context;
+  context.effects = effects;
+  context.now = batch.now;
+  context.engine_version = batch.engine_version;
+  context.EvictRules();
+  impl_->FoldEach(batch, Topic::kAccountChanges, FoldAccountChange);
+  impl_->FoldPermissionFacts(batch);
+  impl_->FoldEach(batch, Topic::kDeliveryAttempts, FoldAttempt);
+  impl_->FoldEach(batch, Topic::kDeliveryReceipts, FoldReceipt);
+  impl_->FoldTimers(batch);
+  impl_->FoldSiteEvents(batch);
+  impl_->Finish();
+  effects->more = context.NextTimer(batch.now).has_value();
+  static_assert(kAccountChanges == 0 && kSiteEvents == schemas::kInputTopicCount - 1);
+}
+
+bool Fold::TimerDue(LogTime now) { return impl_->context.NextTimer(now).has_value(); }
+
+}  // namespace alertstream::engine

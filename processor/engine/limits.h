@@ -1,0 +1,59 @@
+// Limits of the engine. Those that can change a decision are part of engine version 1: another value
+// needs a version of its own. Pure vocabulary.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "processor/base/time.h"
+#include "schemas/limits.h"
+#include "schemas/topics.h"
+
+namespace alertstream::engine {
+
+// The version of the fold's behaviour that this program writes; it can fold every version up to it.
+inline constexpr std::uint32_t kEngineVersion = 1;
+
+// A batch: enough records to spread the cost of a commit, few enough that a commit stays short.
+inline constexpr std::size_t kBatchRecordsMax = 2000;
+inline constexpr std::size_t kBatchInputBytesMax = 4 << 20;
+// What one batch may emit; a larger fan-out goes on in the next batch.
+inline constexpr std::size_t kEffectsRecordsMax = 10'000;
+inline constexpr std::size_t kEffectsBytesMax = 8 << 20;
+static_assert(kBatchInputBytesMax + schemas::kDeadLetterBytesMax <= kEffectsBytesMax,
+              "a batch of nothing but dead letters must fit");
+// Decisions in one record on `decisions`: a record stays far below the record limit.
+inline constexpr std::size_t kDecisionsPerRecordMax = 64;
+
+// Timers that fire in one batch, so that a backlog of them cannot hold up events.
+inline constexpr std::uint32_t kTimersPerBatchMax = 8;
+
+// Recipients of one event and trigger. One fan-out of 50 triggers is 50,000 decisions, 6 batches.
+inline constexpr std::size_t kRecipientsMax = 1000;
+
+// A tenant's entities. Rules of one tenant are compiled together and kept in memory.
+inline constexpr std::size_t kTriggersPerTenantMax = 1000;
+
+// SENDs remembered for one (recipient, channel, trigger): the largest daily cap.
+inline constexpr std::uint32_t kDailyCapMax = 64;
+inline constexpr LogDuration kCapWindow = std::chrono::hours{24};
+inline constexpr LogDuration kCooldownMax = std::chrono::hours{24 * 366};
+inline constexpr LogDuration kMaxAgeDefault = std::chrono::hours{24};
+inline constexpr LogDuration kMaxAgeMax = std::chrono::hours{24 * 30};
+
+// An id seen within this time is a duplicate.
+inline constexpr LogDuration kDedupeWindow = std::chrono::hours{24 * 7};
+
+// The one confirmation of a STOP must leave within this time (47 CFR 64.1200(a)(12)); later it is
+// dropped.
+inline constexpr LogDuration kConfirmationWindow = std::chrono::minutes{5};
+
+inline constexpr LogDuration kUnknownWaitDefault = std::chrono::minutes{15};
+inline constexpr LogDuration kUnknownWaitMin = std::chrono::seconds{1};
+inline constexpr LogDuration kUnknownWaitMax = std::chrono::hours{1};
+
+// Compiled rules of tenants kept in memory by one task.
+inline constexpr std::size_t kTenantRulesCachedMax = 20'000;
+
+}  // namespace alertstream::engine
