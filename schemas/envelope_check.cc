@@ -100,7 +100,7 @@ bool CheckPayload(FieldCheck& check, Topic topic, std::string_view key,
   return true;
 }
 
-bool CheckHead(FieldCheck& check, Topic topic, const v1::Envelope& envelope) {
+bool CheckHead(FieldCheck& check, const v1::Envelope& envelope) {
   const bool is_event = envelope.has_site_event();
   return check.Id("id", envelope.id(), kEventIdBytesMax, kOptional) &&
          check.Form("type", envelope.type(), kEventTypeBytesMax, is_event ? kRequired : kOptional,
@@ -121,13 +121,7 @@ bool CheckHead(FieldCheck& check, Topic topic, const v1::Envelope& envelope) {
           (check.Id("idempotency.key", envelope.idempotency().key(), kIdempotencyKeyBytesMax,
                     kOptional) &&
            check.Id("idempotency.scope", envelope.idempotency().scope(), kIdempotencyScopeBytesMax,
-                    kOptional))) &&
-         (!envelope.has_rerouted_from() ||
-          (check.That("rerouted_from.topic",
-                      envelope.rerouted_from().topic() == static_cast<std::uint32_t>(topic),
-                      "must be the record's own topic") &&
-           check.That("rerouted_from.offset", envelope.rerouted_from().offset() >= 0,
-                      "must not be negative")));
+                    kOptional)));
 }
 
 std::size_t AddressBytesMax(v1::AddressKind kind) {
@@ -428,7 +422,7 @@ std::optional<DecodeFault> CheckEnvelope(Topic topic, std::string_view key,
   FieldCheck check;
   // The version comes first: in a later one every other field may mean something else.
   if (CheckSchemaVersion(check, envelope.schema_version()) && CheckTenant(check, key, envelope) &&
-      CheckPayload(check, topic, key, envelope) && CheckHead(check, topic, envelope) &&
+      CheckPayload(check, topic, key, envelope) && CheckHead(check, envelope) &&
       CheckBody(check, envelope)) [[likely]] {
     return std::nullopt;
   }

@@ -2,6 +2,7 @@
 
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/stubs/logging.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -85,6 +86,8 @@ std::optional<DecodeFault> ParseEnvelope(std::string_view value, v1::Envelope* e
   if (value.empty()) {
     return DecodeStageFault(v1::DEAD_LETTER_REASON_MALFORMED_PROTOBUF, "the value is empty");
   }
+  // The library would write a line to stderr for every text that is not UTF-8.
+  const google::protobuf::LogSilencer silence;
   // Also refuses invalid UTF-8 in a string and bytes after the message.
   if (!envelope->ParseFromArray(value.data(), static_cast<int>(value.size()))) {
     return DecodeStageFault(v1::DEAD_LETTER_REASON_MALFORMED_PROTOBUF,

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace alertstream::schemas {
 namespace {
@@ -39,6 +40,14 @@ bool AllAre(std::string_view text, std::uint8_t bit) {
     all &= kTable[static_cast<unsigned char>(c)];
   }
   return all != 0;
+}
+
+// Not 0 if one of the eight bytes is below 0x20 or 0x7f; event records have hundreds of them.
+constexpr std::uint64_t ControlsIn(std::uint64_t word) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101U;
+  constexpr std::uint64_t kHighBits = 0x80 * kOnes;
+  const std::uint64_t del = word ^ (0x7f * kOnes);
+  return (((word - 0x20 * kOnes) & ~word) | ((del - kOnes) & ~del)) & kHighBits;
 }
 
 constexpr char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
@@ -85,12 +94,18 @@ bool IsEntityId(std::string_view text) { return !text.empty() && AllAre(text, kE
 bool IsSiteId(std::string_view text) { return !text.empty() && AllAre(text, kSiteIdBit); }
 
 bool HasNoControls(std::string_view text) {
-  bool found = false;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    found |= byte < 0x20 || byte == 0x7f;
+  std::size_t i = 0;
+  std::uint64_t found = 0;
+  for (; i + sizeof(std::uint64_t) <= text.size(); i += sizeof(std::uint64_t)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, text.data() + i, sizeof(word));
+    found |= ControlsIn(word);
   }
-  return !found;
+  for (; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    found |= byte < 0x20 || byte == 0x7f ? 1 : 0;
+  }
+  return found == 0;
 }
 
 bool HasNoNul(std::string_view text) { return text.find('\0') == std::string_view::npos; }

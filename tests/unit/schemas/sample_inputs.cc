@@ -106,10 +106,6 @@ SampleInput Build(const Row& row) {
   ALERTSTREAM_CHECK(google::protobuf::TextFormat::ParseFromString(text, &sample.envelope));
   sample.envelope.set_tenant(sample.key);
   sample.envelope.set_routing_key(sample.key);
-  auto* position = sample.envelope.mutable_rerouted_from();
-  position->set_topic(static_cast<std::uint32_t>(row.topic));
-  position->set_partition(5);
-  position->set_offset(77);
   return sample;
 }
 

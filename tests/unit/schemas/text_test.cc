@@ -65,6 +65,19 @@ TEST(TextTest, ControlCharactersAreFound) {
   ExpectAll(HasNoNul, {{"a\n\t", true}, {"", true}, {"a\0"sv, false}});
 }
 
+// Whole words of eight bytes are looked at in another way than the rest.
+TEST(TextTest, EveryControlCharacterIsFoundAtEveryPlace) {
+  for (int c = 0; c < 256; ++c) {
+    for (std::size_t place = 0; place < 19; ++place) {
+      for (const char filler : {' ', '~', '\x80', '\xff'}) {
+        std::string text(19, filler);
+        text[place] = static_cast<char>(c);
+        ASSERT_EQ(HasNoControls(text), c >= 0x20 && c != 0x7f) << c << " at " << place;
+      }
+    }
+  }
+}
+
 TEST(TextTest, Utf8IsWellFormed) {
   ExpectAll(IsUtf8, {{"", true},
                      {"ASCII \x7f", true},
