@@ -150,7 +150,7 @@ Result<std::int64_t> ReadOffset(Reader& reader) {
   if (hours > 23 || minutes > 59) {
     return OutOfRange("the offset");
   }
-  const std::int64_t seconds = (hours * 60 + minutes) * 60;
+  const std::int64_t seconds = std::int64_t{hours * 60 + minutes} * 60;
   return west ? -seconds : seconds;
 }
 
