@@ -59,7 +59,8 @@ TEST(CloudEventsTest, StructuredAndBinaryModeGiveTheSameEvent) {
       "specversion" : "1.0", "id" : "ev-1", "source" : "/shop/checkout",
       "type" : "payment.failed", "time" : "2026-01-01T03:00:00.25+03:00",
       "datacontenttype" : "application/json", "subject" : "A. N. Other", "site" : "shop",
-      "idempotencykey" : "k1", "traceparent" : "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+      "idempotencykey" : "k1",
+      "traceparent" : "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
       "tracestate" : "v=1", "sequence" : 7, "data" : {"a":[1,"x",null]} })");
   const auto binary = Binary({{"ce_specversion", "1.0"},
                               {"ce_id", "ev-1"},

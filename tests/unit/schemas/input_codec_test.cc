@@ -91,7 +91,7 @@ TEST(InputCodecTest, BytesThatAreNoEnvelopeAreRefused) {
       {"NUL in id", good + id_field + std::string("a\0", 2), "SCHEMA FIELD_INVALID id"},
       {"an unknown field", good + "\xf8\x3f\x01", ""},
       {"text", "hello", malformed},
-      {"field number 0", "\x02\x00", malformed},
+      {"field number 0", std::string("\x02\0", 2), malformed},
       {"endless varint", std::string(12, '\xff'), malformed},
       {"length beyond the end", std::string("\x0a\xff\xff\xff\xff\x07", 6), malformed},
   };
