@@ -80,6 +80,13 @@ std::strong_ordering CompareDoubles(double left, double right) {
   return left < right ? std::strong_ordering::less : std::strong_ordering::greater;
 }
 
+std::strong_ordering Reverse(std::strong_ordering order) {
+  if (std::is_eq(order)) {
+    return order;
+  }
+  return std::is_lt(order) ? std::strong_ordering::greater : std::strong_ordering::less;
+}
+
 bool AreNumbers(const CelValue& left, const CelValue& right) {
   return (left.kind == Kind::kInt || left.kind == Kind::kDouble) &&
          (right.kind == Kind::kInt || right.kind == Kind::kDouble);
@@ -87,12 +94,16 @@ bool AreNumbers(const CelValue& left, const CelValue& right) {
 
 // REQUIRES: AreNumbers
 std::strong_ordering CompareNumbers(const CelValue& left, const CelValue& right) {
-  if (left.kind == Kind::kInt) {
-    return right.kind == Kind::kInt ? left.int_value <=> right.int_value
-                                    : CompareNumbers(left.int_value, right.double_value);
+  if (left.kind == Kind::kInt && right.kind == Kind::kInt) {
+    return left.int_value <=> right.int_value;
   }
-  return right.kind == Kind::kDouble ? CompareDoubles(left.double_value, right.double_value)
-                                     : 0 <=> CompareNumbers(right.int_value, left.double_value);
+  if (left.kind == Kind::kInt) {
+    return CompareNumbers(left.int_value, right.double_value);
+  }
+  if (right.kind == Kind::kInt) {
+    return Reverse(CompareNumbers(right.int_value, left.double_value));
+  }
+  return CompareDoubles(left.double_value, right.double_value);
 }
 
 // Bytes of UTF-8 compare as the code points they stand for.
@@ -102,15 +113,15 @@ std::strong_ordering CompareStrings(std::string_view left, std::string_view righ
 
 bool Satisfies(CelOpKind kind, std::strong_ordering order) {
   if (kind == CelOpKind::kLess) {
-    return order < 0;
+    return std::is_lt(order);
   }
   if (kind == CelOpKind::kLessEqual) {
-    return order <= 0;
+    return std::is_lteq(order);
   }
   if (kind == CelOpKind::kGreater) {
-    return order > 0;
+    return std::is_gt(order);
   }
-  return order >= 0;
+  return std::is_gteq(order);
 }
 
 // Linear in both, unlike string_view::find.
@@ -495,7 +506,7 @@ CelValue CelEvaluator::EvaluateSize(const CelOp& op) {
 
 bool CelEvaluator::Equal(const CelValue& left, const CelValue& right) {
   if (AreNumbers(left, right)) {
-    return CompareNumbers(left, right) == 0;
+    return std::is_eq(CompareNumbers(left, right));
   }
   if (IsList(left) && IsList(right)) {
     return EqualLists(left, right);

@@ -33,6 +33,7 @@ struct CelValue {
     kJsonMap,
   };
 
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): a union has one member at a time.
   CelValue() : int_value(0) {}
   static CelValue Error(Condition::Outcome error, std::uint32_t offset);
   static CelValue Bool(bool value);
@@ -102,7 +103,7 @@ struct CelStep {
 };
 
 struct CelConjunct {
-  std::uint32_t op;
+  std::uint32_t op = 0;
   CelSpan span;
 };
 

@@ -10,9 +10,13 @@
 #include "processor/engine/conditions/cel_parser.h"
 #include "processor/engine/conditions/cel_program.h"
 #include "processor/engine/conditions/cel_source.h"
+#include "schemas/limits.h"
 
 namespace alertstream::engine {
 namespace {
+
+static_assert(kConditionBytesMax == schemas::kConditionBytesMax,
+              "what the edge accepts must compile, and the other way round");
 
 constexpr std::size_t kScratchOnStack = 16;  // Lists with computed elements are rare and short.
 
