@@ -1,0 +1,47 @@
+// CrashMarker: remembers, in a small mapped file, on which record the fold was when a signal of the
+// fold's own making (SIGSEGV, SIGBUS, SIGFPE, SIGABRT) killed the process. A SIGKILL or the OOM killer
+// leaves no mark: they say nothing about a record. Belongs to one task.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "processor/base/result.h"
+#include "schemas/topics.h"
+
+namespace alertstream::runtime {
+
+class CrashMarker {
+ public:
+  struct Suspect {
+    schemas::Topic topic;
+    std::int64_t offset;
+    std::uint32_t crashes;  // In a row, on this record.
+  };
+
+  static Result<std::unique_ptr<CrashMarker>> Open(const std::string& path);
+  ~CrashMarker();
+  CrashMarker(const CrashMarker&) = delete;
+  CrashMarker& operator=(const CrashMarker&) = delete;
+
+  // The record on which the process died last, as found when the file was opened; nothing after
+  // Clear.
+  std::optional<Suspect> suspect() const { return suspect_; }
+  // The suspect was passed.
+  void Clear();
+
+  // Around Fold::Run, and before each record (Fold::Probe). Two stores a record.
+  void Enter();
+  void At(schemas::Topic topic, std::int64_t offset);
+  void Leave();
+
+ private:
+  struct Mapped;
+  explicit CrashMarker(Mapped* mapped) : mapped_(mapped) {}
+  Mapped* mapped_;
+  std::optional<Suspect> suspect_;
+};
+
+}  // namespace alertstream::runtime

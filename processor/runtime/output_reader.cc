@@ -1,0 +1,190 @@
+#include "processor/runtime/output_reader.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "processor/journal/merkle.h"
+
+namespace alertstream::runtime {
+namespace {
+
+constexpr std::size_t kJournalSource = 0;
+constexpr std::size_t kJournalRecordsAhead = 64;
+constexpr std::size_t kFetchBytes = 4 << 20;
+constexpr std::chrono::milliseconds kOutputTimeout{10'000};
+
+bool IsMarker(const log::RecordView& record) {
+  return record.offset == 0 && record.key == schemas::kLogKey;
+}
+
+std::optional<journal::Stamp> StampOf(const log::RecordView& record) {
+  for (const auto& header : record.headers) {
+    if (header.name == journal::kStampHeader) {
+      return journal::DecodeStamp(header.value);
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<OutputReader>> OutputReader::Open(log::EventLog& log,
+                                                         const OutputReaderOptions& options) {
+  auto reader = std::unique_ptr<OutputReader>(new OutputReader(log, options));
+  std::vector<log::TopicPartition> partitions = {{schemas::Topic::kJournal, options.partition}};
+  for (const schemas::Topic topic : options.topics) {
+    partitions.push_back({topic, options.partition});
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto ends,
+                               log.Ends(partitions, log::EndKind::kStable, kOutputTimeout));
+  reader->opening_end_ = ends[kJournalSource];
+  reader->consumed_.assign(options.topics.size(), 0);
+  if (options.from_end) {
+    ALERTSTREAM_RETURN_IF_ERROR(reader->SeekEnd(ends));
+    return reader;
+  }
+  std::vector<log::ReadFrom> from;
+  for (const auto& partition : partitions) {
+    from.push_back({partition, 0});
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(reader->sources_, Sources::Open(log, std::move(from)));
+  return reader;
+}
+
+// Outputs of journal records at or before the end lie before their topics' ends, taken in the same
+// call; those of later ones are told apart by their stamps.
+Status OutputReader::SeekEnd(const std::vector<std::int64_t>& ends) {
+  std::vector<log::ReadFrom> from = {
+      {{schemas::Topic::kJournal, options_.partition}, ends[kJournalSource]}};
+  for (std::size_t i = 0; i < options_.topics.size(); ++i) {
+    from.push_back({{options_.topics[i], options_.partition}, ends[i + 1]});
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(sources_, Sources::Open(log_, std::move(from)));
+  anchored_ = false;
+  return Status::Ok();
+}
+
+bool OutputReader::AtOpeningEnd() const {
+  return sources_->Passed(kJournalSource) >= opening_end_;
+}
+
+Result<std::optional<ReleasedBatch>> OutputReader::Next(std::chrono::milliseconds timeout) {
+  for (std::size_t i = 0; i < consumed_.size(); ++i) {
+    sources_->Consume(i + 1, consumed_[i]);
+    consumed_[i] = 0;
+  }
+  constexpr auto kStep = std::chrono::milliseconds(20);
+  auto waited = std::chrono::milliseconds(0);
+  for (;;) {
+    if (sources_->AtHand(kJournalSource).empty()) {
+      ALERTSTREAM_RETURN_IF_ERROR(
+          sources_->Fill(kJournalSource, kJournalRecordsAhead, kFetchBytes));
+    }
+    if (sources_->AtHand(kJournalSource).empty()) {
+      if (waited >= timeout) {
+        return std::optional<ReleasedBatch>();
+      }
+      sources_->reader().Wait(std::min(kStep, timeout - waited));
+      waited += kStep;
+      continue;
+    }
+    const log::RecordView record = sources_->AtHand(kJournalSource).front();
+    ReleasedBatch batch;
+    if (IsMarker(record)) {
+      sources_->Consume(kJournalSource, 1);
+      continue;
+    }
+    if (!batch.journal.ParseFromArray(record.value.data(), static_cast<int>(record.value.size()))) {
+      return Error(ErrorCode::kCorrupt, fmt::format("journal of partition {} at offset {}: no "
+                                                    "journal record",
+                                                    options_.partition, record.offset));
+    }
+    if (!anchored_) {
+      // The record before is not known: this one is taken on trust, the chain goes on from it.
+      tail_.seq = batch.journal.seq() - 1;
+      std::copy_n(batch.journal.prev_hash().begin(),
+                  std::min(batch.journal.prev_hash().size(), tail_.hash.size()),
+                  tail_.hash.begin());
+      tail_.owner_epoch = batch.journal.owner_epoch() -
+                          (batch.journal.kind() == v1::JOURNAL_KIND_CLAIM ? 1 : 0);
+      tail_.owner_nonce = batch.journal.owner_nonce();
+      anchored_ = true;
+    }
+    auto tail = journal::Continue(tail_, batch.journal, record.value, record.offset,
+                                  options_.log_id, static_cast<std::uint32_t>(options_.partition));
+    if (!tail.ok() && tail.error().code() == ErrorCode::kConflict) {
+      ++dropped_;
+      sources_->Consume(kJournalSource, 1);
+      continue;
+    }
+    if (!tail.ok()) {
+      return tail.error();
+    }
+    batch.journal_offset = record.offset;
+    tail_ = std::move(tail).value();
+    ALERTSTREAM_RETURN_IF_ERROR(Release(batch.journal, &batch));
+    sources_->Consume(kJournalSource, 1);
+    return std::optional<ReleasedBatch>(std::move(batch));
+  }
+}
+
+Status OutputReader::Release(const v1::JournalRecord& record, ReleasedBatch* batch) {
+  for (std::size_t i = 0; i < options_.topics.size(); ++i) {
+    const schemas::Topic topic = options_.topics[i];
+    const auto named =
+        std::find_if(record.outputs().begin(), record.outputs().end(), [&](const auto& output) {
+          return output.topic() == static_cast<std::uint32_t>(topic);
+        });
+    if (named == record.outputs().end()) {
+      continue;
+    }
+    const std::size_t source = i + 1;
+    // What a superseded owner left in front is dropped.
+    std::size_t stale = 0;
+    for (;;) {
+      ALERTSTREAM_RETURN_IF_ERROR(sources_->FillAtLeast(source, stale + 1, kOutputTimeout));
+      const log::RecordView& first = sources_->AtHand(source)[stale];
+      const auto stamp = StampOf(first);
+      const bool superseded = stamp && (stamp->owner_epoch < record.owner_epoch() ||
+                                        stamp->seq < record.seq());
+      if (!IsMarker(first) && !superseded) {
+        break;
+      }
+      dropped_ += superseded ? 1 : 0;
+      ++stale;
+    }
+    sources_->Consume(source, stale);
+    ALERTSTREAM_RETURN_IF_ERROR(
+        sources_->FillAtLeast(source, named->count(), kOutputTimeout));
+    journal::MerkleTree tree;
+    const auto outputs = sources_->AtHand(source).first(named->count());
+    for (std::size_t k = 0; k < outputs.size(); ++k) {
+      const auto stamp = StampOf(outputs[k]);
+      const journal::Stamp expected{.partition = record.partition(),
+                                    .seq = record.seq(),
+                                    .index = static_cast<std::uint32_t>(k),
+                                    .owner_epoch = record.owner_epoch()};
+      if (!stamp || *stamp != expected) {
+        return Error(ErrorCode::kCorrupt,
+                     fmt::format("{} partition {} offset {}: the record does not belong to journal "
+                                 "seq {}; something else wrote to this topic",
+                                 schemas::NameOf(topic), options_.partition, outputs[k].offset,
+                                 record.seq()));
+      }
+      tree.Add(journal::LeafOfOutput(outputs[k].key, outputs[k].headers, outputs[k].value));
+      batch->outputs.push_back({topic, outputs[k]});
+    }
+    const Digest root = tree.Root();
+    if (named->root() != AsView(root)) {
+      return Error(ErrorCode::kCorrupt,
+                   fmt::format("{} partition {} seq {}: the records are not those that the journal "
+                               "names",
+                               schemas::NameOf(topic), options_.partition, record.seq()));
+    }
+    consumed_[i] = outputs.size();
+  }
+  return Status::Ok();
+}
+
+}  // namespace alertstream::runtime

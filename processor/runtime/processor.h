@@ -1,0 +1,101 @@
+// Processor: the tasks of all partitions that this instance is configured to own, each on a thread
+// of its own (a transactional commit blocks its thread, so a pool could not be smaller), with their
+// leases, their retries and what health and metrics need to know.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "processor/base/clock.h"
+#include "processor/base/crypto.h"
+#include "processor/log/event_log.h"
+#include "processor/runtime/horizon.h"
+#include "processor/runtime/identity.h"
+#include "processor/runtime/task.h"
+#include "processor/state/state_store.h"
+
+namespace alertstream::runtime {
+
+// More would be more threads than one process should have; use more instances.
+inline constexpr std::size_t kPartitionsPerProcessMax = 64;
+
+// A lease is written this often and is live for kLeaseLive, by the log's clock.
+inline constexpr std::chrono::milliseconds kLeaseEvery{500};
+inline constexpr std::chrono::seconds kLeaseLive{5};
+// A task that ended with an error starts again after this.
+inline constexpr std::chrono::seconds kRestartAfter{5};
+
+struct ProcessorOptions {
+  std::vector<std::int32_t> partitions;  // Those that this instance owns.
+  HmacKey token_key{""};
+  TaskOptions task;
+  bool take_over = false;  // Start although another instance's lease is live.
+  std::size_t cache_bytes = 160 << 20;  // Of all partitions together.
+  // Opens the store of a partition; called again after an error.
+  std::function<Result<std::unique_ptr<state::StateStore>>(std::int32_t partition)> open_store;
+  // Where the crash marker of a partition lies; nothing: none is kept.
+  std::function<std::string(std::int32_t partition)> crash_marker_path;
+  // Called on the task's thread after each committed batch, before the next one.
+  std::function<void(std::int32_t partition, const BatchReport& report)> on_batch;
+  // Called when a partition's phase or error changes; no personal data in it.
+  std::function<void(std::int32_t partition, const std::string& phase, const std::string& error)>
+      on_phase;
+};
+
+struct PartitionStatus {
+  std::int32_t partition = 0;
+  std::string phase;  // starting, catching_up, owner, holding, waiting_for_log, stopped
+  std::string error;  // Why it is not owner; no personal data.
+  std::uint64_t seq = 0;
+  std::uint64_t owner_epoch = 0;
+  double lag_seconds = 0;
+  bool idle = false;
+  double held_seconds = 0;  // Since when site events wait for the permission topics; 0: they do not.
+};
+
+class Processor {
+ public:
+  Processor(log::EventLog& log, Clock& clock, ProcessorOptions options);
+  ~Processor();
+
+  // Starts all threads; returns at once.
+  void Start();
+  // Commits what is under way, writes the state out, releases the leases. Blocks, at most about the
+  // commit time-out.
+  void Stop();
+
+  std::vector<PartitionStatus> Status() const;
+  // True if every partition is owned and none is held or stopped.
+  bool Ready() const;
+  // Blocks until every partition has consumed everything that the log held when this was called, or
+  // `timeout` passed (kUnavailable, naming the partition and its error). A partition that can only be
+  // helped by a person ends the wait with its error.
+  alertstream::Status WaitUntilDrained(std::chrono::milliseconds timeout);
+
+ private:
+  struct Slot;
+  void RunPartition(Slot& slot);
+  alertstream::Status RunOwned(Slot& slot);
+  alertstream::Status RunTask(Slot& slot, PartitionTask& task);
+  alertstream::Status CheckLease(Slot& slot);
+  void WriteLeases();
+  void SetPhase(Slot& slot, const std::string& phase, const std::string& error);
+
+  log::EventLog& log_;
+  Clock& clock_;
+  const ProcessorOptions options_;
+  PermissionHorizon horizon_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  std::thread lease_thread_;
+  std::atomic<bool> stop_{false};
+};
+
+}  // namespace alertstream::runtime

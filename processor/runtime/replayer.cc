@@ -1,0 +1,367 @@
+#include "processor/runtime/replayer.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "processor/base/id.h"
+#include "processor/journal/merkle.h"
+#include "schemas/output.pb.h"
+
+namespace alertstream::runtime {
+namespace {
+
+constexpr std::size_t kJournalSource = 0;
+constexpr std::size_t kInputSources = 1;
+constexpr std::size_t kOutputSources = kInputSources + schemas::kInputTopicCount;
+constexpr std::size_t kJournalRecordsAhead = 256;
+constexpr std::size_t kFetchBytes = 8 << 20;
+
+std::size_t InputIndex(std::uint32_t topic) {
+  for (std::size_t i = 0; i < schemas::kInputTopics.size(); ++i) {
+    if (static_cast<std::uint32_t>(schemas::kInputTopics[i]) == topic) {
+      return i;
+    }
+  }
+  return schemas::kInputTopics.size();
+}
+
+bool Parse(const log::RecordView& record, v1::JournalRecord* decoded) {
+  return decoded->ParseFromArray(record.value.data(), static_cast<int>(record.value.size()));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Replayer>> Replayer::Open(log::EventLog& log, PartitionState& state,
+                                                 const ReplayOptions& options) {
+  auto replayer = std::unique_ptr<Replayer>(new Replayer(log, state, options));
+  ALERTSTREAM_RETURN_IF_ERROR(replayer->OpenSources());
+  return replayer;
+}
+
+Status Replayer::OpenSources() {
+  const auto partition = static_cast<std::int32_t>(state_.partition());
+  std::vector<log::ReadFrom> from;
+  from.push_back({{schemas::Topic::kJournal, partition}, std::max<std::int64_t>(
+                                                             0, state_.journal_hint())});
+  for (std::size_t i = 0; i < schemas::kInputTopics.size(); ++i) {
+    from.push_back({{schemas::kInputTopics[i], partition}, state_.positions()[i]});
+  }
+  if (options_.check_outputs) {
+    ALERTSTREAM_CHECK(state_.tail().seq == 0);  // Outputs are compared from the beginning.
+    for (const schemas::Topic topic : engine::kOutputTopics) {
+      from.push_back({{topic, partition}, 0});
+    }
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(sources_, Sources::Open(log_, std::move(from)));
+  tail_verified_ = state_.tail().seq == 0;
+  return Status::Ok();
+}
+
+Status Replayer::CatchUp(const Progress& progress) {
+  const log::TopicPartition journal{schemas::Topic::kJournal,
+                                    static_cast<std::int32_t>(state_.partition())};
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      const auto ends,
+      log_.Ends(std::span(&journal, 1), log::EndKind::kStable, options_.read_timeout));
+  end_ = ends[0];
+  for (;;) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(const bool more, Step());
+    if (progress != nullptr) {
+      progress(std::min(end_, sources_->Passed(kJournalSource)), end_);
+    }
+    if (more) {
+      continue;
+    }
+    if (tail_verified_ || state_.journal_hint() == 0) {
+      break;
+    }
+    // Aborted transactions after the tail's record can push the hint past it: from the beginning.
+    state_.set_journal_hint(0);
+    ALERTSTREAM_RETURN_IF_ERROR(OpenSources());
+  }
+  if (!tail_verified_) {
+    return Error(ErrorCode::kConflict,
+                 fmt::format("state of partition {} is ahead of the journal: it stands at seq {}, "
+                             "which the journal does not have. The log was truncated or restored "
+                             "from an older copy; restore it, or delete the state directory to "
+                             "accept the shorter history",
+                             state_.partition(), state_.tail().seq));
+  }
+  return Status::Ok();
+}
+
+Status Replayer::VerifyTail(const log::RecordView& record, const v1::JournalRecord& decoded) {
+  const journal::Tail& tail = state_.tail();
+  if (decoded.seq() < tail.seq) {
+    return Status::Ok();
+  }
+  if (decoded.seq() > tail.seq) {
+    // The hint was past the record: look from the beginning, once.
+    if (state_.journal_hint() == 0) {
+      return Error(ErrorCode::kCorrupt,
+                   fmt::format("journal of partition {}: seq {} is missing", state_.partition(),
+                               tail.seq));
+    }
+    state_.set_journal_hint(0);
+    return OpenSources();
+  }
+  if (Sha256::Of(record.value) != tail.hash) {
+    return Error(ErrorCode::kConflict,
+                 fmt::format("state of partition {}: journal record seq {} has another hash than "
+                             "the one this state was made from; it is of another history. Delete "
+                             "the state directory to rebuild it",
+                             state_.partition(), tail.seq));
+  }
+  tail_verified_ = true;
+  return Status::Ok();
+}
+
+Result<bool> Replayer::Step() {
+  const auto step = std::chrono::milliseconds(10);
+  auto waited = std::chrono::milliseconds(0);
+  for (;;) {
+    if (sources_->AtHand(kJournalSource).empty()) {
+      ALERTSTREAM_RETURN_IF_ERROR(
+          sources_->Fill(kJournalSource, kJournalRecordsAhead, kFetchBytes));
+    }
+    const auto at_hand = sources_->AtHand(kJournalSource);
+    if (at_hand.empty() || at_hand.front().offset >= end_) {
+      if (sources_->Passed(kJournalSource) >= end_) {
+        return false;
+      }
+      if (waited >= options_.read_timeout) {
+        return Error(ErrorCode::kUnavailable,
+                     fmt::format("journal of partition {} cannot be read", state_.partition()));
+      }
+      sources_->reader().Wait(step);
+      waited += step;
+      continue;
+    }
+    const log::RecordView& record = at_hand.front();
+    v1::JournalRecord decoded;
+    if (record.key == schemas::kLogKey && record.offset == 0) {
+      sources_->Consume(kJournalSource, 1);  // The marker.
+      continue;
+    }
+    if (!Parse(record, &decoded)) {
+      return Error(ErrorCode::kCorrupt,
+                   fmt::format("journal of partition {} at offset {}: no journal record",
+                               state_.partition(), record.offset));
+    }
+    if (!tail_verified_) {
+      const auto hint = state_.journal_hint();
+      ALERTSTREAM_RETURN_IF_ERROR(VerifyTail(record, decoded));
+      if (state_.journal_hint() == hint) {
+        sources_->Consume(kJournalSource, 1);
+      }
+      continue;
+    }
+    auto tail = journal::Continue(state_.tail(), decoded, record.value, record.offset,
+                                  state_.config().log_id, state_.partition());
+    if (!tail.ok() && tail.error().code() == ErrorCode::kConflict) {
+      sources_->Consume(kJournalSource, 1);
+      continue;
+    }
+    if (!tail.ok()) {
+      return tail.error();
+    }
+    ALERTSTREAM_RETURN_IF_ERROR(Apply(decoded, std::move(tail).value()));
+    sources_->Consume(kJournalSource, 1);
+    return true;
+  }
+}
+
+Status Replayer::Apply(const v1::JournalRecord& record, journal::Tail tail) {
+  if (record.engine_version() > engine::kEngineVersion) {
+    return Error(ErrorCode::kInvalid,
+                 fmt::format("partition {} seq {} was decided by engine version {}, this program "
+                             "knows versions up to {}: use a newer program",
+                             state_.partition(), record.seq(), record.engine_version(),
+                             engine::kEngineVersion));
+  }
+  effects_.Clear();
+  v1::JournalRecord refolded;
+  const v1::JournalKind kind = record.kind();
+  if (kind == v1::JOURNAL_KIND_BATCH) {
+    ALERTSTREAM_RETURN_IF_ERROR(FoldBatch(record, &refolded));
+  } else if (kind == v1::JOURNAL_KIND_SKIP) {
+    ALERTSTREAM_RETURN_IF_ERROR(FoldSkip(record, &refolded));
+  } else if (kind == v1::JOURNAL_KIND_CLAIM || kind == v1::JOURNAL_KIND_BARRIER) {
+    refolded.set_state_root(state_.map().SealBatch().ToBytes());
+  } else {
+    return Error(ErrorCode::kCorrupt, fmt::format("journal of partition {} seq {}: unknown kind",
+                                                  state_.partition(), record.seq()));
+  }
+  if (!state_.map().status().ok()) {
+    return state_.map().status();
+  }
+  const Difference difference = Compare(record, refolded);
+  if (difference.inputs || difference.outputs) {
+    mismatch_ = Mismatch{.seq = record.seq(),
+                         .journal_offset = tail.offset,
+                         .history_changed = difference.inputs,
+                         .what = difference.what};
+    return Error(ErrorCode::kCorrupt,
+                 fmt::format("partition {} seq {}: {}: {}", state_.partition(), record.seq(),
+                             difference.inputs ? "history changed" : "the engine differs",
+                             difference.what));
+  }
+  if (options_.check_outputs) {
+    ALERTSTREAM_RETURN_IF_ERROR(CheckOutputs(record));
+  }
+  state_.set_journal_hint(tail.offset);
+  state_.Accept(record, std::move(tail));
+  ++progress_.batches;
+  for (const auto& input : record.inputs()) {
+    progress_.records += input.count();
+  }
+  progress_.decisions += effects_.decisions.count();
+  return state_.FlushIfLarge();
+}
+
+Status Replayer::TakeInputs(const v1::JournalRecord& record) {
+  spans_ = {};
+  for (const auto& input : record.inputs()) {
+    const std::size_t i = InputIndex(input.topic());
+    if (i >= spans_.size()) {
+      return Error(ErrorCode::kCorrupt, fmt::format("journal seq {}: unknown input topic {}",
+                                                    record.seq(), input.topic()));
+    }
+    // Records of the range, not `count` of them: one that is missing must show as another root.
+    const std::size_t source = kInputSources + i;
+    while (sources_->Passed(source) < input.next()) {
+      const auto at_hand = sources_->AtHand(source);
+      if (!at_hand.empty() && at_hand.back().offset >= input.next() - 1) {
+        break;
+      }
+      const std::size_t before = at_hand.size();
+      ALERTSTREAM_RETURN_IF_ERROR(
+          sources_->Fill(source, before + engine::kBatchRecordsMax, kFetchBytes));
+      if (sources_->AtHand(source).size() == before) {
+        const Status filled = sources_->FillAtLeast(source, before + 1, options_.read_timeout);
+        if (!filled.ok()) {
+          return Error(filled.error().code(),
+                       fmt::format("{} partition {} up to offset {}: {}",
+                                   schemas::NameOf(schemas::kInputTopics[i]), state_.partition(),
+                                   input.next(), filled.error().message()));
+        }
+      }
+    }
+    auto at_hand = sources_->AtHand(source);
+    // The marker at offset 0 was consumed by the first batch like any record.
+    std::size_t count = 0;
+    while (count < at_hand.size() && at_hand[count].offset < input.next()) {
+      ++count;
+    }
+    spans_[i] = at_hand.first(count);
+  }
+  return Status::Ok();
+}
+
+Status Replayer::FoldBatch(const v1::JournalRecord& record, v1::JournalRecord* refolded) {
+  ALERTSTREAM_RETURN_IF_ERROR(TakeInputs(record));
+  engine::FoldBatch batch;
+  batch.now = FromMicros(record.now_us());
+  batch.engine_version = record.engine_version();
+  batch.timers_max = record.timers_fired();
+  batch.inputs = spans_;
+  state_.fold().Run(batch, &effects_);
+  DescribeBatch(state_.positions(), spans_, effects_, state_.map().SealBatch(), refolded);
+  for (std::size_t i = 0; i < spans_.size(); ++i) {
+    if (effects_.consumed[i] != spans_[i].size()) {
+      // The engine took less than it did then: shown as a state that is not the recorded one.
+      refolded->clear_state_root();
+    }
+    sources_->Consume(kInputSources + i, spans_[i].size());
+  }
+  return Status::Ok();
+}
+
+void FoldSkippedRecord(const PartitionState& state, schemas::Topic topic,
+                       const log::RecordView& record, const v1::JournalSkip& skip, LogTime now,
+                       engine::Effects* effects) {
+  effects->Clear();
+  v1::RawRecord original;
+  original.set_key(record.key.data(), record.key.size());
+  original.set_value(record.value.data(), record.value.size());
+  for (const auto& header : record.headers) {
+    auto* raw = original.add_headers();
+    raw->set_name(header.name.data(), header.name.size());
+    raw->set_value(header.value.data(), header.value.size());
+  }
+  const bool tenant = schemas::IsTenantId(record.key);
+  const IdBytes id = MakeId(IdCause{.append_time = record.append_time,
+                                    .tenant = tenant ? record.key : std::string_view(),
+                                    .topic = static_cast<std::uint8_t>(topic),
+                                    .partition = state.partition(),
+                                    .offset = record.offset});
+  v1::DeadLetter letter;
+  letter.set_id(id.data(), id.size());
+  if (tenant) {
+    letter.set_tenant(record.key.data(), record.key.size());
+  }
+  *letter.mutable_record() = skip.record();
+  letter.set_append_time_us(ToMicros(record.append_time));
+  letter.set_stage(v1::DEAD_LETTER_STAGE_SKIP);
+  letter.set_reason(skip.automatic() ? v1::DEAD_LETTER_REASON_CRASHED_PROCESS
+                                     : v1::DEAD_LETTER_REASON_SKIPPED_BY_OPERATOR);
+  letter.set_detail(skip.automatic() ? "the process died twice on this record" : skip.reason());
+  letter.set_at_us(ToMicros(now));
+  original.SerializeToString(letter.mutable_original()->mutable_plain());
+  effects->dead_letters.Add(tenant ? record.key : schemas::kUnroutedKey, letter);
+}
+
+Status Replayer::FoldSkip(const v1::JournalRecord& record, v1::JournalRecord* refolded) {
+  ALERTSTREAM_RETURN_IF_ERROR(TakeInputs(record));
+  const auto topic = record.skip().record().topic();
+  const std::size_t i = InputIndex(topic);
+  if (i >= spans_.size() || spans_[i].size() != 1) {
+    return Error(ErrorCode::kCorrupt,
+                 fmt::format("journal seq {}: a SKIP names exactly one record", record.seq()));
+  }
+  FoldSkippedRecord(state_, schemas::kInputTopics[i], spans_[i].front(), record.skip(),
+                    FromMicros(record.now_us()), &effects_);
+  DescribeBatch(state_.positions(), spans_, effects_, state_.map().SealBatch(), refolded);
+  sources_->Consume(kInputSources + i, 1);
+  return Status::Ok();
+}
+
+Status Replayer::CheckOutputs(const v1::JournalRecord& record) {
+  for (std::size_t t = 0; t < engine::kOutputTopics.size(); ++t) {
+    const schemas::Topic topic = engine::kOutputTopics[t];
+    const auto recorded =
+        std::find_if(record.outputs().begin(), record.outputs().end(), [&](const auto& output) {
+          return output.topic() == static_cast<std::uint32_t>(topic);
+        });
+    if (recorded == record.outputs().end()) {
+      continue;
+    }
+    const std::size_t source = kOutputSources + t;
+    journal::MerkleTree tree;
+    while (tree.count() < recorded->count()) {
+      ALERTSTREAM_RETURN_IF_ERROR(
+          sources_->FillAtLeast(source, 1, options_.read_timeout));
+      const log::RecordView output = sources_->AtHand(source).front();
+      if (output.key != schemas::kLogKey || output.offset != 0) {
+        tree.Add(journal::LeafOfOutput(output.key, output.headers, output.value));
+      }
+      sources_->Consume(source, 1);
+    }
+    const Digest root = tree.Root();
+    if (recorded->root() != AsView(root)) {
+      mismatch_ = Mismatch{.seq = record.seq(),
+                           .journal_offset = 0,
+                           .history_changed = true,
+                           .what = fmt::format("{}: the stored records are not those that the "
+                                               "journal names",
+                                               schemas::NameOf(topic))};
+      return Error(ErrorCode::kCorrupt,
+                   fmt::format("partition {} seq {}: history changed: {}", state_.partition(),
+                               record.seq(), mismatch_->what));
+    }
+  }
+  return Status::Ok();
+}
+
+}  // namespace alertstream::runtime
