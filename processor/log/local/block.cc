@@ -54,7 +54,7 @@ T LoadBigEndian(const char* at) {
 }
 
 void AppendVarint(std::string* out, std::size_t value) {
-  std::array<char, 10> bytes;
+  std::array<char, 10> bytes{};
   std::size_t size = 0;
   while (value >= 0x80) {
     bytes[size++] = static_cast<char>((value & 0x7f) | 0x80);

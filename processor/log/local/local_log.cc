@@ -785,6 +785,7 @@ class LocalLog final : public EventLog {
       return partitions.error();
     }
     std::vector<TopicInfo> infos;
+    infos.reserve(schemas::kTopicCount);
     for (const auto& spec : schemas::kTopics) {
       infos.push_back({.topic = spec.topic,
                        .exists = partitions.ok(),

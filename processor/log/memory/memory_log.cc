@@ -32,7 +32,7 @@ enum class SlotState : std::uint8_t {
 
 // One offset of a partition.
 struct Slot {
-  SlotState state;
+  SlotState state = SlotState::kHidden;
   bool corrupt = false;
   // Null for a marker. Shared with the Fetched that hold it.
   std::shared_ptr<const StoredRecord> record;
@@ -143,6 +143,7 @@ class MemoryLogCore {
 Result<std::vector<TopicInfo>> MemoryLogCore::DescribeTopics() {
   const std::lock_guard lock(mutex_);
   std::vector<TopicInfo> infos;
+  infos.reserve(schemas::kTopicCount);
   for (const auto& spec : schemas::kTopics) {
     const bool exists = partition_count_ > 0;
     infos.push_back({.topic = spec.topic,
