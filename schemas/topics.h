@@ -64,10 +64,11 @@ inline constexpr std::size_t kInputTopicCount = 7;
 // All topics in the order of their numbers.
 extern const std::array<TopicSpec, kTopicCount> kTopics;
 
-// The inputs in canonical fold order: account changes, permission facts, attempts, receipts, events.
+// The inputs in canonical fold order: account changes, permission facts, attempts, receipts,
+// events.
 inline constexpr std::array<Topic, kInputTopicCount> kInputTopics = {
-    Topic::kAccountChanges,   Topic::kOptOuts,          Topic::kConsentChanges,
-    Topic::kInboundMessages,  Topic::kDeliveryAttempts, Topic::kDeliveryReceipts,
+    Topic::kAccountChanges,  Topic::kOptOuts,          Topic::kConsentChanges,
+    Topic::kInboundMessages, Topic::kDeliveryAttempts, Topic::kDeliveryReceipts,
     Topic::kSiteEvents,
 };
 

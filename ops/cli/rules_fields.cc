@@ -17,6 +17,8 @@ namespace {
 
 // Longer keys are no names of fields; they are not repeated in problems.
 constexpr std::size_t kFieldNameBytesMax = 64;
+// Several times what the largest kind has; look-ups are linear.
+constexpr std::size_t kFieldsMax = 64;
 
 // A plain scalar that YAML 1.1 or 1.2 reads as something else than text.
 bool LooksTyped(std::string_view text) {
@@ -79,16 +81,19 @@ FieldReader::FieldReader(const YamlDocument& document, std::uint32_t node, std::
                          ProblemList* problems)
     : document_(document), node_(node), prefix_(std::move(prefix)), problems_(problems) {
   if (At(node_).kind != YamlKind::kMap) {
-    std::string field = prefix_.empty() ? "" : prefix_.substr(0, prefix_.size() - 1);
-    problems_->Add(At(node_), std::move(field), ExpectedFound("a map of fields", At(node_)));
+    problems_->Add(At(node_), Own(), ExpectedFound("a map of fields", At(node_)));
     return;
   }
   const auto& children = At(node_).children;
+  if (children.size() > 2 * kFieldsMax) {
+    problems_->Add(At(node_), Own(), fmt::format("more than {} fields", kFieldsMax));
+    return;
+  }
   for (std::size_t i = 0; i + 1 < children.size(); i += 2) {
     const YamlNode& key = At(children[i]);
     if (key.kind != YamlKind::kScalar || key.text.empty() || key.text.size() > kFieldNameBytesMax ||
         !schemas::HasNoControls(key.text)) {
-      problems_->Add(key, prefix_, "expected the name of a field");
+      problems_->Add(key, Own(), "expected the name of a field");
       continue;
     }
     if (const Field* first = Find(key.text)) {
@@ -98,6 +103,10 @@ FieldReader::FieldReader(const YamlDocument& document, std::uint32_t node, std::
     }
     fields_.push_back({.name = key.text, .key = children[i], .value = children[i + 1]});
   }
+}
+
+std::string FieldReader::Own() const {
+  return prefix_.empty() ? std::string() : prefix_.substr(0, prefix_.size() - 1);
 }
 
 const FieldReader::Field* FieldReader::Find(std::string_view name) const {

@@ -75,6 +75,8 @@ class FieldReader {
     std::uint32_t value;
   };
   const YamlNode& At(std::uint32_t index) const { return document_.nodes[index]; }
+  // The name of the map itself: "recipients"; "" for a document.
+  std::string Own() const;
   const Field* Find(std::string_view name) const;
   // The scalar of a field; reports what is missing or no scalar.
   const YamlNode* Scalar(std::string_view name, Need need, std::string_view expected);

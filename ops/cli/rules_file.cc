@@ -16,7 +16,6 @@
 #include "ops/cli/rules_fields.h"
 #include "ops/cli/rules_yaml.h"
 #include "processor/engine/conditions/condition.h"
-#include "processor/engine/limits.h"
 #include "processor/engine/phone.h"
 #include "processor/engine/templates/template.h"
 #include "schemas/envelope_check.h"
@@ -42,12 +41,6 @@ static_assert(v1::SITE_STATUS_ACTIVE == 1 && v1::SITE_STATUS_DISABLED == 2);
 static_assert(v1::CHANNEL_SMS == 1 && v1::CHANNEL_VOICE == 5);
 static_assert(v1::MESSAGE_CLASS_TRANSACTIONAL == 1 && v1::MESSAGE_CLASS_MARKETING == 3);
 
-// What the edge and the fold both accept.
-constexpr std::int64_t kDailyCapMax = std::min(schemas::kDailyCapMax, engine::kDailyCapMax);
-constexpr std::int64_t kCooldownUsMax =
-    std::min<std::int64_t>(schemas::kCooldownUsMax, engine::kCooldownMax.count());
-constexpr std::int64_t kMaxAgeUsMax =
-    std::min<std::int64_t>(schemas::kMaxAgeUsMax, engine::kMaxAgeMax.count());
 constexpr std::int64_t kMillisecondUs = 1000;
 
 constexpr std::string_view kEntityIdForm = "expected an id of a to z, 0 to 9, _ and -";
@@ -304,11 +297,13 @@ void ReadTrigger(FieldReader& fields, const YamlDocument& document, ProblemList*
   ReadTemplate(fields, document, problems, &trigger);
   trigger.set_message_class(static_cast<v1::MessageClass>(
       EnumOf(fields, "message_class", Need::kRequired, kClasses, v1::MESSAGE_CLASS_UNSPECIFIED)));
-  trigger.set_cooldown_us(fields.Duration("cooldown", {.min = 0, .max = kCooldownUsMax}).count());
+  trigger.set_cooldown_us(
+      fields.Duration("cooldown", {.min = 0, .max = schemas::kCooldownUsMax}).count());
   trigger.set_daily_cap(static_cast<std::uint32_t>(
-      fields.Integer("daily_cap", Need::kOptional, {.min = 0, .max = kDailyCapMax}).value_or(0)));
+      fields.Integer("daily_cap", Need::kOptional, {.min = 0, .max = schemas::kDailyCapMax})
+          .value_or(0)));
   trigger.set_max_age_us(
-      fields.Duration("max_age", {.min = kMillisecondUs, .max = kMaxAgeUsMax}).count());
+      fields.Duration("max_age", {.min = kMillisecondUs, .max = schemas::kMaxAgeUsMax}).count());
   trigger.set_allow_public(fields.Bool("allow_public", false));
   trigger.set_enabled(fields.Bool("enabled", true));
   if (trigger.allow_public() && trigger.recipients().has_field() && trigger.daily_cap() == 0) {

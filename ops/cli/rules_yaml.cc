@@ -23,9 +23,15 @@ class TreeBuilder final : public YAML::EventHandler {
   const YamlProblem& problem() const { return problem_; }
   YamlDocument Take() { return std::move(document_); }
 
-  void OnDocumentStart(const YAML::Mark& /*mark*/) override {
+  // The library makes empty documents for ever out of a stray , ] or } between documents: a second
+  // one at the same place is none.
+  void OnDocumentStart(const YAML::Mark& mark) override {
     open_.clear();
     anchors_.clear();
+    if (mark.pos <= start_ && !failed()) {
+      Fail(mark, "not valid YAML here: expected a document");
+    }
+    start_ = mark.pos;
   }
   void OnDocumentEnd() override {}
 
@@ -127,6 +133,7 @@ class TreeBuilder final : public YAML::EventHandler {
 
   YamlDocument document_;
   YamlProblem problem_;
+  int start_ = -1;  // Of the document before.
   std::vector<std::uint32_t> open_;
   std::map<YAML::anchor_t, std::uint32_t> anchors_;
 };

@@ -45,7 +45,7 @@ class CauseBytes {
     ALERTSTREAM_CHECK(size_ < buffer_.size());
     buffer_[size_++] = byte;
   }
-  std::array<std::uint8_t, 512> buffer_;
+  std::array<std::uint8_t, 512> buffer_{};
   std::size_t size_ = 0;
 };
 

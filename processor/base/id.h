@@ -1,6 +1,6 @@
 // Ids: 16 bytes in ULID layout (48 bits of milliseconds, 80 bits of hash), shown as a prefix and 26
-// characters of Crockford's base 32: "evt_01JD3J…". Frozen: ids depend on the position of the record
-// that caused them, never on the batch, so a replay or a backtest gives the same ids. Pure.
+// characters of Crockford's base 32: "evt_01JD3J…". Frozen: ids depend on the position of the
+// record that caused them, never on the batch, so a replay or a backtest gives the same ids. Pure.
 #pragma once
 
 #include <array>

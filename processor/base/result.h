@@ -122,14 +122,16 @@ class [[nodiscard]] Status {
 }  // namespace alertstream
 
 // Leaves the function with the error of `expression`, a Status or a Result.
-#define ALERTSTREAM_RETURN_IF_ERROR(expression)                   \
-  do {                                                            \
-    auto&& alertstream_status_ = (expression);                    \
-    if (!alertstream_status_.ok()) [[unlikely]] {                 \
-      return ::alertstream::Error(alertstream_status_.error());   \
-    }                                                             \
+#define ALERTSTREAM_RETURN_IF_ERROR(expression)                 \
+  do {                                                          \
+    auto&& alertstream_status_ = (expression);                  \
+    if (!alertstream_status_.ok()) [[unlikely]] {               \
+      return ::alertstream::Error(alertstream_status_.error()); \
+    }                                                           \
   } while (false)
 
+// The declaration is pasted as it is: parentheses around it would not compile.
+// NOLINTBEGIN(bugprone-macro-parentheses)
 #define ALERTSTREAM_CONCAT_INNER(a, b) a##b
 #define ALERTSTREAM_CONCAT(a, b) ALERTSTREAM_CONCAT_INNER(a, b)
 #define ALERTSTREAM_ASSIGN_INNER(temporary, declaration, expression) \
@@ -139,6 +141,8 @@ class [[nodiscard]] Status {
   }                                                                  \
   declaration = std::move(temporary).value()
 
-// ALERTSTREAM_ASSIGN_OR_RETURN(const auto x, F()): x is F's value, or the function returns F's error.
+// ALERTSTREAM_ASSIGN_OR_RETURN(const auto x, F()): x is F's value, or the function returns F's
+// error.
 #define ALERTSTREAM_ASSIGN_OR_RETURN(declaration, expression) \
   ALERTSTREAM_ASSIGN_INNER(ALERTSTREAM_CONCAT(result_, __LINE__), declaration, expression)
+// NOLINTEND(bugprone-macro-parentheses)

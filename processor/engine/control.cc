@@ -1,5 +1,5 @@
-// Account changes: tenants, sites, plans, senders, triggers, and the partition's own switches. Here,
-// and nowhere else, their validity is decided; every change answers with a fact.
+// Account changes: tenants, sites, plans, senders, triggers, and the partition's own switches.
+// Here, and nowhere else, their validity is decided; every change answers with a fact.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -44,7 +44,8 @@ bool Same(const google::protobuf::MessageLite& a, const google::protobuf::Messag
 
 // Sites, plans and senders: one key, no further rules.
 template <typename StateMessage, typename Message>
-void FoldEntity(Change& c, Table table, const Message& wanted, Message* (StateMessage::*mutable_of)(),
+void FoldEntity(Change& c, Table table, const Message& wanted,
+                Message* (StateMessage::*mutable_of)(),
                 const Message& (StateMessage::*of)() const) {
   const StateKey key = StateKey(c.envelope.routing_key(), table).Bytes(wanted.id());
   StateMessage stored;
@@ -63,11 +64,6 @@ void FoldEntity(Change& c, Table table, const Message& wanted, Message* (StateMe
 
 void FoldTenant(Change& c, const v1::Tenant& wanted) {
   *c.fact.mutable_tenant_change()->mutable_tenant() = wanted;
-  const LogDuration wait{wanted.unknown_wait_us()};
-  if (wanted.unknown_wait_us() != 0 && (wait < kUnknownWaitMin || wait > kUnknownWaitMax)) {
-    c.context.Reject(&c.fact, v1::REJECT_REASON_LIMIT, "unknown_wait: expected 1 s to 1 h");
-    return;
-  }
   const StateKey key(c.envelope.routing_key(), Table::kTenant);
   v1::TenantState stored;
   const bool exists = c.context.Load(key, &stored);
@@ -108,7 +104,8 @@ void FoldSender(Change& c, const v1::Sender& wanted) {
   }
 }
 
-// Why the trigger cannot be accepted, if it cannot.
+// Why the trigger cannot be accepted, if it cannot. Its fields were checked one by one before it got
+// here (schemas/envelope_check.h).
 std::optional<std::pair<v1::RejectReason, std::string>> Problem(const v1::Trigger& trigger,
                                                                 RuleCompiler& compiler) {
   using Result = std::pair<v1::RejectReason, std::string>;
@@ -118,21 +115,11 @@ std::optional<std::pair<v1::RejectReason, std::string>> Problem(const v1::Trigge
   if (const auto body = compiler.CompileTemplate(trigger.template_body()); !body.ok()) {
     return Result{v1::REJECT_REASON_INVALID_TEMPLATE, "template: " + body.error().message()};
   }
-  if (trigger.daily_cap() > kDailyCapMax) {
-    return Result{v1::REJECT_REASON_LIMIT, fmt::format("daily_cap: at most {}", kDailyCapMax)};
-  }
-  if (trigger.cooldown_us() < 0 || LogDuration{trigger.cooldown_us()} > kCooldownMax) {
-    return Result{v1::REJECT_REASON_LIMIT, "cooldown: at most 366 days"};
-  }
-  if (trigger.max_age_us() < 0 || LogDuration{trigger.max_age_us()} > kMaxAgeMax) {
-    return Result{v1::REJECT_REASON_LIMIT, "max_age: at most 30 days"};
-  }
   const auto& list = trigger.recipients().list().addresses();
   for (int i = 0; i < list.size(); ++i) {
     const auto raw = schemas::Unseal(list.Get(i));
-    const auto address =
-        raw.ok() ? NormalizeAddress(AddressKindOf(trigger.channel()), raw.value())
-                 : alertstream::Result<std::string>(raw.error());
+    const auto address = raw.ok() ? NormalizeAddress(AddressKindOf(trigger.channel()), raw.value())
+                                  : alertstream::Result<std::string>(raw.error());
     if (!address.ok()) {
       return Result{v1::REJECT_REASON_INVALID_FIELD,
                     fmt::format("recipients.list[{}]: {}", i, address.error().message())};
@@ -181,8 +168,8 @@ void FoldTrigger(Change& c, const v1::Trigger& wanted) {
 
 void FoldEngineActivate(Change& c, const v1::EngineActivate& wanted) {
   c.fact.mutable_engine()->set_engine_version(wanted.engine_version());
-  // The runner raises the version in force by a BARRIER record once this batch is committed; whether
-  // this program supports it is not part of history, so only the order is judged here.
+  // The runner raises the version in force by a BARRIER record once this batch is committed;
+  // whether this program supports it is not part of history, so only the order is judged here.
   if (wanted.engine_version() <= c.context.engine_version) {
     c.context.Reject(&c.fact, v1::REJECT_REASON_ENGINE_VERSION,
                      fmt::format("version {} is in force; a version is never lowered",

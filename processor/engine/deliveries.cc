@@ -57,13 +57,14 @@ void Apply(FoldContext& context, const RecordRef& ref, const v1::Envelope& envel
   const auto id = ParseId(IdKind::kNotification, notification_id);
   v1::NotificationState state;
   if (!id.ok() ||
-      !context.Load(StateKey(envelope.routing_key(), Table::kNotification).Bytes(AsView(id.value())),
-                    &state)) {
-    context.AddDeadLetter(ref,
-                          {v1::DEAD_LETTER_STAGE_RECEIPT,
-                           v1::DEAD_LETTER_REASON_UNKNOWN_NOTIFICATION,
-                           "notification_id: this tenant has no such notification"},
-                          envelope.routing_key(), envelope.type());
+      !context.Load(
+          StateKey(envelope.routing_key(), Table::kNotification).Bytes(AsView(id.value())),
+          &state)) {
+    context.AddDeadLetter(
+        ref,
+        {v1::DEAD_LETTER_STAGE_RECEIPT, v1::DEAD_LETTER_REASON_UNKNOWN_NOTIFICATION,
+         "notification_id: this tenant has no such notification"},
+        envelope.routing_key(), envelope.type());
     return;
   }
   auto* subject = fact->mutable_notification();

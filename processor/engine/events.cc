@@ -97,9 +97,9 @@ void EventFold::FoldEvent(const RecordRef& ref, const v1::Envelope& envelope) {
   }
   work.plan = work.rules->plan();
   if (work.plan.named) {
-    work.plan.source = SourceAt(schemas::Topic::kAccountChanges,
-                                static_cast<std::uint32_t>(context_.config.partition),
-                                work.plan.source.offset);
+    work.plan.source =
+        SourceAt(schemas::Topic::kAccountChanges,
+                 static_cast<std::uint32_t>(context_.config.partition), work.plan.source.offset);
   }
   const TriggerSet* triggers = work.rules->TriggersOf(envelope.type());
   candidates_.clear();
@@ -135,20 +135,20 @@ bool EventFold::PassEventGates(const RecordRef& ref, const v1::Envelope& envelop
       return false;
     }
   }
-  work->view = EventView{.id = envelope.id(),
-                             .type = envelope.type(),
-                             .source = envelope.source(),
-                             .time = work->event_time,
-                             .data = data.value().empty()
-                                         ? std::nullopt
-                                         : std::optional<schemas::JsonValue>(document_.root())};
+  work->view =
+      EventView{.id = envelope.id(),
+                .type = envelope.type(),
+                .source = envelope.source(),
+                .time = work->event_time,
+                .data = data.value().empty() ? std::nullopt
+                                             : std::optional<schemas::JsonValue>(document_.root())};
   SetGate(Passed(envelope.schema_version(), schemas::kSchemaVersionMax), v1::GATE_SCHEMA,
           record_.add_gates());
 
   work->rules = context_.RulesOf(work->tenant);
   if (const auto fault = TenantGate(work->rules == nullptr ? nullptr : &work->rules->tenant())) {
-    context_.AddDeadLetter(ref, {v1::DEAD_LETTER_STAGE_TENANT, *fault, "routing_key"},
-                           work->tenant, envelope.type());
+    context_.AddDeadLetter(ref, {v1::DEAD_LETTER_STAGE_TENANT, *fault, "routing_key"}, work->tenant,
+                           envelope.type());
     return false;
   }
   const auto partition = static_cast<std::uint32_t>(context_.config.partition);
@@ -206,10 +206,10 @@ bool EventFold::PassDedupe(const RecordRef& ref, const v1::Envelope& envelope, W
   }
   GateOutcome outcome = Passed();
   if (verdict == DedupeVerdict::kDuplicate) {
-    outcome = Passed(1, 0,
-                     SourceAt(schemas::Topic::kSiteEvents,
-                              static_cast<std::uint32_t>(context_.config.partition),
-                              dedupe_.offset()));
+    outcome =
+        Passed(1, 0,
+               SourceAt(schemas::Topic::kSiteEvents,
+                        static_cast<std::uint32_t>(context_.config.partition), dedupe_.offset()));
     outcome.passed = false;
     SetGate(outcome, v1::GATE_DEDUPE, record_.add_gates());
     record_.set_verdict(v1::EVENT_VERDICT_DUPLICATE);
@@ -253,10 +253,10 @@ bool EventFold::DecideTrigger(Work* work, const CompiledTrigger& trigger) {
   GateOutcome condition = Passed();
   if (trigger.condition != nullptr) {
     const auto verdict = trigger.condition->Evaluate(EventView{.id = work->view.id,
-                                                                    .type = work->view.type,
-                                                                    .source = work->view.source,
-                                                                    .time = work->view.time,
-                                                                    .data = work->view.data});
+                                                               .type = work->view.type,
+                                                               .source = work->view.source,
+                                                               .time = work->view.time,
+                                                               .data = work->view.data});
     switch (verdict.outcome) {
       case Condition::Outcome::kDoesNotHold:
       case Condition::Outcome::kFieldAbsent:
@@ -308,8 +308,8 @@ void RecipientsFromEvent(const EventView& event, const CompiledTrigger& trigger,
       recipient.outcome = Failed(v1::REASON_RECIPIENT_INVALID);
     } else {
       recipient.address = std::move(address).value();
-      recipient.token = MakeRecipientToken(token_key, tenant, static_cast<std::uint8_t>(kind),
-                                           recipient.address);
+      recipient.token =
+          MakeRecipientToken(token_key, tenant, static_cast<std::uint8_t>(kind), recipient.address);
       if (!seen.insert(recipient.token).second) {
         return;
       }
@@ -318,9 +318,9 @@ void RecipientsFromEvent(const EventView& event, const CompiledTrigger& trigger,
   };
   if (value && value->type() == schemas::JsonType::kArray) {
     if (value->size() > kRecipientsMax) {
-      recipients->push_back(Recipient{
-          .outcome = Failed(v1::REASON_TOO_MANY_RECIPIENTS,
-                            static_cast<std::int64_t>(value->size()), kRecipientsMax)});
+      recipients->push_back(
+          Recipient{.outcome = Failed(v1::REASON_TOO_MANY_RECIPIENTS,
+                                      static_cast<std::int64_t>(value->size()), kRecipientsMax)});
       return;
     }
     for (auto each = value->first_child(); each; each = each->next_sibling()) {
@@ -392,15 +392,15 @@ v1::Decision* EventFold::NextDecision(Work* work, const CompiledTrigger& trigger
   decision->set_trigger_version(static_cast<std::uint32_t>(trigger.version));
   decision->set_channel(trigger.channel);
   decision->set_message_class(trigger.message_class);
-  const IdBytes id = MakeId(IdCause{
-      .append_time = work->append_time,
-      .tenant = work->tenant,
-      .topic = static_cast<std::uint8_t>(schemas::Topic::kSiteEvents),
-      .partition = static_cast<std::uint32_t>(context_.config.partition),
-      .offset = work->offset,
-      .trigger = trigger.id,
-      .channel = static_cast<std::uint8_t>(trigger.channel),
-      .n = work->next_recipient});
+  const IdBytes id =
+      MakeId(IdCause{.append_time = work->append_time,
+                     .tenant = work->tenant,
+                     .topic = static_cast<std::uint8_t>(schemas::Topic::kSiteEvents),
+                     .partition = static_cast<std::uint32_t>(context_.config.partition),
+                     .offset = work->offset,
+                     .trigger = trigger.id,
+                     .channel = static_cast<std::uint8_t>(trigger.channel),
+                     .n = work->next_recipient});
   decision->set_id(id.data(), id.size());
   return decision;
 }
@@ -420,15 +420,15 @@ void EventFold::DecidePair(Work* work, const CompiledTrigger& trigger, PairConte
     decision->set_recipient_token(token.data(), token.size());
     // With a person known the id is made from the person, so that the order of a list is no part of
     // it.
-    const IdBytes id = MakeId(IdCause{
-        .append_time = work->append_time,
-        .tenant = work->tenant,
-        .topic = static_cast<std::uint8_t>(schemas::Topic::kSiteEvents),
-        .partition = static_cast<std::uint32_t>(context_.config.partition),
-        .offset = work->offset,
-        .trigger = trigger.id,
-        .recipient_token = token,
-        .channel = static_cast<std::uint8_t>(trigger.channel)});
+    const IdBytes id =
+        MakeId(IdCause{.append_time = work->append_time,
+                       .tenant = work->tenant,
+                       .topic = static_cast<std::uint8_t>(schemas::Topic::kSiteEvents),
+                       .partition = static_cast<std::uint32_t>(context_.config.partition),
+                       .offset = work->offset,
+                       .trigger = trigger.id,
+                       .recipient_token = token,
+                       .channel = static_cast<std::uint8_t>(trigger.channel)});
     decision->set_id(id.data(), id.size());
     context_.Load(StateKey(work->tenant, Table::kRecipient).Bytes(token), &scratch_.recipient);
     context_.Load(StateKey(work->tenant, Table::kSends)
@@ -586,8 +586,8 @@ void EventFold::ContinueFanOut(std::string_view key, const v1::FanOut& fan_out) 
   work.tenant = fan_out.key();
   work.offset = fan_out.event().offset();
   work.append_time = FromMicros(fan_out.append_time_us());
-  work.event_time = envelope.event_time_us() == 0 ? work.append_time
-                                                  : FromMicros(envelope.event_time_us());
+  work.event_time =
+      envelope.event_time_us() == 0 ? work.append_time : FromMicros(envelope.event_time_us());
   work.id = MakeId(IdCause{.append_time = work.append_time,
                            .tenant = work.tenant,
                            .topic = static_cast<std::uint8_t>(schemas::Topic::kSiteEvents),
@@ -602,10 +602,10 @@ void EventFold::ContinueFanOut(std::string_view key, const v1::FanOut& fan_out) 
       .version = fan_out.plan_version(),
       .source = SourceAt(schemas::Topic::kAccountChanges, partition, fan_out.plan_source())};
   work.view = EventView{.id = envelope.id(),
-                            .type = envelope.type(),
-                            .source = envelope.source(),
-                            .time = work.event_time,
-                            .data = std::nullopt};
+                        .type = envelope.type(),
+                        .source = envelope.source(),
+                        .time = work.event_time,
+                        .data = std::nullopt};
   const std::string& data = envelope.site_event().data().plain();
   if (!data.empty()) {
     ALERTSTREAM_CHECK(document_.Parse(data).ok());

@@ -250,9 +250,8 @@ void Fold::Impl::Finish() {
     usage->set_month(month);
     usage->set_sends(quota.sends());
     const TenantRules* rules = context.RulesOf(tenant);
-    usage->set_sends_max(rules != nullptr && rules->plan().exists
-                             ? rules->plan().sends_per_month_max
-                             : -1);
+    usage->set_sends_max(
+        rules != nullptr && rules->plan().exists ? rules->plan().sends_per_month_max : -1);
     context.effects->facts.Add(tenant, fact);
   }
   context.usage.clear();

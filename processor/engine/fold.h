@@ -1,5 +1,5 @@
-// The fold: the one pure function that decides. State and a batch in, state and Effects out; used by
-// live traffic, crash recovery, standby, audit and what-if alike.
+// The fold: the one pure function that decides. State and a batch in, state and Effects out; used
+// by live traffic, crash recovery, standby, audit and what-if alike.
 //
 // Same state, same batch, same engine version: same effects, bit for bit, on every machine. It sees
 // no clock, no randomness and no I/O but the state map; the only time is FoldBatch::now. A Fold
@@ -40,8 +40,8 @@ struct FoldBatch {
 
 class Fold {
  public:
-  // Called before each record is folded, with its position; lets the runner remember on which record
-  // a process died. It must not change anything that the fold can see.
+  // Called before each record is folded, with its position; lets the runner remember on which
+  // record a process died. It must not change anything that the fold can see.
   using Probe = std::function<void(schemas::Topic topic, std::int64_t offset)>;
 
   Fold(FoldConfig config, state::StateMap& state);

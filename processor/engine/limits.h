@@ -1,5 +1,5 @@
-// Limits of the engine. Those that can change a decision are part of engine version 1: another value
-// needs a version of its own. Pure vocabulary.
+// Limits of the engine. Those that can change a decision are part of engine version 1: another
+// value needs a version of its own. Pure vocabulary.
 #pragma once
 
 #include <chrono>
@@ -30,28 +30,24 @@ inline constexpr std::size_t kDecisionsPerRecordMax = 64;
 inline constexpr std::uint32_t kTimersPerBatchMax = 8;
 
 // Recipients of one event and trigger. One fan-out of 50 triggers is 50,000 decisions, 6 batches.
-inline constexpr std::size_t kRecipientsMax = 1000;
+inline constexpr std::size_t kRecipientsMax = schemas::kRecipientsMax;
 
 // A tenant's entities. Rules of one tenant are compiled together and kept in memory.
 inline constexpr std::size_t kTriggersPerTenantMax = 1000;
 
 // SENDs remembered for one (recipient, channel, trigger): the largest daily cap.
-inline constexpr std::uint32_t kDailyCapMax = 64;
+inline constexpr std::uint32_t kDailyCapMax = schemas::kDailyCapMax;
 inline constexpr LogDuration kCapWindow = std::chrono::hours{24};
-inline constexpr LogDuration kCooldownMax = std::chrono::hours{24 * 366};
 inline constexpr LogDuration kMaxAgeDefault = std::chrono::hours{24};
-inline constexpr LogDuration kMaxAgeMax = std::chrono::hours{24 * 30};
 
 // An id seen within this time is a duplicate.
-inline constexpr LogDuration kDedupeWindow = std::chrono::hours{24 * 7};
+inline constexpr LogDuration kDedupeWindow{schemas::kDedupeUs};
 
 // The one confirmation of a STOP must leave within this time (47 CFR 64.1200(a)(12)); later it is
 // dropped.
 inline constexpr LogDuration kConfirmationWindow = std::chrono::minutes{5};
 
 inline constexpr LogDuration kUnknownWaitDefault = std::chrono::minutes{15};
-inline constexpr LogDuration kUnknownWaitMin = std::chrono::seconds{1};
-inline constexpr LogDuration kUnknownWaitMax = std::chrono::hours{1};
 
 // Compiled rules of tenants kept in memory by one task.
 inline constexpr std::size_t kTenantRulesCachedMax = 20'000;

@@ -1,5 +1,6 @@
-// Permission facts: consents, opt-outs, and what people answer. A STOP is obeyed at the offset where
-// it lies; it is lifted only by the recipient's own START or by consent evidence later than it.
+// Permission facts: consents, opt-outs, and what people answer. A STOP is obeyed at the offset
+// where it lies; it is lifted only by the recipient's own START or by consent evidence later than
+// it.
 #include <algorithm>
 
 #include "processor/engine/fold_context.h"
@@ -185,14 +186,15 @@ void AddReply(FoldContext& context, const RecordRef& ref, const v1::Envelope& en
   const v1::InboundMessage& inbound = envelope.inbound_message();
   const std::string_view token{reinterpret_cast<const char*>(person.token.data()),
                                person.token.size()};
-  const IdBytes id = MakeId(IdCause{.append_time = ref.record->append_time,
-                                    .tenant = envelope.routing_key(),
-                                    .topic = static_cast<std::uint8_t>(ref.topic),
-                                    .partition = static_cast<std::uint32_t>(context.config.partition),
-                                    .offset = ref.record->offset,
-                                    .recipient_token = token,
-                                    .channel = static_cast<std::uint8_t>(inbound.channel()),
-                                    .n = reply.n});
+  const IdBytes id =
+      MakeId(IdCause{.append_time = ref.record->append_time,
+                     .tenant = envelope.routing_key(),
+                     .topic = static_cast<std::uint8_t>(ref.topic),
+                     .partition = static_cast<std::uint32_t>(context.config.partition),
+                     .offset = ref.record->offset,
+                     .recipient_token = token,
+                     .channel = static_cast<std::uint8_t>(inbound.channel()),
+                     .n = reply.n});
   v1::NotificationCommand command;
   command.set_notification_id(id.data(), id.size());
   command.set_kind(v1::COMMAND_KIND_CONFIRMATION);
@@ -216,8 +218,8 @@ void AddReply(FoldContext& context, const RecordRef& ref, const v1::Envelope& en
   notification.set_attempt(1);
   notification.set_expires_at_us(ToMicros(deadline));
   notification.set_message_class(v1::MESSAGE_CLASS_TRANSACTIONAL);
-  context.StoreFresh(
-      StateKey(envelope.routing_key(), Table::kNotification).Bytes(AsView(id)), notification);
+  context.StoreFresh(StateKey(envelope.routing_key(), Table::kNotification).Bytes(AsView(id)),
+                     notification);
 }
 
 std::string_view KeywordName(InboundKeyword keyword) {
@@ -249,12 +251,11 @@ std::vector<v1::Channel> StopScope(v1::Channel channel) {
 }
 
 bool IsOptedOut(const v1::RecipientState& recipient, v1::Channel channel) {
-  return std::any_of(recipient.opt_outs().begin(), recipient.opt_outs().end(),
-                     [&](const auto& opt_out) {
-                       return (opt_out.channel() == channel ||
-                               opt_out.channel() == v1::CHANNEL_ALL) &&
-                              opt_out.status() == v1::OPT_OUT_STATUS_ACTIVE;
-                     });
+  return std::any_of(
+      recipient.opt_outs().begin(), recipient.opt_outs().end(), [&](const auto& opt_out) {
+        return (opt_out.channel() == channel || opt_out.channel() == v1::CHANNEL_ALL) &&
+               opt_out.status() == v1::OPT_OUT_STATUS_ACTIVE;
+      });
 }
 
 void FoldStop(FoldContext& context, const RecordRef& ref, const v1::Envelope& envelope,

@@ -10,11 +10,12 @@
 #include <string_view>
 
 #include "processor/base/result.h"
+#include "schemas/limits.h"
 
 namespace alertstream::engine {
 
 // Longest text looked at: 15 digits, each with a separator or two, need less.
-inline constexpr std::size_t kPhoneTextBytesMax = 64;
+using schemas::kPhoneTextBytesMax;
 // ITU-T E.164, 6.1: country code and national number together.
 inline constexpr std::size_t kPhoneDigitsMax = 15;
 

@@ -76,8 +76,7 @@ std::unique_ptr<StateMessage> LoadState(std::string_view key, state::StateMap& s
     return nullptr;
   }
   auto message = std::make_unique<StateMessage>();
-  ALERTSTREAM_CHECK(
-      message->ParseFromArray(bytes->data(), static_cast<int>(bytes->size())));
+  ALERTSTREAM_CHECK(message->ParseFromArray(bytes->data(), static_cast<int>(bytes->size())));
   return message;
 }
 
@@ -89,12 +88,13 @@ std::vector<KnownRecipient> CompileRecipients(std::string_view tenant, const v1:
   for (const auto& personal : trigger.recipients().list().addresses()) {
     const auto raw = schemas::Unseal(personal);
     // What does not normalise was refused when the trigger was applied.
-    auto address = raw.ok() ? NormalizeAddress(kind, raw.value()) : Result<std::string>(raw.error());
+    auto address =
+        raw.ok() ? NormalizeAddress(kind, raw.value()) : Result<std::string>(raw.error());
     if (!address.ok()) {
       continue;
     }
-    const RecipientToken token = MakeRecipientToken(
-        token_key, tenant, static_cast<std::uint8_t>(kind), address.value());
+    const RecipientToken token =
+        MakeRecipientToken(token_key, tenant, static_cast<std::uint8_t>(kind), address.value());
     if (seen.insert(token).second) {
       recipients.push_back(KnownRecipient{std::move(address).value(), token});
     }
@@ -104,8 +104,7 @@ std::vector<KnownRecipient> CompileRecipients(std::string_view tenant, const v1:
 
 }  // namespace
 
-Result<std::shared_ptr<const Condition>> RuleCompiler::CompileCondition(
-    const std::string& source) {
+Result<std::shared_ptr<const Condition>> RuleCompiler::CompileCondition(const std::string& source) {
   if (source.empty()) {
     return std::shared_ptr<const Condition>();
   }
@@ -192,8 +191,7 @@ void TriggerSet::Candidates(const std::optional<schemas::JsonValue>& data,
 
 std::unique_ptr<TenantRules> TenantRules::Load(std::string_view tenant, const HmacKey& token_key,
                                                RuleCompiler& compiler, state::StateMap& state) {
-  const auto stored =
-      LoadState<v1::TenantState>(StateKey(tenant, Table::kTenant), state);
+  const auto stored = LoadState<v1::TenantState>(StateKey(tenant, Table::kTenant), state);
   if (stored == nullptr) {
     return nullptr;
   }

@@ -33,8 +33,8 @@ struct CompiledTrigger {
   std::uint64_t version = 0;
   std::int64_t source_offset = 0;
   std::string event_type;
-  std::string recipient_field;              // Below the event: "data.phone"; empty: the list.
-  std::vector<KnownRecipient> recipients;   // In the order of the trigger, each person once.
+  std::string recipient_field;             // Below the event: "data.phone"; empty: the list.
+  std::vector<KnownRecipient> recipients;  // In the order of the trigger, each person once.
   v1::Channel channel = v1::CHANNEL_UNSPECIFIED;
   v1::MessageClass message_class = v1::MESSAGE_CLASS_UNSPECIFIED;
   std::string sender;
@@ -69,8 +69,8 @@ class TriggerSet {
   // The longest max_age of any of them: an older event concerns nobody.
   LogDuration max_age() const { return max_age_; }
 
-  // Appends the triggers whose required equality is met by `data` or that have none, in the order of
-  // their ids.
+  // Appends the triggers whose required equality is met by `data` or that have none, in the order
+  // of their ids.
   void Candidates(const std::optional<schemas::JsonValue>& data,
                   std::vector<const CompiledTrigger*>* out) const;
 
@@ -93,7 +93,7 @@ class TenantRules {
   const v1::SiteState* FindSite(std::string_view id, state::StateMap& state);
   const v1::SenderState* FindSender(std::string_view id, state::StateMap& state);
   const PlanLimit& plan() const { return plan_; }
-  std::uint32_t month = 0;       // Of `sends_this_month`; 0: not loaded.
+  std::uint32_t month = 0;  // Of `sends_this_month`; 0: not loaded.
   std::int64_t sends_this_month = 0;
 
   // Null: no enabled trigger of this type.

@@ -78,7 +78,7 @@ class StateKey {
     }
     return *this;
   }
-  std::array<char, 256> buffer_;
+  std::array<char, 256> buffer_;  // NOLINT(cppcoreguidelines-pro-type-member-init): hot path.
   std::size_t size_ = 0;
 };
 

@@ -23,7 +23,7 @@ inline constexpr std::size_t kNonceBytes = 16;
 // Where a partition's journal stands: its last accepted record. seq 0: nothing was written yet.
 struct Tail {
   std::uint64_t seq = 0;
-  Digest hash{};  // All zero before the first record.
+  Digest hash{};             // All zero before the first record.
   std::int64_t offset = -1;  // Of the record, on the journal topic.
   LogTime now{};
   std::uint64_t owner_epoch = 0;

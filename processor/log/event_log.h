@@ -1,5 +1,5 @@
-// EventLog: the port behind which the log lives. Adapters: kafka/ (librdkafka), local/ (RocksDB, one
-// machine), memory/ (tests, simulator). All pass one conformance suite (tests/conformance).
+// EventLog: the port behind which the log lives. Adapters: kafka/ (librdkafka), local/ (RocksDB,
+// one machine), memory/ (tests, simulator). All pass one conformance suite (tests/conformance).
 //
 // A log is a set of topics, each with the same number of partitions; a partition is a sequence of
 // records with ascending offsets (with gaps: transaction markers and aborted records take offsets).
@@ -68,9 +68,10 @@ class Reader {
  public:
   virtual ~Reader() = default;
 
-  // Moves what is at hand of source `index` into `out` (appended), within `limits`; returns how many
-  // records. Never blocks. kCorrupt: the partition no longer holds the position (truncated, deleted
-  // and recreated) or its bytes are damaged. kUnavailable: the log cannot be read now; call again.
+  // Moves what is at hand of source `index` into `out` (appended), within `limits`; returns how
+  // many records. Never blocks. kCorrupt: the partition no longer holds the position (truncated,
+  // deleted and recreated) or its bytes are damaged. kUnavailable: the log cannot be read now; call
+  // again.
   virtual Result<std::size_t> Fetch(std::size_t index, const FetchLimits& limits, Fetched* out) = 0;
 
   // Every offset of source `index` below this one has been returned by Fetch or will never be
@@ -99,9 +100,9 @@ class Transactor {
   virtual Status Init(std::chrono::milliseconds timeout) = 0;
 
   // Appends `records` in order, atomically over topics and partitions, and waits for the outcome.
-  // ok: committed. kInvalid: a record is too large; nothing was applied. kFenced: another holder took
-  // over; nothing was applied. kUnavailable: nothing was or will be applied. kUnknown: it may have
-  // been applied, or may be later, until Init has returned ok on the same id.
+  // ok: committed. kInvalid: a record is too large; nothing was applied. kFenced: another holder
+  // took over; nothing was applied. kUnavailable: nothing was or will be applied. kUnknown: it may
+  // have been applied, or may be later, until Init has returned ok on the same id.
   virtual Status Commit(std::span<const NewRecord> records, std::chrono::milliseconds timeout) = 0;
 };
 
@@ -151,12 +152,13 @@ class EventLog {
                                                  std::chrono::milliseconds timeout) = 0;
 
   // Appends outside any transaction, durable when it returns ok. Not atomic over partitions.
-  // kInvalid: a record exceeds its topic's limit; nothing was appended. kUnavailable / kUnknown: some
-  // records may have been appended.
+  // kInvalid: a record exceeds its topic's limit; nothing was appended. kUnavailable / kUnknown:
+  // some records may have been appended.
   virtual Result<std::vector<Appended>> Append(std::span<const NewRecord> records,
                                                std::chrono::milliseconds timeout) = 0;
 
-  virtual Result<std::unique_ptr<Transactor>> OpenTransactor(const std::string& transactional_id) = 0;
+  virtual Result<std::unique_ptr<Transactor>> OpenTransactor(
+      const std::string& transactional_id) = 0;
 };
 
 }  // namespace alertstream::log

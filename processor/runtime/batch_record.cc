@@ -16,8 +16,7 @@ std::string RootBytes(const journal::MerkleTree& tree) {
   return std::string(AsView(root));
 }
 
-std::vector<log::Header> RerouteHeaders(const log::RecordView& record,
-                                        const std::string& origin) {
+std::vector<log::Header> RerouteHeaders(const log::RecordView& record, const std::string& origin) {
   std::vector<log::Header> headers(record.headers.begin(), record.headers.end());
   headers.push_back({kOriginHeader, origin});
   return headers;
@@ -147,8 +146,9 @@ std::string CompareOutputs(const v1::JournalRecord& recorded, const v1::JournalR
     if (i >= recorded.outputs_size() || i >= refolded.outputs_size()) {
       const bool missing = i >= refolded.outputs_size();
       const auto& only = missing ? recorded.outputs(i) : refolded.outputs(i);
-      return fmt::format("{}: {} records were {}", TopicText(only.topic()), only.count(),
-                         missing ? "recorded, none was decided again" : "decided, none is recorded");
+      return fmt::format(
+          "{}: {} records were {}", TopicText(only.topic()), only.count(),
+          missing ? "recorded, none was decided again" : "decided, none is recorded");
     }
     const auto& a = recorded.outputs(i);
     const auto& b = refolded.outputs(i);
@@ -205,16 +205,16 @@ void Transaction::Build(const PartitionState& state, const InputSpans& inputs,
                                               .index = static_cast<std::uint32_t>(i),
                                               .owner_epoch = record.owner_epoch()}));
       headers_.push_back({journal::kStampHeader, stamps_.back()});
-      records_.push_back({topic, partition, outputs.key(i), outputs.value(i),
-                          std::span(&headers_.back(), 1)});
+      records_.push_back(
+          {topic, partition, outputs.key(i), outputs.value(i), std::span(&headers_.back(), 1)});
     }
   }
   for (const auto& reroute : effects.reroutes) {
     const log::RecordView& moved = RecordOf(inputs, reroute);
     stamps_.push_back(OriginOf(reroute.topic, state.partition(), moved.offset));
     reroute_headers_.push_back(RerouteHeaders(moved, stamps_.back()));
-    records_.push_back({reroute.topic, reroute.to_partition, moved.key, moved.value,
-                        reroute_headers_.back()});
+    records_.push_back(
+        {reroute.topic, reroute.to_partition, moved.key, moved.value, reroute_headers_.back()});
   }
   journal_bytes_ = journal::EncodeJournal(record);
   records_.push_back({schemas::Topic::kJournal, partition, schemas::kLogKey, journal_bytes_});

@@ -35,12 +35,12 @@ struct Owner {
 void StampRecord(const PartitionState& state, const Owner& owner, LogTime now,
                  std::uint32_t engine_version, v1::JournalRecord* record);
 
-// Why `recorded` and `refolded` are not the same batch: "" if they are. History (inputs) is compared
-// apart from the engine's own part.
+// Why `recorded` and `refolded` are not the same batch: "" if they are. History (inputs) is
+// compared apart from the engine's own part.
 struct Difference {
-  bool inputs = false;  // History changed.
+  bool inputs = false;   // History changed.
   bool outputs = false;  // The engine differs.
-  std::string what;     // The first differing field, for people.
+  std::string what;      // The first differing field, for people.
 };
 Difference Compare(const v1::JournalRecord& recorded, const v1::JournalRecord& refolded);
 

@@ -17,8 +17,8 @@ struct CrashMarker::Mapped {
   volatile std::int64_t offset;
   volatile std::uint32_t topic;
   volatile std::uint32_t folding;
-  volatile std::uint32_t signal;   // Set by the handler.
-  std::uint32_t crashes;           // On (suspect_topic, suspect_offset).
+  volatile std::uint32_t signal;  // Set by the handler.
+  std::uint32_t crashes;          // On (suspect_topic, suspect_offset).
   std::uint32_t suspect_topic;
   std::int64_t suspect_offset;
 };

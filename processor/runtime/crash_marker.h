@@ -1,6 +1,6 @@
 // CrashMarker: remembers, in a small mapped file, on which record the fold was when a signal of the
-// fold's own making (SIGSEGV, SIGBUS, SIGFPE, SIGABRT) killed the process. A SIGKILL or the OOM killer
-// leaves no mark: they say nothing about a record. Belongs to one task.
+// fold's own making (SIGSEGV, SIGBUS, SIGFPE, SIGABRT) killed the process. A SIGKILL or the OOM
+// killer leaves no mark: they say nothing about a record. Belongs to one task.
 #pragma once
 
 #include <cstdint>

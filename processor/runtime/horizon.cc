@@ -63,8 +63,7 @@ std::optional<PermissionHorizon::Snapshot> PermissionHorizon::Get(std::int32_t p
   }
   const auto at = std::find(partitions_.begin(), partitions_.end(), partition);
   const std::lock_guard lock(mutex_);
-  if (at == partitions_.end() || ends_.empty() ||
-      clock_.SinceBoot() - asked_at_ > kHorizonAgeMax) {
+  if (at == partitions_.end() || ends_.empty() || clock_.SinceBoot() - asked_at_ > kHorizonAgeMax) {
     return std::nullopt;
   }
   Snapshot snapshot{.asked_at = asked_at_};

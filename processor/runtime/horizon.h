@@ -1,6 +1,6 @@
 // PermissionHorizon: how far the permission topics reach, and when that was asked. Site events and
-// timers are folded only behind a horizon not older than kHorizonAgeMax, so that an opt-out is obeyed
-// for every event appended more than that after it. Thread-safe.
+// timers are folded only behind a horizon not older than kHorizonAgeMax, so that an opt-out is
+// obeyed for every event appended more than that after it. Thread-safe.
 #pragma once
 
 #include <array>
@@ -37,8 +37,8 @@ class PermissionHorizon {
   void Start();
   void Stop();
 
-  // Nothing if the last answer is older than kHorizonAgeMax or there is none. With an exclusive log,
-  // where the answer costs nothing, asks now.
+  // Nothing if the last answer is older than kHorizonAgeMax or there is none. With an exclusive
+  // log, where the answer costs nothing, asks now.
   std::optional<Snapshot> Get(std::int32_t partition);
 
  private:

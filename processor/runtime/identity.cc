@@ -51,9 +51,10 @@ Result<LogIdentity> Decode(const log::RecordView& record, const log::TopicPartit
   }
   const Digest mac = token_key.Sign(marker.log_id());
   if (!ConstantTimeEqual(AsView(mac), marker.token_key_mac())) {
-    return At(ErrorCode::kDenied, where,
-              "the log was made with another token key; set token_key (or ALERTSTREAM_TOKEN_KEY_FILE) "
-              "to the one it was made with");
+    return At(
+        ErrorCode::kDenied, where,
+        "the log was made with another token key; set token_key (or ALERTSTREAM_TOKEN_KEY_FILE) "
+        "to the one it was made with");
   }
   return LogIdentity{marker.log_id(), static_cast<std::int32_t>(marker.partitions())};
 }
@@ -117,8 +118,8 @@ Result<LogIdentity> EnsureMarkers(log::EventLog& log, const HmacKey& token_key,
   }
   std::optional<LogIdentity> known;
   std::vector<log::TopicPartition> missing;
-  ALERTSTREAM_RETURN_IF_ERROR(ReadFirst(
-      log, all, timeout, [&](std::size_t i, const log::RecordView* record) -> Status {
+  ALERTSTREAM_RETURN_IF_ERROR(
+      ReadFirst(log, all, timeout, [&](std::size_t i, const log::RecordView* record) -> Status {
         if (record == nullptr) {
           missing.push_back(all[i]);
           return Status::Ok();
@@ -150,13 +151,14 @@ Result<LogIdentity> CheckMarkers(log::EventLog& log, const HmacKey& token_key,
     all.push_back({spec.topic, partition});
   }
   std::optional<LogIdentity> known;
-  ALERTSTREAM_RETURN_IF_ERROR(ReadFirst(
-      log, all, timeout, [&](std::size_t i, const log::RecordView* record) -> Status {
+  ALERTSTREAM_RETURN_IF_ERROR(
+      ReadFirst(log, all, timeout, [&](std::size_t i, const log::RecordView* record) -> Status {
         if (record == nullptr && all[i].topic == schemas::Topic::kOwnership) {
           return Status::Ok();
         }
         if (record == nullptr) {
-          return At(ErrorCode::kNotFound, all[i], "has no log marker; run `alertstream topics apply`");
+          return At(ErrorCode::kNotFound, all[i],
+                    "has no log marker; run `alertstream topics apply`");
         }
         if (all[i].topic == schemas::Topic::kOwnership) {
           return Status::Ok();  // Its old records are deleted, the marker among them.

@@ -23,11 +23,12 @@ Status LogTimeSource::CheckStart(LogTime last) const {
                              Seconds(wall - last)));
   }
   if (last - wall > kClockStepMax) {
-    return Error(ErrorCode::kInvalid,
-                 fmt::format("the clock is {:.1f} s behind the last time of the log. Correct the "
-                             "clock; or, if the log was written with a wrong one, start once with "
-                             "--accept-clock: log time then stands still until the clock catches up",
-                             Seconds(last - wall)));
+    return Error(
+        ErrorCode::kInvalid,
+        fmt::format("the clock is {:.1f} s behind the last time of the log. Correct the "
+                    "clock; or, if the log was written with a wrong one, start once with "
+                    "--accept-clock: log time then stands still until the clock catches up",
+                    Seconds(last - wall)));
   }
   return Status::Ok();
 }

@@ -65,9 +65,7 @@ Status OutputReader::SeekEnd(const std::vector<std::int64_t>& ends) {
   return Status::Ok();
 }
 
-bool OutputReader::AtOpeningEnd() const {
-  return sources_->Passed(kJournalSource) >= opening_end_;
-}
+bool OutputReader::AtOpeningEnd() const { return sources_->Passed(kJournalSource) >= opening_end_; }
 
 Result<std::optional<ReleasedBatch>> OutputReader::Next(std::chrono::milliseconds timeout) {
   for (std::size_t i = 0; i < consumed_.size(); ++i) {
@@ -106,8 +104,8 @@ Result<std::optional<ReleasedBatch>> OutputReader::Next(std::chrono::millisecond
       std::copy_n(batch.journal.prev_hash().begin(),
                   std::min(batch.journal.prev_hash().size(), tail_.hash.size()),
                   tail_.hash.begin());
-      tail_.owner_epoch = batch.journal.owner_epoch() -
-                          (batch.journal.kind() == v1::JOURNAL_KIND_CLAIM ? 1 : 0);
+      tail_.owner_epoch =
+          batch.journal.owner_epoch() - (batch.journal.kind() == v1::JOURNAL_KIND_CLAIM ? 1 : 0);
       tail_.owner_nonce = batch.journal.owner_nonce();
       anchored_ = true;
     }
@@ -132,10 +130,9 @@ Result<std::optional<ReleasedBatch>> OutputReader::Next(std::chrono::millisecond
 Status OutputReader::Release(const v1::JournalRecord& record, ReleasedBatch* batch) {
   for (std::size_t i = 0; i < options_.topics.size(); ++i) {
     const schemas::Topic topic = options_.topics[i];
-    const auto named =
-        std::find_if(record.outputs().begin(), record.outputs().end(), [&](const auto& output) {
-          return output.topic() == static_cast<std::uint32_t>(topic);
-        });
+    const auto named = std::find_if(
+        record.outputs().begin(), record.outputs().end(),
+        [&](const auto& output) { return output.topic() == static_cast<std::uint32_t>(topic); });
     if (named == record.outputs().end()) {
       continue;
     }
@@ -146,8 +143,8 @@ Status OutputReader::Release(const v1::JournalRecord& record, ReleasedBatch* bat
       ALERTSTREAM_RETURN_IF_ERROR(sources_->FillAtLeast(source, stale + 1, kOutputTimeout));
       const log::RecordView& first = sources_->AtHand(source)[stale];
       const auto stamp = StampOf(first);
-      const bool superseded = stamp && (stamp->owner_epoch < record.owner_epoch() ||
-                                        stamp->seq < record.seq());
+      const bool superseded =
+          stamp && (stamp->owner_epoch < record.owner_epoch() || stamp->seq < record.seq());
       if (!IsMarker(first) && !superseded) {
         break;
       }
@@ -155,8 +152,7 @@ Status OutputReader::Release(const v1::JournalRecord& record, ReleasedBatch* bat
       ++stale;
     }
     sources_->Consume(source, stale);
-    ALERTSTREAM_RETURN_IF_ERROR(
-        sources_->FillAtLeast(source, named->count(), kOutputTimeout));
+    ALERTSTREAM_RETURN_IF_ERROR(sources_->FillAtLeast(source, named->count(), kOutputTimeout));
     journal::MerkleTree tree;
     const auto outputs = sources_->AtHand(source).first(named->count());
     for (std::size_t k = 0; k < outputs.size(); ++k) {

@@ -1,7 +1,7 @@
 // OutputReader: follows the outputs of one partition through its journal. Records of a batch are
-// released when its journal record is accepted and their counts and roots agree with it; outputs of a
-// superseded owner are dropped and counted; anything else is an error. Used by tail, explain, dlq and
-// later by dispatcher and projector. Belongs to one thread.
+// released when its journal record is accepted and their counts and roots agree with it; outputs of
+// a superseded owner are dropped and counted; anything else is an error. Used by tail, explain, dlq
+// and later by dispatcher and projector. Belongs to one thread.
 #pragma once
 
 #include <chrono>

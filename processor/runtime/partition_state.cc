@@ -37,8 +37,7 @@ Result<std::unique_ptr<PartitionState>> PartitionState::Open(const PartitionConf
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto meta_bytes, store.Meta());
   v1::StoreMeta meta;
   if (!meta_bytes) {
-    return std::unique_ptr<PartitionState>(
-        new PartitionState(config, store, state::StateRoot{}));
+    return std::unique_ptr<PartitionState>(new PartitionState(config, store, state::StateRoot{}));
   }
   const auto root = meta.ParseFromString(*meta_bytes)
                         ? state::StateRoot::FromBytes(meta.state_root())
@@ -51,13 +50,13 @@ Result<std::unique_ptr<PartitionState>> PartitionState::Open(const PartitionConf
   }
   if (meta.log_id() != config.log_id ||
       meta.partition() != static_cast<std::uint32_t>(config.fold.partition)) {
-    return Error(ErrorCode::kConflict,
-                 fmt::format("state of partition {}: it belongs to another log (id {}) or partition "
-                             "({}); point data_dir to this log's state, or delete it to rebuild it",
-                             config.fold.partition, ToHex(meta.log_id()), meta.partition()));
+    return Error(
+        ErrorCode::kConflict,
+        fmt::format("state of partition {}: it belongs to another log (id {}) or partition "
+                    "({}); point data_dir to this log's state, or delete it to rebuild it",
+                    config.fold.partition, ToHex(meta.log_id()), meta.partition()));
   }
-  auto partition =
-      std::unique_ptr<PartitionState>(new PartitionState(config, store, *root));
+  auto partition = std::unique_ptr<PartitionState>(new PartitionState(config, store, *root));
   journal::Tail& tail = partition->tail_;
   tail.seq = meta.seq();
   std::copy(meta.journal_hash().begin(), meta.journal_hash().end(), tail.hash.begin());

@@ -40,7 +40,8 @@ class PartitionState {
   const std::array<std::int64_t, schemas::kInputTopicCount>& positions() const {
     return positions_;
   }
-  // Journal records from here on include the one after the tail, and the tail's own if there is one.
+  // Journal records from here on include the one after the tail, and the tail's own if there is
+  // one.
   std::int64_t journal_hint() const { return journal_hint_; }
   void set_journal_hint(std::int64_t offset) { journal_hint_ = offset; }
 

@@ -26,17 +26,19 @@ struct Processor::Slot {
   std::int32_t partition = 0;
   std::thread thread;
   mutable std::mutex mutex;
-  PartitionStatus status;           // Guarded by mutex.
-  PartitionTask* task = nullptr;    // Guarded by mutex; while it is owned.
-  Owner owner;                      // Guarded by mutex.
-  std::string lease_error;          // Guarded by mutex: a skew found by the lease thread.
+  PartitionStatus status;         // Guarded by mutex.
+  PartitionTask* task = nullptr;  // Guarded by mutex; while it is owned.
+  Owner owner;                    // Guarded by mutex.
+  std::string lease_error;        // Guarded by mutex: a skew found by the lease thread.
   std::array<std::int64_t, schemas::kInputTopicCount> positions{};  // Passed; guarded by mutex.
   std::chrono::microseconds held_since{};
-  bool needs_person = false;        // Guarded by mutex: waiting does not help.
+  bool needs_person = false;  // Guarded by mutex: waiting does not help.
 };
 
 Processor::Processor(log::EventLog& log, Clock& clock, ProcessorOptions options)
-    : log_(log), clock_(clock), options_(std::move(options)),
+    : log_(log),
+      clock_(clock),
+      options_(std::move(options)),
       horizon_(log, clock, options_.partitions) {
   ALERTSTREAM_CHECK(options_.partitions.size() <= kPartitionsPerProcessMax);
   for (const std::int32_t partition : options_.partitions) {
@@ -127,7 +129,8 @@ Status Processor::CheckLease(Slot& slot) {
   probe.set_at_us(ToMicros(clock_.Now()));
   const std::string bytes = probe.SerializeAsString();
   const log::NewRecord record{schemas::Topic::kOwnership, slot.partition, schemas::kLogKey, bytes};
-  ALERTSTREAM_ASSIGN_OR_RETURN(const auto appended, log_.Append(std::span(&record, 1), kLogTimeout));
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto appended,
+                               log_.Append(std::span(&record, 1), kLogTimeout));
   ALERTSTREAM_RETURN_IF_ERROR(LogTimeSource(clock_).CheckSkew(appended[0].append_time));
   if (options_.take_over) {
     return alertstream::Status::Ok();
@@ -174,9 +177,8 @@ Status Processor::CheckLease(Slot& slot) {
 
 Status Processor::RunOwned(Slot& slot) {
   SetPhase(slot, "starting", "");
-  ALERTSTREAM_ASSIGN_OR_RETURN(
-      const auto identity,
-      CheckMarkers(log_, options_.token_key, slot.partition, kLogTimeout));
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto identity,
+                               CheckMarkers(log_, options_.token_key, slot.partition, kLogTimeout));
   ALERTSTREAM_RETURN_IF_ERROR(CheckLease(slot));
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto store, options_.open_store(slot.partition));
   const PartitionConfig config{
@@ -239,8 +241,7 @@ Status Processor::RunTask(Slot& slot, PartitionTask& task) {
       slot.status.owner_epoch = task.owner().epoch;
       slot.status.seq = task.state().tail().seq;
       slot.status.idle = !report && task.idle();
-      slot.status.lag_seconds =
-          report ? static_cast<double>(report->lag.count()) / 1e6 : 0.0;
+      slot.status.lag_seconds = report ? static_cast<double>(report->lag.count()) / 1e6 : 0.0;
       slot.status.held_seconds =
           held ? static_cast<double>((clock_.SinceBoot() - slot.held_since).count()) / 1e6 : 0.0;
       slot.positions = task.passed();
@@ -250,8 +251,9 @@ Status Processor::RunTask(Slot& slot, PartitionTask& task) {
       SetPhase(slot, "stopped", *task.stopped());
     } else {
       const bool long_held = held && clock_.SinceBoot() - slot.held_since > std::chrono::seconds(1);
-      SetPhase(slot, long_held ? "holding" : "owner",
-               long_held ? "the ends of the permission topics are not known; site events wait" : "");
+      SetPhase(
+          slot, long_held ? "holding" : "owner",
+          long_held ? "the ends of the permission topics are not known; site events wait" : "");
     }
     if (report) {
       if (options_.on_batch) {
@@ -286,11 +288,12 @@ void Processor::WriteLeases() {
     }
     std::vector<log::NewRecord> records;
     for (std::size_t i = 0; i < owned.size(); ++i) {
-      records.push_back({schemas::Topic::kOwnership, owned[i]->partition, schemas::kLogKey,
-                         bytes[i]});
+      records.push_back(
+          {schemas::Topic::kOwnership, owned[i]->partition, schemas::kLogKey, bytes[i]});
     }
     if (!records.empty()) {
-      const auto appended = log_.Append(records, last ? std::chrono::milliseconds(1000) : kLogTimeout);
+      const auto appended =
+          log_.Append(records, last ? std::chrono::milliseconds(1000) : kLogTimeout);
       if (appended.ok()) {
         for (std::size_t i = 0; i < owned.size(); ++i) {
           const auto skew = LogTimeSource(clock_).CheckSkew(appended.value()[i].append_time);

@@ -37,7 +37,7 @@ struct ProcessorOptions {
   std::vector<std::int32_t> partitions;  // Those that this instance owns.
   HmacKey token_key{""};
   TaskOptions task;
-  bool take_over = false;  // Start although another instance's lease is live.
+  bool take_over = false;               // Start although another instance's lease is live.
   std::size_t cache_bytes = 160 << 20;  // Of all partitions together.
   // Opens the store of a partition; called again after an error.
   std::function<Result<std::unique_ptr<state::StateStore>>(std::int32_t partition)> open_store;
@@ -58,7 +58,8 @@ struct PartitionStatus {
   std::uint64_t owner_epoch = 0;
   double lag_seconds = 0;
   bool idle = false;
-  double held_seconds = 0;  // Since when site events wait for the permission topics; 0: they do not.
+  double held_seconds =
+      0;  // Since when site events wait for the permission topics; 0: they do not.
 };
 
 class Processor {
@@ -76,8 +77,8 @@ class Processor {
   // True if every partition is owned and none is held or stopped.
   bool Ready() const;
   // Blocks until every partition has consumed everything that the log held when this was called, or
-  // `timeout` passed (kUnavailable, naming the partition and its error). A partition that can only be
-  // helped by a person ends the wait with its error.
+  // `timeout` passed (kUnavailable, naming the partition and its error). A partition that can only
+  // be helped by a person ends the wait with its error.
   alertstream::Status WaitUntilDrained(std::chrono::milliseconds timeout);
 
  private:

@@ -42,8 +42,8 @@ Result<std::unique_ptr<Replayer>> Replayer::Open(log::EventLog& log, PartitionSt
 Status Replayer::OpenSources() {
   const auto partition = static_cast<std::int32_t>(state_.partition());
   std::vector<log::ReadFrom> from;
-  from.push_back({{schemas::Topic::kJournal, partition}, std::max<std::int64_t>(
-                                                             0, state_.journal_hint())});
+  from.push_back(
+      {{schemas::Topic::kJournal, partition}, std::max<std::int64_t>(0, state_.journal_hint())});
   for (std::size_t i = 0; i < schemas::kInputTopics.size(); ++i) {
     from.push_back({{schemas::kInputTopics[i], partition}, state_.positions()[i]});
   }
@@ -99,9 +99,8 @@ Status Replayer::VerifyTail(const log::RecordView& record, const v1::JournalReco
   if (decoded.seq() > tail.seq) {
     // The hint was past the record: look from the beginning, once.
     if (state_.journal_hint() == 0) {
-      return Error(ErrorCode::kCorrupt,
-                   fmt::format("journal of partition {}: seq {} is missing", state_.partition(),
-                               tail.seq));
+      return Error(ErrorCode::kCorrupt, fmt::format("journal of partition {}: seq {} is missing",
+                                                    state_.partition(), tail.seq));
     }
     state_.set_journal_hint(0);
     return OpenSources();
@@ -202,10 +201,10 @@ Status Replayer::Apply(const v1::JournalRecord& record, journal::Tail tail) {
                          .journal_offset = tail.offset,
                          .history_changed = difference.inputs,
                          .what = difference.what};
-    return Error(ErrorCode::kCorrupt,
-                 fmt::format("partition {} seq {}: {}: {}", state_.partition(), record.seq(),
-                             difference.inputs ? "history changed" : "the engine differs",
-                             difference.what));
+    return Error(
+        ErrorCode::kCorrupt,
+        fmt::format("partition {} seq {}: {}: {}", state_.partition(), record.seq(),
+                    difference.inputs ? "history changed" : "the engine differs", difference.what));
   }
   if (options_.check_outputs) {
     ALERTSTREAM_RETURN_IF_ERROR(CheckOutputs(record));
@@ -330,18 +329,16 @@ Status Replayer::FoldSkip(const v1::JournalRecord& record, v1::JournalRecord* re
 Status Replayer::CheckOutputs(const v1::JournalRecord& record) {
   for (std::size_t t = 0; t < engine::kOutputTopics.size(); ++t) {
     const schemas::Topic topic = engine::kOutputTopics[t];
-    const auto recorded =
-        std::find_if(record.outputs().begin(), record.outputs().end(), [&](const auto& output) {
-          return output.topic() == static_cast<std::uint32_t>(topic);
-        });
+    const auto recorded = std::find_if(
+        record.outputs().begin(), record.outputs().end(),
+        [&](const auto& output) { return output.topic() == static_cast<std::uint32_t>(topic); });
     if (recorded == record.outputs().end()) {
       continue;
     }
     const std::size_t source = kOutputSources + t;
     journal::MerkleTree tree;
     while (tree.count() < recorded->count()) {
-      ALERTSTREAM_RETURN_IF_ERROR(
-          sources_->FillAtLeast(source, 1, options_.read_timeout));
+      ALERTSTREAM_RETURN_IF_ERROR(sources_->FillAtLeast(source, 1, options_.read_timeout));
       const log::RecordView output = sources_->AtHand(source).front();
       if (output.key != schemas::kLogKey || output.offset != 0) {
         tree.Add(journal::LeafOfOutput(output.key, output.headers, output.value));

@@ -1,6 +1,6 @@
 // Replayer: decides history again from the journal, batch by batch, and compares. The same loop is
-// crash recovery (the store catches up), standby (it follows), and audit (everything is compared from
-// the beginning, in a scratch store). It never writes to the log. Belongs to one thread.
+// crash recovery (the store catches up), standby (it follows), and audit (everything is compared
+// from the beginning, in a scratch store). It never writes to the log. Belongs to one thread.
 #pragma once
 
 #include <chrono>
@@ -39,14 +39,14 @@ struct Mismatch {
 
 class Replayer {
  public:
-  // Continues after `state`'s tail. kConflict: the store is ahead of the journal, or at a record that
-  // the journal does not have.
+  // Continues after `state`'s tail. kConflict: the store is ahead of the journal, or at a record
+  // that the journal does not have.
   static Result<std::unique_ptr<Replayer>> Open(log::EventLog& log, PartitionState& state,
                                                 const ReplayOptions& options);
 
   // Takes the next journal record, decides its batch again and moves the state past it. False: the
-  // end that the last CatchUp or Follow saw was reached. A mismatch is kCorrupt with mismatch() set;
-  // the state must then not be used any further.
+  // end that the last CatchUp or Follow saw was reached. A mismatch is kCorrupt with mismatch()
+  // set; the state must then not be used any further.
   Result<bool> Step();
 
   // Steps until the journal's stable end as of the call. `progress` is called now and then with the

@@ -80,8 +80,8 @@ Result<std::unique_ptr<PartitionTask>> PartitionTask::Start(log::EventLog& log,
                                                             PermissionHorizon& horizon,
                                                             Clock& clock,
                                                             const TaskOptions& options) {
-  auto task = std::unique_ptr<PartitionTask>(
-      new PartitionTask(log, state, horizon, clock, options));
+  auto task =
+      std::unique_ptr<PartitionTask>(new PartitionTask(log, state, horizon, clock, options));
   if (!options.crash_marker_path.empty()) {
     ALERTSTREAM_ASSIGN_OR_RETURN(task->marker_, CrashMarker::Open(options.crash_marker_path));
     task->one_by_one_ = task->marker_->suspect().has_value();
@@ -115,9 +115,8 @@ Status PartitionTask::CatchUp() {
 }
 
 Status PartitionTask::OpenTransactors() {
-  const std::string base =
-      fmt::format("alertstream-{}-{}", ToHex(state_.config().log_id).substr(0, 12),
-                  state_.partition());
+  const std::string base = fmt::format(
+      "alertstream-{}-{}", ToHex(state_.config().log_id).substr(0, 12), state_.partition());
   ALERTSTREAM_ASSIGN_OR_RETURN(transactors_[kA], log_.OpenTransactor(base + "-a"));
   ALERTSTREAM_ASSIGN_OR_RETURN(transactors_[kB], log_.OpenTransactor(base + "-b"));
   return Status::Ok();
@@ -142,10 +141,10 @@ Status PartitionTask::Fence() {
   const log::TopicPartition journal{schemas::Topic::kJournal,
                                     static_cast<std::int32_t>(state_.partition())};
   for (;;) {
-    const auto stable = log_.Ends(std::span(&journal, 1), log::EndKind::kStable,
-                                  options_.commit_timeout);
-    const auto end = log_.Ends(std::span(&journal, 1), log::EndKind::kUncommitted,
-                               options_.commit_timeout);
+    const auto stable =
+        log_.Ends(std::span(&journal, 1), log::EndKind::kStable, options_.commit_timeout);
+    const auto end =
+        log_.Ends(std::span(&journal, 1), log::EndKind::kUncommitted, options_.commit_timeout);
     if (stable.ok() && end.ok() && stable.value()[0] == end.value()[0]) {
       return Status::Ok();
     }
@@ -248,8 +247,8 @@ InputSpans PartitionTask::Choose() {
         bytes >= engine::kBatchInputBytesMax) {
       continue;
     }
-    const std::size_t more = Fit(rest, engine::kBatchRecordsMax - records,
-                                 engine::kBatchInputBytesMax - bytes);
+    const std::size_t more =
+        Fit(rest, engine::kBatchRecordsMax - records, engine::kBatchInputBytesMax - bytes);
     const std::size_t more_bytes = BytesOf(rest.first(more));
     if (bytes + more_bytes > engine::kBatchInputBytesMax) {
       continue;  // One large record that would not fit.
@@ -270,8 +269,7 @@ bool PartitionTask::BehindHorizon(const InputSpans& chosen) const {
   }
   for (std::size_t i = 0; i < kPermissionTopics; ++i) {
     const auto left = sources_->AtHand(i).subspan(chosen[i].size());
-    const std::int64_t passed =
-        left.empty() ? sources_->reader().Position(i) : left.front().offset;
+    const std::int64_t passed = left.empty() ? sources_->reader().Position(i) : left.front().offset;
     if (horizon->ends[i] > passed) {
       return false;
     }
@@ -361,8 +359,8 @@ Result<bool> PartitionTask::FoldNext() {
   return true;
 }
 
-// Looks at the next record in canonical order while a crash is remembered. True: it is skipped in the
-// pending batch.
+// Looks at the next record in canonical order while a crash is remembered. True: it is skipped in
+// the pending batch.
 Result<bool> PartitionTask::PassSuspect() {
   const auto suspect = marker_->suspect();
   const std::size_t input = suspect ? IndexOf(suspect->topic) : schemas::kInputTopicCount;
@@ -496,9 +494,9 @@ void PartitionTask::FinishPending(journal::Tail tail) {
   pending_.reset();
 }
 
-// After an unknown outcome: fence both ids, read what was added to the tail, claim anew. The tail is
-// our batch: apply it. The tail is where it was: redo the same batch, stamped anew. Anything else:
-// another owner; the task is over.
+// After an unknown outcome: fence both ids, read what was added to the tail, claim anew. The tail
+// is our batch: apply it. The tail is where it was: redo the same batch, stamped anew. Anything
+// else: another owner; the task is over.
 Status PartitionTask::ResolvePending() {
   ALERTSTREAM_RETURN_IF_ERROR(Fence());
   const log::TopicPartition journal{schemas::Topic::kJournal,
@@ -507,7 +505,8 @@ Status PartitionTask::ResolvePending() {
       const auto ends,
       log_.Ends(std::span(&journal, 1), log::EndKind::kStable, options_.commit_timeout));
   ALERTSTREAM_ASSIGN_OR_RETURN(
-      auto tail, Sources::Open(log_, {{journal, std::max<std::int64_t>(0, state_.journal_hint())}}));
+      auto tail,
+      Sources::Open(log_, {{journal, std::max<std::int64_t>(0, state_.journal_hint())}}));
   while (tail.Passed(0) < ends[0]) {
     ALERTSTREAM_RETURN_IF_ERROR(tail.Fill(0, kAheadRecordsMax, kAheadBytesMax));
     if (tail.AtHand(0).empty()) {
@@ -543,8 +542,8 @@ Status PartitionTask::ResolveRecord(const log::RecordView& record) {
     FinishPending(TailAfter(pending_->record, record.value));
     return Status::Ok();
   }
-  const bool bare = decoded.kind() == v1::JOURNAL_KIND_CLAIM ||
-                    decoded.kind() == v1::JOURNAL_KIND_BARRIER;
+  const bool bare =
+      decoded.kind() == v1::JOURNAL_KIND_CLAIM || decoded.kind() == v1::JOURNAL_KIND_BARRIER;
   if (bare && decoded.owner_nonce() == owner_.nonce && decoded.seq() == state_.tail().seq + 1) {
     state_.Accept(decoded, TailAfter(decoded, record.value));
     return Status::Ok();
@@ -557,8 +556,7 @@ Status PartitionTask::ResolveRecord(const log::RecordView& record) {
 // `engine activate` is a record of account-changes; the BARRIER that puts it in force follows the
 // batch in which it was folded.
 Status PartitionTask::RaiseEngineVersion() {
-  const auto bytes =
-      state_.map().Get(engine::StateKey(schemas::kLogKey, engine::Table::kEngine));
+  const auto bytes = state_.map().Get(engine::StateKey(schemas::kLogKey, engine::Table::kEngine));
   if (!bytes) {
     return Status::Ok();
   }
@@ -568,11 +566,11 @@ Status PartitionTask::RaiseEngineVersion() {
     return Status::Ok();
   }
   if (wanted.engine_version() > options_.engine_version_max) {
-    return Error(ErrorCode::kInvalid,
-                 fmt::format("partition {}: engine version {} was activated, this program knows "
-                             "versions up to {}: start a newer program",
-                             state_.partition(), wanted.engine_version(),
-                             options_.engine_version_max));
+    return Error(
+        ErrorCode::kInvalid,
+        fmt::format("partition {}: engine version {} was activated, this program knows "
+                    "versions up to {}: start a newer program",
+                    state_.partition(), wanted.engine_version(), options_.engine_version_max));
   }
   ALERTSTREAM_ASSIGN_OR_RETURN(const LogTime now, time_.Next(state_.tail().now));
   v1::JournalRecord record;

@@ -1,7 +1,7 @@
 // PartitionTask: owns one partition: collects its inputs, folds them, commits outputs and journal
-// record in one transaction, then moves the state. It follows the ownership protocol: a fixed pair of
-// transactional ids A and B used in turn; a start or an unknown outcome fences both, reads the tail,
-// and claims on A. Belongs to one thread.
+// record in one transaction, then moves the state. It follows the ownership protocol: a fixed pair
+// of transactional ids A and B used in turn; a start or an unknown outcome fences both, reads the
+// tail, and claims on A. Belongs to one thread.
 #pragma once
 
 #include <array>
@@ -58,8 +58,8 @@ class PartitionTask {
   ~PartitionTask();
 
   // Folds and commits one batch if there is anything to do. Nothing: there was not; call Wait. An
-  // error ends the task: kFenced (another owner), kInvalid (the clock), kCorrupt; after kUnavailable
-  // call again: the batch is kept and its outcome is resolved first.
+  // error ends the task: kFenced (another owner), kInvalid (the clock), kCorrupt; after
+  // kUnavailable call again: the batch is kept and its outcome is resolved first.
   Result<std::optional<BatchReport>> RunOnce();
 
   // Blocks until input arrives, at most `timeout`.
@@ -72,8 +72,8 @@ class PartitionTask {
 
   // After an error of RunOnce: true if the log could not be reached and the task is still whole.
   bool CanGoOn(const Error& error) const {
-    return !broken_ && (error.code() == ErrorCode::kUnavailable ||
-                        error.code() == ErrorCode::kUnknown);
+    return !broken_ &&
+           (error.code() == ErrorCode::kUnavailable || error.code() == ErrorCode::kUnknown);
   }
 
   const Owner& owner() const { return owner_; }

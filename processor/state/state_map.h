@@ -1,8 +1,8 @@
 // StateMap: the write-back map between the fold and a partition's StateStore.
 //
 // The fold reads and writes here; a batch's writes reach the store only after its journal record is
-// committed (Flush), several batches at a time, so that a hot key costs one write. The map keeps the
-// state root: the sum mod 2^128 of XXH3-128 over (key, value) of all live keys.
+// committed (Flush), several batches at a time, so that a hot key costs one write. The map keeps
+// the state root: the sum mod 2^128 of XXH3-128 over (key, value) of all live keys.
 //
 // A view returned by Get stays valid until the same key is written or the batch is sealed. Not
 // thread-safe: it belongs to the partition's task.
@@ -93,7 +93,7 @@ class StateMap {
     Entry* older = nullptr;
     std::uint64_t used_in_batch = 0;
     bool present = false;
-    bool dirty = false;    // Differs from the store.
+    bool dirty = false;     // Differs from the store.
     bool unsealed = false;  // Written since the last SealBatch.
   };
   struct Undo {

@@ -19,8 +19,7 @@ inline const v1::RecipientState::Consent* ConsentInForce(const v1::RecipientStat
       continue;
     }
     if (in_force == nullptr || consent.at_us() > in_force->at_us() ||
-        (consent.at_us() == in_force->at_us() &&
-         consent.status() == v1::CONSENT_STATUS_REVOKED)) {
+        (consent.at_us() == in_force->at_us() && consent.status() == v1::CONSENT_STATUS_REVOKED)) {
       in_force = &consent;
     }
   }

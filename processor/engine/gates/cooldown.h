@@ -7,8 +7,8 @@
 
 namespace alertstream::engine {
 
-// Observed: µs since the last SEND (-1: never); limit: the cooldown in µs. A SEND exactly `cooldown`
-// ago no longer holds back.
+// Observed: µs since the last SEND (-1: never); limit: the cooldown in µs. A SEND exactly
+// `cooldown` ago no longer holds back.
 inline GateOutcome CooldownGate(const v1::SendState& sends, LogDuration cooldown, LogTime now) {
   if (sends.sent_us_size() == 0) {
     return Passed(-1, cooldown.count());

@@ -18,8 +18,7 @@ constexpr std::array<GateStep, 8> kPairGates = {{
      }},
     {v1::GATE_CONSENT,
      [](PairContext& pair) {
-       return ConsentGate(pair.scratch.recipient, pair.trigger.channel,
-                          pair.trigger.message_class);
+       return ConsentGate(pair.scratch.recipient, pair.trigger.channel, pair.trigger.message_class);
      }},
     {v1::GATE_OPT_OUT,
      [](PairContext& pair) { return OptOutGate(pair.scratch.recipient, pair.trigger.channel); }},

@@ -14,7 +14,8 @@ namespace alertstream::engine {
 v1::AddressKind AddressKindOf(v1::Channel channel);
 
 // `raw` in the one form that tokens are made from: E.164 for telephones; for e-mail the text with
-// the domain in lower case; push tokens as they are. kInvalid says what is wrong without the address.
+// the domain in lower case; push tokens as they are. kInvalid says what is wrong without the
+// address.
 Result<std::string> NormalizeAddress(v1::AddressKind kind, std::string_view raw);
 
 }  // namespace alertstream::engine

@@ -15,8 +15,8 @@ struct RenderedMessage {
 };
 
 // Observed: segments for SMS, else bytes; limit: the most allowed.
-inline GateOutcome TemplateGate(const Template& body, const EventView& event,
-                                v1::Channel channel, RenderedMessage* message) {
+inline GateOutcome TemplateGate(const Template& body, const EventView& event, v1::Channel channel,
+                                RenderedMessage* message) {
   auto rendered = body.Render(event);
   if (!rendered.ok()) {
     return Failed(v1::REASON_TEMPLATE_FAILED);

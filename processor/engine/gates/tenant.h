@@ -1,5 +1,5 @@
-// Gates tenant and site: only an active tenant's active sites are served. Both stop the event itself,
-// as a dead letter. Pure.
+// Gates tenant and site: only an active tenant's active sites are served. Both stop the event
+// itself, as a dead letter. Pure.
 #pragma once
 
 #include <optional>

@@ -22,11 +22,12 @@
 
 #include "processor/base/result.h"
 #include "processor/engine/event_view.h"
+#include "schemas/limits.h"
 
 namespace alertstream::engine {
 
 // Ten SMS segments hold 1,530 characters, 6 kB if each takes four bytes; the rest is for tags.
-inline constexpr std::size_t kTemplateBytesMax = 8192;
+using schemas::kTemplateBytesMax;
 // More is a document, not a message; bounds what one compiled template keeps in memory.
 inline constexpr std::size_t kTemplateTagsMax = 256;
 // Bounds the recursion of the library, and how much one step can multiply.

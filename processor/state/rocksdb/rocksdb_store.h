@@ -19,9 +19,8 @@ class StoreMemory {
 };
 
 // Opens or creates the store in `directory`. kUnavailable: another process holds it, or the disk is
-// full. kCorrupt: RocksDB cannot read its files; the remedy (delete the directory, it is rebuilt from
-// the journal) is in the message.
-// `memory` is shared with the other stores of the process.
+// full. kCorrupt: RocksDB cannot read its files; the remedy (delete the directory, it is rebuilt
+// from the journal) is in the message. `memory` is shared with the other stores of the process.
 Result<std::unique_ptr<StateStore>> OpenRocksDbStore(const std::string& directory,
                                                      std::shared_ptr<StoreMemory> memory);
 
