@@ -190,6 +190,7 @@ Status Processor::RunOwned(Slot& slot) {
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto state, PartitionState::Open(config, *store));
   SetPhase(slot, "catching_up", "");
   TaskOptions task_options = options_.task;
+  task_options.cancelled = [this] { return stop_.load(); };
   if (options_.crash_marker_path) {
     task_options.crash_marker_path = options_.crash_marker_path(slot.partition);
   }

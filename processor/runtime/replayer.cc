@@ -67,6 +67,9 @@ Status Replayer::CatchUp(const Progress& progress) {
   end_ = ends[0];
   for (;;) {
     ALERTSTREAM_ASSIGN_OR_RETURN(const bool more, Step());
+    if (options_.cancelled && options_.cancelled()) {
+      return Error(ErrorCode::kUnavailable, "stopped while catching up with the journal");
+    }
     if (progress != nullptr) {
       progress(std::min(end_, sources_->Passed(kJournalSource)), end_);
     }

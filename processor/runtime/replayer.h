@@ -21,6 +21,8 @@ struct ReplayOptions {
   // Also read the stored outputs and compare them with the roots (audit).
   bool check_outputs = false;
   std::chrono::milliseconds read_timeout{10'000};
+  // Ends CatchUp with kUnavailable when it returns true. May be empty.
+  std::function<bool()> cancelled;
 };
 
 struct ReplayProgress {

@@ -110,7 +110,7 @@ Result<std::unique_ptr<PartitionTask>> PartitionTask::Start(log::EventLog& log,
 }
 
 Status PartitionTask::CatchUp() {
-  ALERTSTREAM_ASSIGN_OR_RETURN(const auto replayer, Replayer::Open(log_, state_, {}));
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto replayer, Replayer::Open(log_, state_, {.cancelled = options_.cancelled}));
   return replayer->CatchUp();
 }
 
@@ -132,7 +132,8 @@ Status PartitionTask::Fence() {
       if (fenced.ok()) {
         break;
       }
-      if (fenced.error().code() != ErrorCode::kUnavailable || clock_.SinceBoot() >= deadline) {
+      if (fenced.error().code() != ErrorCode::kUnavailable || clock_.SinceBoot() >= deadline ||
+          Cancelled()) {
         return fenced;
       }
       clock_.SleepFor(kRetryPause);
@@ -148,7 +149,7 @@ Status PartitionTask::Fence() {
     if (stable.ok() && end.ok() && stable.value()[0] == end.value()[0]) {
       return Status::Ok();
     }
-    if (clock_.SinceBoot() >= deadline) {
+    if (clock_.SinceBoot() >= deadline || Cancelled()) {
       return Error(ErrorCode::kUnavailable,
                    fmt::format("partition {}: the journal has an open transaction, or its end "
                                "cannot be read",
@@ -595,6 +596,9 @@ std::array<std::int64_t, schemas::kInputTopicCount> PartitionTask::passed() cons
 }
 
 Status PartitionTask::Flush() {
+  if (pending_) {
+    return Status::Ok();  // The map holds a batch that may not be history.
+  }
   // Where a restart may begin to read the journal: nothing of ours is further back than this.
   const log::TopicPartition journal{schemas::Topic::kJournal,
                                     static_cast<std::int32_t>(state_.partition())};

@@ -32,6 +32,8 @@ struct TaskOptions {
   std::chrono::milliseconds commit_timeout{8'000};
   // How long a start may take to fence and to read the tail before it reports kUnavailable.
   std::chrono::milliseconds claim_timeout{30'000};
+  // Ends waiting for the log and long catch-ups when it returns true. May be empty. Thread-safe.
+  std::function<bool()> cancelled;
   // Between two records, for tests.
   engine::Fold::Probe probe;
 };
@@ -118,6 +120,7 @@ class PartitionTask {
   Status RaiseEngineVersion();
   Status CommitRecord(const v1::JournalRecord& record, std::size_t id);
   std::uint32_t EngineVersion() const;
+  bool Cancelled() const { return options_.cancelled && options_.cancelled(); }
   journal::Tail TailAfter(const v1::JournalRecord& record, std::string_view bytes) const;
 
   log::EventLog& log_;
