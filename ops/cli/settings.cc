@@ -123,6 +123,7 @@ const SettingSpec* FindSpec(std::string_view key) {
 
 std::vector<std::string_view> Keys() {
   std::vector<std::string_view> keys;
+  keys.reserve(kTable.size());
   for (const SettingSpec& spec : kTable) {
     keys.push_back(spec.key);
   }

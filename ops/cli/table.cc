@@ -169,15 +169,22 @@ void AppendCsvField(std::string_view text, std::string* out) {
   out->push_back('"');
 }
 
-// Pads `text` to `width`; the last column of a line is not padded on its right.
-void AppendPadded(std::string_view text, std::string_view colored, std::size_t width, bool right,
-                  bool last, std::string* out) {
+// How a cell is put into its column; the last of a line has no spaces after it.
+struct Padding {
+  std::size_t width;
+  bool right;
+  bool last;
+};
+
+// Appends `colored`, which shows as `text`.
+void AppendPadded(std::string_view text, std::string_view colored, const Padding& padding,
+                  std::string* out) {
   const std::size_t taken = DisplayWidth(text);
-  const std::string padding(width > taken ? width - taken : 0, ' ');
-  if (right) {
-    out->append(padding).append(colored);
+  const std::string spaces(padding.width > taken ? padding.width - taken : 0, ' ');
+  if (padding.right) {
+    out->append(spaces).append(colored);
   } else {
-    out->append(colored).append(last ? "" : padding);
+    out->append(colored).append(padding.last ? "" : spaces);
   }
 }
 
@@ -229,7 +236,10 @@ void AppendTextRow(const View& view, const std::vector<Cell>& row,
     const std::string text = TextCell(row[index], view.options);
     const std::string colored = Colored(text, row[index].style, view.options.color);
     out->append(i == 0 ? std::string_view() : kGap);
-    AppendPadded(text, colored, widths[i], view.columns[index].right, i + 1 == view.chosen.size(),
+    AppendPadded(text, colored,
+                 {.width = widths[i],
+                  .right = view.columns[index].right,
+                  .last = i + 1 == view.chosen.size()},
                  out);
   }
   out->push_back('\n');
@@ -339,6 +349,7 @@ Result<std::string> RenderRow(const std::vector<Column>& columns, const std::vec
     case OutputFormat::kText:
     case OutputFormat::kWide: {
       std::vector<std::size_t> widths;
+      widths.reserve(chosen.size());
       for (const std::size_t index : chosen) {
         widths.push_back(DisplayWidth(Title(columns[index])));
       }
