@@ -12,6 +12,7 @@
 #include "processor/base/clock.h"
 #include "processor/log/kafka/client.h"
 #include "processor/log/kafka/kafka_log.h"
+#include "tests/support/kafka_admin.h"
 
 namespace alertstream::log {
 namespace {
@@ -220,6 +221,7 @@ int Run(const std::string& bootstrap, std::size_t events) {
     RawLoop(context, events);
     Loop(*log, events);
   }
+  Must(DeleteKafkaTopics(options));
   return 0;
 }
 

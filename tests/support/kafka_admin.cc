@@ -191,6 +191,7 @@ Status GrantKafkaRights(const KafkaLogOptions& admin, const std::string& user,
                        " --add --allow-principal User:" + user + " --operation All --topic " +
                        prefix + " --group " + prefix + " --transactional-id " + prefix +
                        " --resource-pattern-type prefixed" + " >/dev/null";
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): glibc's is.
   const int status = written ? std::system(command.c_str()) : -1;
   unlink(path.data());
   if (status != 0) {

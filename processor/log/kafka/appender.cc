@@ -88,6 +88,8 @@ Result<std::shared_ptr<KafkaHandle>> KafkaAppender::Producer() {
                          .settings = ProducerSettings(),
                          .on_delivery = &OnReport,
                          .background = true};
+  // Callers wait for their records: one record goes out at once.
+  spec.settings.emplace_back("linger.ms", "0");
   spec.settings.emplace_back("message.timeout.ms", std::to_string(kMessageMs));
   ALERTSTREAM_ASSIGN_OR_RETURN(auto producer, KafkaHandle::Create(context_, std::move(spec)));
   ALERTSTREAM_RETURN_IF_ERROR(producer->MakeTopics());

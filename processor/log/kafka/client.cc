@@ -63,13 +63,27 @@ bool IsDisturbance(rd_kafka_resp_err_t code) {
          code == RD_KAFKA_RESP_ERR__AUTHENTICATION;
 }
 
+// An empty view may be a null pointer, which Kafka would store as an absent key or value.
+void* Bytes(std::string_view bytes) {
+  return const_cast<char*>(bytes.data() == nullptr ? "" : bytes.data());
+}
+
 rd_kafka_vu_t Value(rd_kafka_vtype_t type, std::string_view bytes) {
   rd_kafka_vu_t value;
   value.vtype = type;
-  // An empty view may be a null pointer, which Kafka would store as an absent key or value.
-  value.u.mem.ptr = const_cast<char*>(bytes.data() == nullptr ? "" : bytes.data());
+  value.u.mem.ptr = Bytes(bytes);
   value.u.mem.size = bytes.size();
   return value;
+}
+
+KafkaHeaders CopyHeaders(std::span<const Header> headers) {
+  KafkaHeaders copy(rd_kafka_headers_new(headers.size()));
+  for (const auto& [name, value] : headers) {
+    rd_kafka_header_add(copy.get(), static_cast<const char*>(Bytes(name)),
+                        static_cast<ssize_t>(name.size()), Bytes(value),
+                        static_cast<ssize_t>(value.size()));
+  }
+  return copy;
 }
 
 }  // namespace
@@ -286,7 +300,6 @@ std::vector<KafkaSetting> ProducerSettings() {
       {"enable.idempotence", "true"},
       {"acks", "all"},
       {"partitioner", "murmur2_random"},
-      {"linger.ms", "0"},
       // A batch must pass the smallest max.message.bytes of the topics (topics.cc), a single record
       // the largest.
       {"batch.size", std::to_string(kKafkaBatchBytesMax)},
@@ -302,9 +315,17 @@ std::vector<KafkaSetting> ProducerSettings() {
 }
 
 rd_kafka_resp_err_t Produce(KafkaHandle& producer, const NewRecord& record, void* opaque) {
-  std::array<rd_kafka_vu_t, 7> values;
+  auto* topic = producer.topic(record.topic);
+  if (record.headers.empty()) {
+    const int failed =
+        rd_kafka_produce(topic, record.partition, RD_KAFKA_MSG_F_COPY, Bytes(record.value),
+                         record.value.size(), Bytes(record.key), record.key.size(), opaque);
+    return failed == 0 ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_last_error();
+  }
+  auto headers = CopyHeaders(record.headers);
+  std::array<rd_kafka_vu_t, 7> values{};
   values[0].vtype = RD_KAFKA_VTYPE_RKT;
-  values[0].u.rkt = producer.topic(record.topic);
+  values[0].u.rkt = topic;
   values[1].vtype = RD_KAFKA_VTYPE_PARTITION;
   values[1].u.i32 = record.partition;
   values[2] = Value(RD_KAFKA_VTYPE_KEY, record.key);
@@ -313,21 +334,9 @@ rd_kafka_resp_err_t Produce(KafkaHandle& producer, const NewRecord& record, void
   values[4].u.i = RD_KAFKA_MSG_F_COPY;
   values[5].vtype = RD_KAFKA_VTYPE_OPAQUE;
   values[5].u.ptr = opaque;
-  std::size_t count = 6;
-  KafkaHeaders headers;
-  if (!record.headers.empty()) {
-    headers.reset(rd_kafka_headers_new(record.headers.size()));
-    for (const auto& [name, value] : record.headers) {
-      rd_kafka_header_add(headers.get(), name.data() == nullptr ? "" : name.data(),
-                          static_cast<ssize_t>(name.size()),
-                          value.data() == nullptr ? "" : value.data(),
-                          static_cast<ssize_t>(value.size()));
-    }
-    values[count].vtype = RD_KAFKA_VTYPE_HEADERS;
-    values[count].u.headers = headers.get();
-    ++count;
-  }
-  const KafkaError error(rd_kafka_produceva(producer.get(), values.data(), count));
+  values[6].vtype = RD_KAFKA_VTYPE_HEADERS;
+  values[6].u.headers = headers.get();
+  const KafkaError error(rd_kafka_produceva(producer.get(), values.data(), values.size()));
   if (error != nullptr) {
     return rd_kafka_error_code(error.get());
   }

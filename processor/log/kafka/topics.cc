@@ -104,7 +104,8 @@ std::vector<std::string> WrongSettings(const TopicInfo& info, const Settings& fo
     const auto at = found.find(name);
     const auto value = at == found.end() ? std::string("not set") : at->second;
     if (value != expected) {
-      wrong.push_back(name + " is " + value + ", expected " + expected);
+      auto& text = wrong.emplace_back(name);
+      text.append(" is ").append(value).append(", expected ").append(expected);
     }
   }
   return wrong;
