@@ -25,7 +25,8 @@ SPELLINGS = {
 NO_PHONES = ["0700000001", "abc", "+", "+254", "12345", "+999123456789", "+25470000000x", ""]
 MAILS = ["ann@example.org", "Bob@Example.ORG"]
 INBOUND = [
-    "STOP", "stop", " Stop. ", "S.T.O.P", "stop all", "STOPALL", "Unsubscribe!", "opt-out", "OPT OUT",
+    "STOP", "stop", " Stop. ", "S.T.O.P", "stop all", "STOPALL", "Unsubscribe!", "opt-out",
+    "OPT OUT",
     "\uff33\uff34\uff2f\uff30", "Arr\u00eat", "td", "Quit", "END", "cancel", "revoke", "remove",
     "START", "start!", "Unstop", "yes", "YES!", "help", "INFO", "Help?",
     "please stop", "stopp", "thanks", "", "\U0001f44d", "yes please", "stop \U0001f6d1",
@@ -193,7 +194,7 @@ class History:
         change = self.person()
         change["channel"] = "CHANNEL_" + self.pick(["SMS", "SMS", "ALL", "WHATSAPP", "EMAIL"])
         change["message_class"] = "MESSAGE_CLASS_" + self.pick(CLASSES)
-        change["status"] = "CONSENT_STATUS_" + self.pick(["GRANTED", "GRANTED", "GRANTED", "REVOKED"])
+        change["status"] = "CONSENT_STATUS_" + self.pick(["GRANTED"] * 3 + ["REVOKED"])
         if self.chance(0.7):
             evidence = {"kind": "web_form"} if self.chance(0.8) else {"disclosure_version": "1"}
             if self.chance(0.6):
@@ -207,7 +208,7 @@ class History:
 
     def opt_out(self, key):
         change = self.person()
-        change["channel"] = "CHANNEL_" + self.pick(["SMS", "SMS", "ALL", "VOICE", "WHATSAPP", "EMAIL"])
+        change["channel"] = "CHANNEL_" + self.pick(["SMS", "SMS", "ALL", "VOICE", "EMAIL"])
         change["status"] = "OPT_OUT_STATUS_" + self.pick(["ACTIVE", "REMOVED", "REMOVED"])
         change["by"] = "OPT_OUT_BY_" + self.pick(["OPERATOR", "API", "RECIPIENT", "PROVIDER"])
         if self.chance(0.05):
@@ -249,7 +250,8 @@ class History:
             phones = [self.phone(0.15) for _ in range(self.random.randrange(1, 6))]
             data["phones"] = phones + self.pick([[], [], [17], [None]])
         if not self.accident(0.4):
-            customer = {"name": "Ann", "vip": self.chance(0.5), "level": self.pick([1, 2, 2.0, "2"])}
+            customer = {"name": "Ann", "vip": self.chance(0.5)}
+            customer["level"] = self.pick([1, 2, 2.0, "2"])
             if self.chance(0.7):
                 customer["phone"] = self.phone(0.05)
             data["customer"] = self.pick([None, "Ann", {}]) if self.accident(0.5) else customer
@@ -273,7 +275,7 @@ class History:
         if self.chance(0.4):
             payload["site"] = "nowhere" if self.accident(0.06) else self.pick(SITES)
         if self.chance(0.3):
-            age = self.pick([0, 0, 0, -HOUR, MINUTE, 70 * SECOND, HOUR, 23 * HOUR, DAY, DAY + 1, 9 * DAY])
+            age = self.pick([0, 0, 0, -HOUR, MINUTE, 70 * SECOND, HOUR, DAY, DAY + 1, 9 * DAY])
             payload["event_time_us"] = self.now - age
         record = self.record("site-events", key, payload)
         self.disguise(record)

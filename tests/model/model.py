@@ -7,8 +7,8 @@ A small second implementation of the rules in plain Python, to compare with the 
 (tests/support/history_runner prints the same lines). It keeps plain dictionaries instead of a state
 store and knows nothing of journals, roots or ids.
 
-The first line is {"addresses": [[kind, normalised address], ...]}, every person that the history may
-name. Every other is a batch: {"now_us": N, "records": [RECORD, ...]}, a RECORD is {"topic",
+The first line is {"addresses": [[kind, normalised address], ...]}, every person that the history
+may name. Every other is a batch: {"now_us": N, "records": [RECORD, ...]}, a RECORD is {"topic",
 "offset", "append_time_us", "key", "as": "envelope" | "structured" | "binary" | "raw", "envelope" or
 "value"}; the envelope is the message in protobuf's JSON mapping with the fields' own names, except
 that personal data is text: {"plain": "+254700000001"}.
@@ -322,7 +322,7 @@ class Model:
 
     @staticmethod
     def consent_in_force(person, channel, message_class):
-        """(time, revoked, status, written) of the latest act, a revocation before a grant; or None."""
+        """(time, revoked, status, written) of the latest act, a revocation first; or None."""
         acts = [
             (at, status == "REVOKED", status, written)
             for (covered, for_class), (status, written, at) in person.consents.items()
@@ -505,7 +505,7 @@ class Model:
         return [x if isinstance(x, str) else None for x in value]
 
     def pair(self, key, tenant, trigger, channel, address, view):
-        """(outcome, reason, segments, body): the gates in their order; the first that stops wins."""
+        """(outcome, reason, segments, body): the first gate in their order that stops wins."""
         sender = trigger.get("sender") or tenant.default_sender
         if sender not in tenant.senders:
             return ("FAIL", "SENDER_MISSING", 0, "")
@@ -559,7 +559,7 @@ def run_history(lines):
     out = []
     for number, line in enumerate(list(lines)[1:]):
         for result in model.run(number, json.loads(line)):
-            out.append(json.dumps(result, ensure_ascii=False, separators=(",", ":"), sort_keys=True))
+            out.append(json.dumps(result, separators=(",", ":"), sort_keys=True))
     return out
 
 

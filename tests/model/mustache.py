@@ -4,7 +4,10 @@ stands alone on a line (the tests write them inside lines)."""
 import re
 from datetime import datetime, timedelta, timezone
 
-_TAG = re.compile(r"\{\{\{\s*(?P<raw>[^}\s]+)\s*\}\}\}|\{\{(?P<sigil>[#^/!&]?)\s*(?P<name>[^}]*?)\s*\}\}")
+_TAG = re.compile(
+    r"\{\{\{\s*(?P<raw>[^}\s]+)\s*\}\}\}"
+    r"|\{\{(?P<sigil>[#^/!&]?)\s*(?P<name>[^}]*?)\s*\}\}"
+)
 
 
 class TemplateFault(Exception):

@@ -3,9 +3,9 @@
 
     property_test.py --runner PATH [--seeds N] [--records N] [--first SEED] [--keep DIR]
 
-Each seed gives one history; the engine decides it twice, the second time with a restart before every
-batch, to the same state roots. On a difference prints the seed and what each of the two decided, writes
-the smallest history found that still shows a difference, and ends with 1.
+Each seed gives one history; the engine decides it twice, the second time with a restart before
+every batch, to the same state roots. On a difference prints the seed and what each of the two
+decided, writes the smallest history found that still shows a difference, and ends with 1.
 """
 
 import argparse
@@ -151,7 +151,8 @@ def main():
             if difference:
                 differing.append(seed)
                 report(comparison, seed, history, options.keep)
-    print(f"seeds {options.first} to {options.first + options.seeds - 1}, {options.records} records each")
+    last = options.first + options.seeds - 1
+    print(f"seeds {options.first} to {last}, {options.records} records each")
     print(", ".join(f"{name}: {times}" for name, times in sorted(counted.items())))
     if differing:
         print(f"{len(differing)} histories differ: {differing}")

@@ -1,7 +1,7 @@
 """Words and small rules of the reference model: telephone numbers, reply keywords, SMS length.
 
-Written from the rules in prose, not from the engine's tables, so that a slip in one of the two shows
-up as a difference. Numbers know the few countries that the tests use.
+Written from the rules in prose, not from the engine's tables, so that a slip in one of the two
+shows up as a difference. Numbers know the few countries that the tests use.
 """
 
 import unicodedata
