@@ -17,8 +17,8 @@ struct HeaderView {
 
 // The views live as long as whatever fetched the record says.
 struct RecordView {
-  std::int64_t offset;
-  LogTime append_time;  // Set by the log (Kafka: LogAppendTime, whole milliseconds).
+  std::int64_t offset = 0;
+  LogTime append_time{};  // Set by the log (Kafka: LogAppendTime, whole milliseconds).
   std::string_view key;
   std::string_view value;
   std::span<const HeaderView> headers;

@@ -104,8 +104,8 @@ void FoldSender(Change& c, const v1::Sender& wanted) {
   }
 }
 
-// Why the trigger cannot be accepted, if it cannot. Its fields were checked one by one before it got
-// here (schemas/envelope_check.h).
+// Why the trigger cannot be accepted, if it cannot. Its fields were checked one by one before it
+// got here (schemas/envelope_check.h).
 std::optional<std::pair<v1::RejectReason, std::string>> Problem(const v1::Trigger& trigger,
                                                                 RuleCompiler& compiler) {
   using Result = std::pair<v1::RejectReason, std::string>;

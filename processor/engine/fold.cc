@@ -30,6 +30,16 @@ constexpr std::size_t kSiteEvents = IndexOf(Topic::kSiteEvents);
 constexpr Topic kPermissionFacts[] = {Topic::kOptOuts, Topic::kConsentChanges,
                                       Topic::kInboundMessages};
 
+constexpr std::size_t kKeyAndHeaderBytesMax = 1 << 18;  // As in the limits of topics.h.
+
+std::size_t KeyAndHeaderBytes(const RecordView& record) {
+  std::size_t bytes = record.key.size();
+  for (const auto& header : record.headers) {
+    bytes += header.name.size() + header.value.size();
+  }
+  return bytes;
+}
+
 // A permission fact, decoded before it is folded, because its place in the order depends on what it
 // says.
 struct DecodedFact {
@@ -96,6 +106,17 @@ bool Fold::Impl::Route(const RecordRef& ref, std::size_t index) {
 }
 
 bool Fold::Impl::Open(const RecordRef& ref, std::size_t index, v1::Envelope* opened) {
+  // A foreign producer's compression can bring more than the topic's own limit lets pass.
+  if (ref.record->value.size() > static_cast<std::size_t>(schemas::kInputRecordBytesMax) ||
+      KeyAndHeaderBytes(*ref.record) > kKeyAndHeaderBytesMax) {
+    context.AddDeadLetter(
+        ref,
+        {v1::DEAD_LETTER_STAGE_DECODE, v1::DEAD_LETTER_REASON_TOO_LARGE,
+         "value, key or headers: over the limit of a record; the bytes lie at the "
+         "record's position"},
+        "", "");
+    return false;
+  }
   if (!Route(ref, index)) {
     return false;
   }

@@ -1,6 +1,6 @@
 #include "processor/engine/fold_context.h"
 
-#include <algorithm>
+#include "processor/engine/dead_letter.h"
 
 namespace alertstream::engine {
 
@@ -58,32 +58,14 @@ void FoldContext::SetPosition(const RecordRef& ref, v1::Position* position) cons
 
 void FoldContext::AddDeadLetter(const RecordRef& ref, const schemas::DecodeFault& fault,
                                 std::string_view tenant, std::string_view event_type) {
-  const schemas::RecordView& record = *ref.record;
-  const IdBytes id = MakeId(IdCause{.append_time = record.append_time,
-                                    .tenant = tenant,
-                                    .topic = static_cast<std::uint8_t>(ref.topic),
-                                    .partition = static_cast<std::uint32_t>(config.partition),
-                                    .offset = record.offset});
-  v1::RawRecord original;
-  original.set_key(record.key.data(), record.key.size());
-  original.set_value(record.value.data(), record.value.size());
-  for (const auto& header : record.headers) {
-    auto* raw = original.add_headers();
-    raw->set_name(header.name.data(), header.name.size());
-    raw->set_value(header.value.data(), header.value.size());
-  }
-  v1::DeadLetter letter;
-  letter.set_id(id.data(), id.size());
-  letter.set_tenant(tenant.data(), tenant.size());
-  SetPosition(ref, letter.mutable_record());
-  letter.set_append_time_us(ToMicros(record.append_time));
-  letter.set_stage(fault.stage);
-  letter.set_reason(fault.reason);
-  letter.set_detail(fault.detail);
-  letter.set_event_type(event_type.data(), event_type.size());
-  letter.set_at_us(ToMicros(now));
-  original.SerializeToString(letter.mutable_original()->mutable_plain());
-  effects->dead_letters.Add(tenant.empty() ? schemas::kUnroutedKey : tenant, letter);
+  engine::AddDeadLetter({.topic = ref.topic,
+                         .partition = static_cast<std::uint32_t>(config.partition),
+                         .record = *ref.record,
+                         .fault = fault,
+                         .tenant = tenant,
+                         .event_type = event_type,
+                         .now = now},
+                        effects);
 }
 
 v1::Fact FoldContext::MakeFact(const RecordRef& ref, const v1::Envelope& envelope) const {

@@ -38,28 +38,28 @@ struct Fetched {
 
 // A record to append; the views must live until the call returns.
 struct NewRecord {
-  Topic topic;
-  std::int32_t partition;
+  Topic topic{};
+  std::int32_t partition = 0;
   std::string_view key;
   std::string_view value;
   std::span<const Header> headers = {};
 };
 
 struct Appended {
-  std::int64_t offset;
-  LogTime append_time;
+  std::int64_t offset = 0;
+  LogTime append_time{};
 };
 
 struct TopicPartition {
-  Topic topic;
-  std::int32_t partition;
+  Topic topic{};
+  std::int32_t partition = 0;
 
   friend auto operator<=>(const TopicPartition&, const TopicPartition&) = default;
 };
 
 struct FetchLimits {
-  std::size_t records_max;
-  std::size_t bytes_max;  // Of keys and values; one record is returned even if it is larger.
+  std::size_t records_max = 0;
+  std::size_t bytes_max = 0;  // Of keys and values; one record is returned even if it is larger.
 };
 
 // Reads a fixed set of partitions, committed records only. What is at hand was prefetched, so Fetch
@@ -86,7 +86,7 @@ class Reader {
 
 struct ReadFrom {
   TopicPartition source;
-  std::int64_t offset;  // The first offset to return; 0 is the beginning.
+  std::int64_t offset = 0;  // The first offset to return; 0 is the beginning.
 };
 
 // A transactional id of the log. At most one live holder: Init fences every earlier one.
@@ -107,7 +107,7 @@ class Transactor {
 };
 
 struct TopicInfo {
-  Topic topic;
+  Topic topic{};
   bool exists = false;
   std::int32_t partitions = 0;
   std::int32_t replication = 0;
