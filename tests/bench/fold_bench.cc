@@ -1,0 +1,445 @@
+// The whole processor on the local log without fsync, RocksDB state included: events decided a
+// CPU-second, the same history decided again by the audit, and the time to the first decision
+// after a kill -9. Baseline of the same run: parsing the same events. What each stage prints is
+// said in README.md.
+//
+// Each stage is a process of its own, so that memory and start are those of a real one.
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "processor/base/clock.h"
+#include "processor/log/local/local_log.h"
+#include "processor/runtime/identity.h"
+#include "processor/runtime/replayer.h"
+#include "processor/runtime/task.h"
+#include "processor/state/rocksdb/rocksdb_store.h"
+#include "schemas/envelope.pb.h"
+#include "schemas/json.h"
+#include "tests/bench/workload.h"
+
+extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX leaves it to us.
+
+namespace alertstream::bench {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+constexpr std::int32_t kPartitions = 4;
+constexpr auto kTimeout = 30s;
+constexpr std::size_t kAppendRecords = 20'000;
+// Together with the local log's buffers (64 MiB) well below the 400 MiB that the whole may take.
+constexpr std::size_t kMapBytes = std::size_t{96} << 20;
+constexpr std::size_t kStoreBytes = std::size_t{64} << 20;
+// What is decided before the kill: several flushes of the state, and some of it unflushed.
+constexpr std::uint64_t kCrashEvents = 50'000;
+
+struct Settings {
+  std::string directory;
+  std::string stage;
+  std::uint64_t events = 600'000;
+  std::int64_t began_us = 0;  // Of the process, by the parent's clock.
+  WorkloadSize size;
+};
+
+HmacKey TokenKey() { return HmacKey("token key of the benchmark"); }
+
+double Seconds(std::chrono::microseconds duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+class Stopwatch {
+ public:
+  double wall() const { return Seconds(SystemClock().SinceBoot() - wall_); }
+  double cpu() const { return CpuSeconds() - cpu_; }
+
+ private:
+  std::chrono::microseconds wall_ = SystemClock().SinceBoot();
+  double cpu_ = CpuSeconds();
+};
+
+std::unique_ptr<log::EventLog> OpenLog(const Settings& settings) {
+  return Must(log::OpenLocalLog(
+      {.directory = settings.directory + "/log", .clock = SystemClock(), .sync = false}));
+}
+
+// Background work of the stages before must not be paid by the one that is measured.
+void WaitForQuiet() {
+  for (int quiet = 0; quiet < 3;) {
+    const Stopwatch watch;
+    SystemClock().SleepFor(100ms);
+    quiet = watch.cpu() < 0.005 ? quiet + 1 : 0;
+  }
+}
+
+// Appends what `make(0)`, `make(1)`, ... give, each to its tenant's partition.
+template <typename Make>
+void Append(log::EventLog& log, schemas::Topic topic, std::uint64_t count, Make make) {
+  std::vector<Input> inputs;
+  std::vector<log::NewRecord> records;
+  for (std::uint64_t done = 0; done < count;) {
+    inputs.clear();
+    records.clear();
+    for (; done < count && inputs.size() < kAppendRecords; ++done) {
+      inputs.push_back(make(done));
+    }
+    for (const auto& input : inputs) {
+      records.push_back({.topic = topic,
+                         .partition = schemas::PartitionOf(input.key, kPartitions),
+                         .key = input.key,
+                         .value = input.value});
+    }
+    static_cast<void>(Must(log.Append(records, kTimeout)));
+  }
+}
+
+void AppendEvents(const Settings& settings, log::EventLog& log, std::uint64_t first,
+                  std::uint64_t count) {
+  const std::int64_t now_us = ToMicros(SystemClock().Now());
+  Append(log, schemas::Topic::kSiteEvents, count,
+         [&](std::uint64_t i) { return EventRecord(settings.size, first + i, now_us); });
+}
+
+struct Decided {
+  std::uint64_t inputs = 0;
+  std::uint64_t outputs = 0;
+  std::uint64_t sends = 0;
+  std::vector<double> commit_ms;
+
+  double Percentile(double part) {
+    std::sort(commit_ms.begin(), commit_ms.end());
+    const auto at = static_cast<std::size_t>(part * static_cast<double>(commit_ms.size()));
+    return commit_ms.empty() ? 0 : commit_ms[std::min(at, commit_ms.size() - 1)];
+  }
+};
+
+// The tasks of all partitions, one after the other on this thread.
+class Deciders {
+ public:
+  Deciders(const Settings& settings, log::EventLog& log)
+      : memory_(state::StoreMemory::Create(kStoreBytes)),
+        horizon_(log, SystemClock(), {0, 1, 2, 3}) {
+    for (std::int32_t i = 0; i < kPartitions; ++i) {
+      const auto identity = Must(runtime::CheckMarkers(log, TokenKey(), i, kTimeout));
+      Partition partition;
+      partition.store = Must(
+          state::OpenRocksDbStore(settings.directory + "/state-" + std::to_string(i), memory_));
+      partition.state = Must(runtime::PartitionState::Open(
+          {.log_id = identity.log_id,
+           .fold = {.token_key = TokenKey(), .partition = i, .partitions = kPartitions},
+           .cache_bytes = kMapBytes / kPartitions},
+          *partition.store));
+      partition.task = Must(runtime::PartitionTask::Start(log, *partition.state, horizon_,
+                                                          SystemClock(), {.instance = "bench"}));
+      partitions_.push_back(std::move(partition));
+    }
+  }
+
+  // Decides until nothing is left, or `sends_max` messages have been commanded.
+  Decided Drain(std::uint64_t sends_max = ~std::uint64_t{0}) {
+    Decided total;
+    for (bool busy = true; busy && total.sends < sends_max;) {
+      busy = false;
+      for (auto& partition : partitions_) {
+        const auto report = Must(partition.task->RunOnce());
+        if (!report) {
+          continue;
+        }
+        busy = true;
+        total.inputs += report->inputs;
+        total.outputs += report->outputs;
+        total.sends += report->effects->commands.count();
+        total.commit_ms.push_back(
+            std::chrono::duration<double, std::milli>(report->commit).count());
+      }
+    }
+    return total;
+  }
+
+  void Flush() {
+    for (auto& partition : partitions_) {
+      Must(partition.task->Flush());
+    }
+  }
+
+ private:
+  struct Partition {
+    std::unique_ptr<state::StateStore> store;
+    std::unique_ptr<runtime::PartitionState> state;
+    std::unique_ptr<runtime::PartitionTask> task;
+  };
+  std::shared_ptr<state::StoreMemory> memory_;  // Shared with the stores.
+  runtime::PermissionHorizon horizon_;
+  std::vector<Partition> partitions_;
+};
+
+void Prepare(const Settings& settings) {
+  const auto log = OpenLog(settings);
+  Must(log->ApplyTopics({.partitions = kPartitions, .replication = 1}, kTimeout));
+  static_cast<void>(Must(runtime::EnsureMarkers(*log, TokenKey(), kTimeout)));
+  const auto& size = settings.size;
+  constexpr std::uint32_t kRecordsPerTenant = 2 + kTriggersPerTenant;
+  Append(*log, schemas::Topic::kAccountChanges, std::uint64_t{size.tenants} * kRecordsPerTenant,
+         [&](std::uint64_t i) {
+           const auto tenant = static_cast<std::uint32_t>(i / kRecordsPerTenant);
+           const auto record = static_cast<std::uint32_t>(i % kRecordsPerTenant);
+           return record == 0   ? TenantRecord(tenant)
+                  : record == 1 ? SenderRecord(tenant)
+                                : TriggerRecord(tenant, record - 2);
+         });
+  Deciders deciders(settings, *log);
+  // A consent for a tenant that is not known yet would be a dead letter.
+  static_cast<void>(deciders.Drain());
+  Append(*log, schemas::Topic::kConsentChanges, std::uint64_t{size.tenants} * size.recipients,
+         [&](std::uint64_t i) {
+           return ConsentRecord(static_cast<std::uint32_t>(i % size.tenants),
+                                static_cast<std::uint32_t>(i / size.tenants));
+         });
+  const Stopwatch watch;
+  const Decided decided = deciders.Drain();
+  deciders.Flush();
+  fmt::print("prepared   {} consents folded, {:.0f} a CPU-second\n", decided.inputs,
+             static_cast<double>(decided.inputs) / watch.cpu());
+  AppendEvents(settings, *log, 0, settings.events);
+  WaitForQuiet();
+}
+
+// CPU seconds of parsing the events of the stage and their JSON, and nothing else.
+double ParseAll(const Settings& settings) {
+  constexpr std::uint64_t kDistinct = 10'000;
+  std::vector<std::string> values;
+  for (std::uint64_t i = 0; i < kDistinct; ++i) {
+    values.push_back(EventRecord(settings.size, i, 1).value);
+  }
+  v1::Envelope envelope;
+  schemas::JsonDocument document;
+  const Stopwatch watch;
+  for (std::uint64_t i = 0; i < settings.events; ++i) {
+    const std::string& value = values[i % kDistinct];
+    if (!envelope.ParseFromString(value)) {
+      Die("an event does not parse");
+    }
+    Must(document.Parse(envelope.site_event().data().plain()));
+  }
+  return watch.cpu();
+}
+
+void Decide(const Settings& settings) {
+  const double parsing = ParseAll(settings);
+  const auto log = OpenLog(settings);
+  Deciders deciders(settings, *log);
+  WaitForQuiet();
+  ResetRssPeak();
+  const Stopwatch watch;
+  Decided decided = deciders.Drain();
+  const double deciding = watch.wall();
+  deciders.Flush();
+  const double cpu = watch.cpu();
+  if (decided.sends != settings.events) {
+    Die(fmt::format("{} messages were commanded for {} events", decided.sends, settings.events));
+  }
+  const auto events = static_cast<double>(settings.events);
+  fmt::print(
+      "live       {} events, {} outputs in {} batches, {:.2f} s wall, {:.2f} CPU s\n"
+      "           {:.0f} events a CPU-second, {:.1f} times the CPU time of parsing alone\n"
+      "           commit p50 {:.1f} ms, p99 {:.1f} ms; resident at most {} MiB\n",
+      settings.events, decided.outputs, decided.commit_ms.size(), deciding, cpu, events / cpu,
+      cpu / parsing, decided.Percentile(0.5), decided.Percentile(0.99), RssPeakBytes() >> 20);
+  std::ofstream(settings.directory + "/live_rate") << events / cpu;
+}
+
+// The events' part of the history of one partition, decided again; CPU seconds.
+double AuditPartition(log::EventLog& log, std::int32_t partition, const std::string& scratch,
+                      const std::shared_ptr<state::StoreMemory>& memory, std::uint64_t* events) {
+  constexpr std::size_t kSiteEvents = schemas::kInputTopicCount - 1;
+  const auto identity = Must(runtime::CheckMarkers(log, TokenKey(), partition, kTimeout));
+  const auto store = Must(state::OpenRocksDbStore(scratch, memory));
+  const auto state = Must(runtime::PartitionState::Open(
+      {.log_id = identity.log_id,
+       .fold = {.token_key = TokenKey(), .partition = partition, .partitions = kPartitions},
+       .cache_bytes = kMapBytes},
+      *store));
+  const auto replayer = Must(runtime::Replayer::Open(log, *state, {.check_outputs = true}));
+  std::optional<Stopwatch> watch;
+  std::int64_t first = 0;
+  Must(replayer->CatchUp([&](std::int64_t, std::int64_t) {
+    const std::int64_t position = state->positions()[kSiteEvents];
+    if (!watch && position > 1) {  // The first event follows the marker.
+      WaitForQuiet();
+      watch.emplace();
+      first = position;
+    }
+  }));
+  *events += static_cast<std::uint64_t>(state->positions()[kSiteEvents] - first);
+  return watch ? watch->cpu() : 0;
+}
+
+void Audit(const Settings& settings) {
+  const auto log = OpenLog(settings);
+  const auto memory = state::StoreMemory::Create(kStoreBytes);
+  const Stopwatch watch;
+  ResetRssPeak();
+  double cpu = 0;
+  std::uint64_t events = 0;
+  for (std::int32_t i = 0; i < kPartitions; ++i) {
+    const std::string scratch = settings.directory + "/scratch";
+    cpu += AuditPartition(*log, i, scratch, memory, &events);
+    fs::remove_all(scratch);
+  }
+  double live = 0;
+  std::ifstream(settings.directory + "/live_rate") >> live;
+  const double rate = static_cast<double>(events) / cpu;
+  fmt::print(
+      "audit      {} events again, {:.0f} a CPU-second, {:.2f} of the live rate; whole history "
+      "{:.1f} CPU s; resident at most {} MiB\n",
+      events, rate, rate / live, watch.cpu(), RssPeakBytes() >> 20);
+}
+
+// Decides some more and dies with a part of the state unwritten.
+void Crash(const Settings& settings) {
+  const auto log = OpenLog(settings);
+  Deciders deciders(settings, *log);
+  AppendEvents(settings, *log, settings.events, 2 * kCrashEvents);
+  static_cast<void>(deciders.Drain(kCrashEvents));
+  std::raise(SIGKILL);
+}
+
+void Restart(const Settings& settings) {
+  const auto log = OpenLog(settings);
+  const double opened =
+      Seconds(SystemClock().SinceBoot()) - static_cast<double>(settings.began_us) / 1e6;
+  Deciders deciders(settings, *log);
+  if (deciders.Drain(1).sends == 0) {
+    Die("nothing was left to decide after the kill");
+  }
+  const double decided =
+      Seconds(SystemClock().SinceBoot()) - static_cast<double>(settings.began_us) / 1e6;
+  fmt::print(
+      "restart    after kill -9 with {} recipients: log open after {:.2f} s, first new "
+      "decision after {:.2f} s (of the last of {} partitions)\n",
+      std::uint64_t{settings.size.tenants} * settings.size.recipients, opened, decided,
+      kPartitions);
+}
+
+// Runs a stage in a process of its own; returns how it ended.
+int Spawn(const char* program, const Settings& settings, const std::string& stage) {
+  std::vector<std::string> words = {
+      program,
+      "--dir=" + settings.directory,
+      "--stage=" + stage,
+      fmt::format("--events={}", settings.events),
+      fmt::format("--tenants={}", settings.size.tenants),
+      fmt::format("--recipients={}", settings.size.recipients),
+      fmt::format("--began-us={}", SystemClock().SinceBoot().count())};
+  std::vector<char*> arguments;
+  for (auto& word : words) {
+    arguments.push_back(word.data());
+  }
+  arguments.push_back(nullptr);
+  pid_t child = 0;
+  int status = 0;
+  if (posix_spawn(&child, "/proc/self/exe", nullptr, nullptr, arguments.data(), environ) != 0 ||
+      waitpid(child, &status, 0) != child) {
+    Die("stage " + stage + " cannot be started");
+  }
+  return status;
+}
+
+using Stage = void (*)(const Settings&);
+struct NamedStage {
+  const char* name;
+  Stage run;
+};
+// In their order; a stage builds on what those before it left in the directory.
+constexpr NamedStage kStages[] = {{"prepare", Prepare},
+                                  {"decide", Decide},
+                                  {"audit", Audit},
+                                  {"crash", Crash},
+                                  {"restart", Restart}};
+
+int Run(const char* program, Settings settings) {
+  if (!settings.stage.empty()) {
+    for (const auto& stage : kStages) {
+      if (settings.stage == stage.name) {
+        stage.run(settings);
+        return 0;
+      }
+    }
+    Die("no stage is called " + settings.stage);
+  }
+  const bool temporary = settings.directory.empty();
+  if (temporary) {
+    settings.directory = (fs::temp_directory_path() / "alertstream-bench-XXXXXX").string();
+    if (mkdtemp(settings.directory.data()) == nullptr) {
+      Die("no temporary directory can be made");
+    }
+  }
+  int failures = 0;
+  for (const auto& stage : kStages) {
+    const int status = Spawn(program, settings, stage.name);
+    const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    if (stage.run == Crash ? !killed : status != 0) {
+      fmt::print(stderr, "stage {} failed\n", stage.name);
+      ++failures;
+      break;
+    }
+  }
+  if (temporary) {
+    fs::remove_all(settings.directory);
+  }
+  return failures;
+}
+
+std::optional<std::string> ValueOf(std::string_view word, std::string_view option) {
+  if (!word.starts_with(option)) {
+    return std::nullopt;
+  }
+  return std::string(word.substr(option.size()));
+}
+
+}  // namespace
+}  // namespace alertstream::bench
+
+int main(int argc, char** argv) {
+  using alertstream::bench::ValueOf;
+  alertstream::bench::Settings settings;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (const auto directory = ValueOf(word, "--dir=")) {
+      settings.directory = *directory;
+    } else if (const auto stage = ValueOf(word, "--stage=")) {
+      settings.stage = *stage;
+    } else if (const auto events = ValueOf(word, "--events=")) {
+      settings.events = std::stoull(*events);
+    } else if (const auto tenants = ValueOf(word, "--tenants=")) {
+      settings.size.tenants = static_cast<std::uint32_t>(std::stoul(*tenants));
+    } else if (const auto recipients = ValueOf(word, "--recipients=")) {
+      settings.size.recipients = static_cast<std::uint32_t>(std::stoul(*recipients));
+    } else if (const auto began = ValueOf(word, "--began-us=")) {
+      settings.began_us = std::stoll(*began);
+    } else {
+      fmt::print(stderr,
+                 "usage: alertstream_fold_bench [--dir=DIR] [--stage=prepare|decide|audit|crash|"
+                 "restart] [--events=N] [--tenants=N] [--recipients=N]\n");
+      return 2;
+    }
+  }
+  return alertstream::bench::Run(argv[0], settings);
+}
