@@ -8,7 +8,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/support/fold_harness.h"
@@ -17,7 +16,6 @@ namespace alertstream::engine {
 namespace {
 
 using namespace std::chrono_literals;
-using ::testing::ElementsAre;
 
 // `count` people as {"phone": [...]}.
 std::string People(int count) {
