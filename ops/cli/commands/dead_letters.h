@@ -1,0 +1,24 @@
+// `dlq list|show|skip`: records that could not be decided. Library functions over the ports of a
+// session.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "ops/cli/commands/session.h"
+#include "schemas/common.pb.h"
+
+namespace alertstream::cli {
+
+// The newest `rows_max` of the session's tenant (of all, if none is named); what was cut is said.
+Result<ExitCode> ListDeadLetters(const Session& session, std::size_t rows_max);
+// One by its id or the beginning of it. `show_original`: the record's exact bytes, in hexadecimal.
+Result<ExitCode> ShowDeadLetter(const Session& session, const std::string& id, bool show_original);
+
+// "site-events/3/88213".
+Result<v1::Position> ParsePosition(std::string_view text);
+// Lets a stopped partition pass one record. Answered by the partition when it starts again.
+Result<ExitCode> SkipRecord(const Session& session, const v1::Position& record,
+                            const std::string& reason);
+
+}  // namespace alertstream::cli

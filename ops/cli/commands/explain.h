@@ -1,0 +1,22 @@
+// `explain` and `events get`: why something was or was not sent, gate by gate, read from the log.
+// Library functions over the ports of a session.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "ops/cli/commands/session.h"
+
+namespace alertstream::cli {
+
+// Decisions of one event that are explained as text; the others are counted.
+inline constexpr std::size_t kExplainedMax = 20;
+
+// `what`: "last", or an id or the beginning of one: evt_…, dec_…, ntf_…; of several that fit the
+// newest. kNotFound: nothing in the log fits.
+Result<ExitCode> Explain(const Session& session, const std::string& what);
+
+// The event as it lies in the log. Its data may be about people: shown only with `show_data`.
+Result<ExitCode> EventsGet(const Session& session, const std::string& what, bool show_data);
+
+}  // namespace alertstream::cli

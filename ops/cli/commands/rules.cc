@@ -1,0 +1,234 @@
+#include "ops/cli/commands/rules.h"
+
+#include <algorithm>
+#include <ostream>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ops/cli/commands/outcomes.h"
+#include "ops/cli/duration.h"
+#include "ops/cli/json_object.h"
+#include "ops/cli/words.h"
+
+namespace alertstream::cli {
+namespace {
+
+using schemas::Topic;
+
+struct EntityName {
+  std::string_view kind;
+  std::string id;
+};
+
+// Nothing for facts about people and messages.
+std::optional<EntityName> NameOfEntity(const v1::Fact& fact) {
+  switch (fact.subject_case()) {
+    case v1::Fact::kTenantChange:
+      return EntityName{"tenant", fact.tenant()};
+    case v1::Fact::kSite:
+      return EntityName{"site", fact.site().site().id()};
+    case v1::Fact::kPlan:
+      return EntityName{"plan", fact.plan().plan().id()};
+    case v1::Fact::kSender:
+      return EntityName{"sender", fact.sender().sender().id()};
+    case v1::Fact::kTrigger:
+      return EntityName{"trigger", fact.trigger().trigger().id()};
+    case v1::Fact::kConsent:
+    case v1::Fact::kOptOut:
+    case v1::Fact::kNotification:
+    case v1::Fact::kUsage:
+    case v1::Fact::kEngine:
+    case v1::Fact::kInbound:
+    case v1::Fact::SUBJECT_NOT_SET:
+      break;
+  }
+  return std::nullopt;
+}
+
+std::string KeyOf(std::string_view tenant, std::string_view kind, std::string_view id) {
+  return fmt::format("{} {} {}", tenant, kind, id);
+}
+
+bool IsSame(const v1::Fact& fact, const v1::AccountChange& change) {
+  switch (change.change_case()) {
+    case v1::AccountChange::kTenant:
+      return fact.tenant_change().tenant().SerializeAsString() ==
+             change.tenant().SerializeAsString();
+    case v1::AccountChange::kSite:
+      return fact.site().site().SerializeAsString() == change.site().SerializeAsString();
+    case v1::AccountChange::kPlan:
+      return fact.plan().plan().SerializeAsString() == change.plan().SerializeAsString();
+    case v1::AccountChange::kSender:
+      return fact.sender().sender().SerializeAsString() == change.sender().SerializeAsString();
+    case v1::AccountChange::kTrigger:
+      return fact.trigger().trigger().SerializeAsString() == change.trigger().SerializeAsString();
+    case v1::AccountChange::kEngineActivate:
+    case v1::AccountChange::kSkipRequested:
+    case v1::AccountChange::kLogMarker:
+    case v1::AccountChange::CHANGE_NOT_SET:
+      break;
+  }
+  return false;
+}
+
+// Why a change was not accepted; "" if it was.
+std::string Refusal(const RecordOutcome& outcome) {
+  if (!outcome.dead_letters.empty()) {
+    const auto& letter = outcome.dead_letters.front();
+    return fmt::format("{}: {}", Word(letter.reason()), letter.detail());
+  }
+  for (const v1::Fact& fact : outcome.facts) {
+    if (fact.result() == v1::FACT_RESULT_REJECTED) {
+      return fmt::format("{}: {}", Word(fact.reject_reason()), fact.detail());
+    }
+  }
+  return "";
+}
+
+std::string RulesJson(const RulesReport& report) {
+  JsonList rejected;
+  for (const std::string& line : report.rejected) {
+    rejected.Text(line);
+  }
+  JsonObject object;
+  object.Integer("added", static_cast<std::int64_t>(report.added));
+  object.Integer("changed", static_cast<std::int64_t>(report.changed));
+  object.Integer("unchanged", static_cast<std::int64_t>(report.unchanged));
+  object.Raw("rejected", rejected.Take());
+  return object.Take();
+}
+
+}  // namespace
+
+Result<EntitiesInForce> ReadEntities(const Session& session) {
+  EntitiesInForce entities;
+  ALERTSTREAM_RETURN_IF_ERROR(ForEachBatch(
+      session, {Topic::kFacts}, [&](std::int32_t, const runtime::ReleasedBatch& batch) -> Status {
+        for (const auto& output : batch.outputs) {
+          v1::Fact fact;
+          const auto& value = output.record.value;
+          if (!fact.ParseFromArray(value.data(), static_cast<int>(value.size())) ||
+              fact.result() != v1::FACT_RESULT_ACCEPTED) {
+            continue;
+          }
+          if (const auto name = NameOfEntity(fact)) {
+            const std::string tenant = fact.tenant();
+            entities[KeyOf(tenant, name->kind, name->id)] =
+                EntityInForce{tenant, std::string(name->kind), name->id, std::move(fact)};
+          }
+        }
+        return Status::Ok();
+      }));
+  return entities;
+}
+
+Result<RulesReport> ApplyRules(const Session& session, const RuleSet& rules) {
+  RulesReport report;
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto in_force, ReadEntities(session));
+  std::vector<Change> changes;
+  std::vector<const RuleChange*> sources;
+  std::vector<bool> is_new;
+  for (const RuleChange& rule : rules.changes) {
+    const auto found = in_force.find(KeyOf(rule.tenant, rule.kind, rule.id));
+    if (found != in_force.end() && IsSame(found->second.fact, rule.envelope.account_change())) {
+      ++report.unchanged;
+      continue;
+    }
+    v1::Envelope envelope = rule.envelope;
+    envelope.set_actor(session.actor);
+    envelope.set_ingest_time_us(ToMicros(session.clock.Now()));
+    changes.push_back(
+        TenantChange(session, Topic::kAccountChanges, rule.tenant, std::move(envelope)));
+    sources.push_back(&rule);
+    is_new.push_back(found == in_force.end());
+  }
+  if (changes.empty()) {
+    return report;
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto outcomes, Submit(session, changes));
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    if (const std::string refusal = Refusal(outcomes[i]); !refusal.empty()) {
+      report.rejected.push_back(fmt::format("{}:{}: {} {}: {}", sources[i]->file, sources[i]->line,
+                                            sources[i]->kind, sources[i]->id, refusal));
+    } else {
+      ++(is_new[i] ? report.added : report.changed);
+    }
+  }
+  return report;
+}
+
+std::string DescribeRules(const RulesReport& report) {
+  std::string text = fmt::format("rules: {} new, {} changed, {} unchanged", report.added,
+                                 report.changed, report.unchanged);
+  if (!report.rejected.empty()) {
+    text += fmt::format(", {} rejected", report.rejected.size());
+  }
+  return text;
+}
+
+Result<ExitCode> TriggersApply(const Session& session, const RuleSet& rules) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const RulesReport report, ApplyRules(session, rules));
+  for (const std::string& line : report.rejected) {
+    session.io.err << line << "\n";
+  }
+  session.io.out << (session.Json() ? RulesJson(report) : DescribeRules(report)) << "\n";
+  return report.rejected.empty() ? ExitCode::kOk : ExitCode::kFailed;
+}
+
+Result<ExitCode> TriggersList(const Session& session) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto entities, ReadEntities(session));
+  Table table({{.key = "tenant"},
+               {.key = "trigger"},
+               {.key = "version", .right = true},
+               {.key = "enabled"},
+               {.key = "event_type"},
+               {.key = "channel"},
+               {.key = "message_class", .title = "CLASS"},
+               {.key = "cooldown", .wide = true},
+               {.key = "daily_cap", .wide = true, .right = true},
+               {.key = "when"}});
+  for (const auto& [key, entity] : entities) {
+    if (entity.kind != "trigger" || (!session.tenant.empty() && entity.tenant != session.tenant)) {
+      continue;
+    }
+    const v1::Trigger& trigger = entity.fact.trigger().trigger();
+    table.Add({{entity.tenant},
+               {trigger.id()},
+               {static_cast<std::int64_t>(entity.fact.version())},
+               {trigger.enabled() && !trigger.deleted()},
+               {trigger.event_type()},
+               {Word(trigger.channel())},
+               {Word(trigger.message_class())},
+               {FormatDuration(LogDuration{trigger.cooldown_us()})},
+               {static_cast<std::int64_t>(trigger.daily_cap())},
+               {trigger.when()}});
+  }
+  ALERTSTREAM_RETURN_IF_ERROR(Print(session.io, table));
+  return ExitCode::kOk;
+}
+
+Result<ExitCode> EngineActivate(const Session& session, std::uint32_t version) {
+  std::vector<Change> changes;
+  for (std::int32_t partition = 0; partition < session.identity.partitions; ++partition) {
+    v1::Envelope envelope = NewEnvelope(session, schemas::kLogKey, "engine.activate");
+    envelope.mutable_account_change()->mutable_engine_activate()->set_engine_version(version);
+    changes.push_back(
+        {Topic::kAccountChanges, partition, std::string(schemas::kLogKey), std::move(envelope)});
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto outcomes, Submit(session, changes));
+  Table table({{.key = "partition", .right = true}, {.key = "result"}, {.key = "detail"}});
+  bool refused = false;
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    const std::string refusal = Refusal(outcomes[i]);
+    refused = refused || !refusal.empty();
+    table.Add({{static_cast<std::int64_t>(i)},
+               {std::string(refusal.empty() ? "accepted" : "rejected"),
+                refusal.empty() ? CellStyle::kGood : CellStyle::kBad},
+               {refusal}});
+  }
+  ALERTSTREAM_RETURN_IF_ERROR(Print(session.io, table));
+  return refused ? ExitCode::kConflict : ExitCode::kOk;
+}
+
+}  // namespace alertstream::cli

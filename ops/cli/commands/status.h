@@ -1,0 +1,40 @@
+// `status` and `doctor`: how the log and its partitions stand, and what is wrong with the
+// deployment. Library functions over ports; nothing is repaired here.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ops/cli/commands/session.h"
+
+namespace alertstream::cli {
+
+// The instances whose lease on a partition is live, by the log's own times. Empty for a local log,
+// which needs no leases.
+Result<std::map<std::int32_t, std::string>> ReadLiveLeases(const Session& session);
+
+// One row a partition: who owns it, where its journal stands, what waits.
+Result<ExitCode> ShowStatus(const Session& session);
+
+enum class CheckResult : std::uint8_t { kOk, kWarning, kFailed };
+
+struct DoctorCheck {
+  CheckResult result = CheckResult::kOk;
+  std::string name;
+  std::string text;  // What was found, and the remedy.
+};
+
+// Checks of a log that answers; `probe`: also commits a small transaction (Kafka only), on a
+// transactional id of its own.
+std::vector<DoctorCheck> CheckLog(log::EventLog& log, Clock& clock, bool probe);
+// Markers and token key against each other, for every partition.
+DoctorCheck CheckIdentity(log::EventLog& log, const HmacKey& token_key);
+DoctorCheck CheckDisk(const std::string& directory);
+
+// Prints them; kFailed if one failed, kWarnings if `strict` and one warns.
+Result<ExitCode> ReportChecks(const std::vector<DoctorCheck>& checks, bool strict,
+                              const Streams& io);
+
+}  // namespace alertstream::cli

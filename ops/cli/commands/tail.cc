@@ -1,0 +1,311 @@
+#include "ops/cli/commands/tail.h"
+
+#include <memory>
+#include <ostream>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "ops/cli/message_json.h"
+#include "ops/cli/words.h"
+#include "processor/runtime/output_reader.h"
+#include "schemas/output.pb.h"
+#include "schemas/personal.h"
+
+namespace alertstream::cli {
+namespace {
+
+using schemas::Topic;
+
+constexpr std::chrono::milliseconds kPause{25};
+constexpr std::size_t kTextShown = 40;
+
+// One line of text for a record; -o json prints the whole message instead.
+struct TailLine {
+  std::string tenant;
+  std::vector<Cell> cells;
+};
+
+std::vector<Column> ColumnsOf(Topic topic) {
+  const Column time{.key = "time", .title = "TIME                       "};
+  const Column place{.key = "position", .title = "POSITION            "};
+  switch (topic) {
+    case Topic::kDecisions:
+      return {time,
+              {.key = "event", .title = "EVENT             "},
+              {.key = "tenant", .title = "TENANT  "},
+              {.key = "type", .title = "TYPE              "},
+              {.key = "decisions"}};
+    case Topic::kNotificationCommands:
+      return {time,
+              {.key = "notification", .title = "NOTIFICATION      "},
+              {.key = "tenant", .title = "TENANT  "},
+              {.key = "to", .title = "TO               "},
+              {.key = "channel"},
+              {.key = "text"}};
+    case Topic::kFacts:
+      return {
+          time, place, {.key = "tenant", .title = "TENANT  "}, {.key = "result"}, {.key = "fact"}};
+    case Topic::kDeadLetters:
+      return {time,
+              {.key = "id", .title = "ID                "},
+              place,
+              {.key = "tenant", .title = "TENANT  "},
+              {.key = "reason", .title = "REASON            "},
+              {.key = "detail"}};
+    case Topic::kJournal:
+    case Topic::kSiteEvents:
+    case Topic::kConsentChanges:
+    case Topic::kOptOuts:
+    case Topic::kInboundMessages:
+    case Topic::kDeliveryReceipts:
+    case Topic::kDeliveryAttempts:
+    case Topic::kAccountChanges:
+    case Topic::kOwnership:
+      break;
+  }
+  return {time,
+          place,
+          {.key = "seq", .right = true},
+          {.key = "kind"},
+          {.key = "epoch"},
+          {.key = "content"}};
+}
+
+template <typename Message>
+Message Decode(const log::RecordView& record) {
+  Message message;
+  // A record whose root agrees with the journal is what the fold wrote.
+  message.ParseFromArray(record.value.data(), static_cast<int>(record.value.size()));
+  return message;
+}
+
+TailLine DecisionLine(const log::RecordView& view) {
+  const auto record = Decode<v1::DecisionRecord>(view);
+  std::string text;
+  for (const auto& decision : record.decisions()) {
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", decision.trigger_id(),
+                        Word(decision.outcome()));
+    if (decision.reason() != v1::REASON_UNSPECIFIED) {
+      text += " (" + Word(decision.reason()) + ")";
+    }
+  }
+  return {record.tenant(),
+          {{FromMicros(record.decided_at_us())},
+           {ShortId(IdKind::kEvent, record.event_id())},
+           {record.tenant()},
+           {record.event_type()},
+           {text.empty() ? Word(record.verdict()) : text}}};
+}
+
+TailLine CommandLine(const log::RecordView& view) {
+  const auto command = Decode<v1::NotificationCommand>(view);
+  const auto to = schemas::Unseal(command.to());
+  const auto body = schemas::Unseal(command.body());
+  return {command.tenant(),
+          {{FromMicros(command.decided_at_us())},
+           {ShortId(IdKind::kNotification, command.notification_id())},
+           {command.tenant()},
+           {to.ok() ? MaskAddress(to.value()) : std::string("(sealed)")},
+           {Word(command.channel())},
+           {body.ok() ? Clip(body.value(), kTextShown) : std::string("(sealed)")}}};
+}
+
+TailLine FactLine(const log::RecordView& view) {
+  const auto fact = Decode<v1::Fact>(view);
+  const auto* subject =
+      fact.GetDescriptor()->FindFieldByNumber(static_cast<int>(fact.subject_case()));
+  std::string what = subject == nullptr ? std::string("-") : subject->name();
+  if (fact.has_trigger()) {
+    what += " " + fact.trigger().trigger().id();
+  }
+  what += fmt::format(" version {}", fact.version());
+  if (fact.result() == v1::FACT_RESULT_REJECTED) {
+    what += ": " + Word(fact.reject_reason()) + ": " + fact.detail();
+  }
+  return {fact.tenant(),
+          {{FromMicros(fact.at_us())},
+           {PositionText(fact.cause())},
+           {fact.tenant()},
+           {Word(fact.result())},
+           {what}}};
+}
+
+TailLine DeadLetterLine(const log::RecordView& view) {
+  const auto letter = Decode<v1::DeadLetter>(view);
+  return {letter.tenant(),
+          {{FromMicros(letter.at_us())},
+           {ShortId(IdKind::kDeadLetter, letter.id())},
+           {PositionText(letter.record())},
+           {letter.tenant()},
+           {Word(letter.reason())},
+           {letter.detail()}}};
+}
+
+TailLine JournalLine(const runtime::ReleasedBatch& batch) {
+  const auto& record = batch.journal;
+  std::string content;
+  const auto add = [&](std::string_view sign, std::uint32_t topic, std::uint64_t count) {
+    content += fmt::format("{}{}{} {}", content.empty() ? "" : " ", sign, count,
+                           schemas::kTopics[topic - 1].name);
+  };
+  for (const auto& input : record.inputs()) {
+    add("", input.topic(), input.count());
+  }
+  content += record.outputs().empty() ? "" : " ->";
+  for (const auto& output : record.outputs()) {
+    add("", output.topic(), output.count());
+  }
+  if (record.timers_fired() > 0) {
+    content += fmt::format(" ({} timers)", record.timers_fired());
+  }
+  return {"",
+          {{FromMicros(record.now_us())},
+           {PositionText(static_cast<std::uint32_t>(Topic::kJournal), record.partition(),
+                         batch.journal_offset)},
+           {static_cast<std::int64_t>(record.seq())},
+           {Word(record.kind())},
+           {static_cast<std::int64_t>(record.owner_epoch())},
+           {content}}};
+}
+
+class TailRun {
+ public:
+  TailRun(const Session& session, const TailOptions& options)
+      : session_(session), options_(options), columns_(ColumnsOf(options.topic)) {}
+
+  Result<ExitCode> Run();
+
+ private:
+  Result<bool> TakeAll();
+  Status Take(std::int32_t partition, const runtime::ReleasedBatch& batch);
+  Status PrintLine(const TailLine& line, const std::string& json);
+  bool Done() const { return options_.records_max != 0 && printed_ >= options_.records_max; }
+
+  const Session& session_;
+  const TailOptions& options_;
+  const std::vector<Column> columns_;
+  std::vector<std::unique_ptr<runtime::OutputReader>> readers_;
+  std::uint64_t printed_ = 0;
+};
+
+Result<ExitCode> TailRun::Run() {
+  std::vector<Topic> topics;
+  if (options_.topic != Topic::kJournal) {
+    topics.push_back(options_.topic);
+  }
+  for (std::int32_t partition = 0; partition < session_.identity.partitions; ++partition) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(
+        auto reader,
+        runtime::OutputReader::Open(session_.log, {.log_id = session_.identity.log_id,
+                                                   .partition = partition,
+                                                   .topics = topics,
+                                                   .from_end = !options_.from_beginning}));
+    readers_.push_back(std::move(reader));
+  }
+  auto heard = session_.clock.SinceBoot();
+  while (!Done()) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(const bool any, TakeAll());
+    const auto now = session_.clock.SinceBoot();
+    if (any) {
+      heard = now;
+      session_.io.out.flush();
+      continue;
+    }
+    if (session_.Interrupted()) {
+      return ExitCode::kInterrupted;
+    }
+    bool at_end = true;
+    for (const auto& reader : readers_) {
+      at_end = at_end && reader->AtOpeningEnd();
+    }
+    if (!options_.follow && at_end) {
+      break;
+    }
+    if (now - heard > kHeartbeatEvery) {
+      heard = now;
+      session_.io.err << fmt::format("waiting for {} ({} shown)\n", schemas::NameOf(options_.topic),
+                                     printed_);
+    }
+    session_.clock.SleepFor(kPause);
+  }
+  session_.io.out.flush();
+  return ExitCode::kOk;
+}
+
+Result<bool> TailRun::TakeAll() {
+  bool any = false;
+  for (std::size_t i = 0; i < readers_.size() && !Done(); ++i) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(const auto batch, readers_[i]->Next(std::chrono::milliseconds(0)));
+    if (batch) {
+      any = true;
+      ALERTSTREAM_RETURN_IF_ERROR(Take(static_cast<std::int32_t>(i), *batch));
+    }
+  }
+  return any;
+}
+
+Status TailRun::Take(std::int32_t partition, const runtime::ReleasedBatch& batch) {
+  if (options_.topic == Topic::kJournal) {
+    return PrintLine(JournalLine(batch), session_.Json() ? MessageJson(batch.journal) : "");
+  }
+  for (const auto& output : batch.outputs) {
+    if (Done()) {
+      break;
+    }
+    TailLine line;
+    if (output.topic == Topic::kDecisions) {
+      line = DecisionLine(output.record);
+    } else if (output.topic == Topic::kNotificationCommands) {
+      line = CommandLine(output.record);
+    } else if (output.topic == Topic::kFacts) {
+      line = FactLine(output.record);
+    } else {
+      line = DeadLetterLine(output.record);
+    }
+    ALERTSTREAM_RETURN_IF_ERROR(PrintLine(
+        line, session_.Json()
+                  ? RecordJson(output.topic, partition, output.record, PersonalData::kMasked)
+                  : ""));
+  }
+  return Status::Ok();
+}
+
+Status TailRun::PrintLine(const TailLine& line, const std::string& json) {
+  if (!session_.tenant.empty() && line.tenant != session_.tenant) {
+    return Status::Ok();
+  }
+  ++printed_;
+  if (session_.Json()) {
+    session_.io.out << json << "\n";
+    return Status::Ok();
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(const std::string text,
+                               RenderRow(columns_, line.cells, session_.io.render));
+  session_.io.out << text;
+  if (!text.ends_with('\n')) {
+    session_.io.out << "\n";
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+Result<Topic> TailTopic(std::string_view word) {
+  if (word == "commands") {
+    return Topic::kNotificationCommands;
+  }
+  for (const Topic topic :
+       {Topic::kDecisions, Topic::kFacts, Topic::kJournal, Topic::kDeadLetters}) {
+    if (word == schemas::NameOf(topic)) {
+      return topic;
+    }
+  }
+  return Error(ErrorCode::kInvalid, "expected decisions, commands, facts, journal or dead-letters");
+}
+
+Result<ExitCode> Tail(const Session& session, const TailOptions& options) {
+  return TailRun(session, options).Run();
+}
+
+}  // namespace alertstream::cli

@@ -1,0 +1,205 @@
+#include "ops/cli/wiring.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ops/cli/token_key.h"
+#include "processor/base/log.h"
+#include "processor/log/kafka/kafka_log.h"
+#include "processor/log/local/local_log.h"
+#include "processor/state/rocksdb/rocksdb_store.h"
+
+namespace alertstream::cli {
+namespace {
+
+constexpr std::chrono::milliseconds kLogTimeout{15'000};
+// Block cache and memtables of all partitions' stores.
+constexpr std::size_t kStoreMemoryBytes = std::size_t{64} << 20U;
+
+std::filesystem::path DataDir(const Settings& settings) {
+  return std::filesystem::path(settings.Text(Setting::kDataDir));
+}
+
+Result<LogTarget> TargetOf(const Settings& settings) {
+  return ParseLogTarget(settings.Text(Setting::kLog));
+}
+
+log::KafkaLogOptions KafkaOptions(const Settings& settings, const LogTarget& target) {
+  log::KafkaLogOptions options;
+  options.bootstrap = target.bootstrap;
+  const std::string& protocol = settings.Text(Setting::kKafkaSecurityProtocol);
+  options.settings["security.protocol"] = protocol;
+  const auto text = [&](const char* name, Setting setting) {
+    if (!settings.Text(setting).empty()) {
+      options.settings[name] = settings.Text(setting);
+    }
+  };
+  const auto secret = [&](const char* name, Setting setting) {
+    if (settings.Secret(setting)) {
+      options.settings[name] = settings.Secret(setting)->Reveal();
+    }
+  };
+  if (protocol.starts_with("sasl_")) {
+    text("sasl.mechanism", Setting::kKafkaSaslMechanism);
+    text("sasl.username", Setting::kKafkaSaslUsername);
+    secret("sasl.password", Setting::kKafkaSaslPassword);
+  }
+  text("ssl.ca.location", Setting::kKafkaSslCaLocation);
+  text("ssl.certificate.location", Setting::kKafkaSslCertificateLocation);
+  text("ssl.key.location", Setting::kKafkaSslKeyLocation);
+  secret("ssl.key.password", Setting::kKafkaSslKeyPassword);
+  options.instance = "alertstream-" + settings.Text(Setting::kInstance);
+  options.topic_prefix = settings.Text(Setting::kKafkaTopicPrefix);
+  options.on_log = [](int, std::string_view line) {
+    Log(LogLevel::kWarning, "kafka_client", {{"line", line}});
+  };
+  return options;
+}
+
+Status MakeDirectory(const std::filesystem::path& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) {
+    return Error(ErrorCode::kUnavailable,
+                 fmt::format("{} cannot be made: {}", directory.string(), error.message()));
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<log::EventLog>> OpenLog(const Settings& settings, Clock& clock,
+                                               LogAccess access) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const LogTarget target, TargetOf(settings));
+  if (target.kafka) {
+    return log::OpenKafkaLog(KafkaOptions(settings, target));
+  }
+  const auto directory = DataDir(settings) / "log";
+  std::error_code error;
+  if (access != LogAccess::kCreate && !std::filesystem::exists(directory, error)) {
+    return Error(ErrorCode::kNotFound, fmt::format("there is no log in {}", directory.string()));
+  }
+  if (access == LogAccess::kCreate) {
+    ALERTSTREAM_RETURN_IF_ERROR(MakeDirectory(DataDir(settings)));
+  }
+  return log::OpenLocalLog({.directory = directory.string(),
+                            .clock = clock,
+                            .read_only = access == LogAccess::kRead,
+                            .sync = settings.Bool(Setting::kLocalSync)});
+}
+
+Result<HmacKey> OpenTokenKey(const Settings& settings, LogAccess access) {
+  const auto& given = settings.Secret(Setting::kTokenKey);
+  if (given) {
+    return HmacKey(given->Reveal());
+  }
+  const auto file = DataDir(settings) / "token.key";
+  std::error_code error;
+  if (access != LogAccess::kCreate && !std::filesystem::exists(file, error)) {
+    return Error(
+        ErrorCode::kNotFound,
+        fmt::format("there is no token key: {} does not exist and ALERTSTREAM_TOKEN_KEY_FILE "
+                    "is not set",
+                    file.string()));
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto key,
+                               LoadOrCreateTokenKey(settings.Text(Setting::kDataDir)));
+  return HmacKey(key.Reveal());
+}
+
+Result<Deployment> OpenDeployment(const Settings& settings, Clock& clock, LogAccess access) {
+  Deployment deployment;
+  ALERTSTREAM_ASSIGN_OR_RETURN(deployment.log, OpenLog(settings, clock, access));
+  log::EventLog& log = *deployment.log;
+  bool fresh = false;
+  if (access == LogAccess::kCreate) {
+    const auto partitions = log.Partitions(kLogTimeout);
+    if (!partitions.ok() && partitions.error().code() != ErrorCode::kNotFound) {
+      return partitions.error();
+    }
+    fresh = !partitions.ok();
+  }
+  // The key of a log that is there already must not be replaced by a new one.
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      deployment.token_key, OpenTokenKey(settings, fresh ? LogAccess::kCreate : LogAccess::kRead));
+  if (fresh) {
+    ALERTSTREAM_RETURN_IF_ERROR(log.ApplyTopics(
+        {.partitions = static_cast<std::int32_t>(settings.Integer(Setting::kPartitions)),
+         .replication = static_cast<std::int16_t>(settings.Integer(Setting::kKafkaReplication))},
+        kLogTimeout));
+  }
+  if (access == LogAccess::kCreate) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(deployment.identity,
+                                 runtime::EnsureMarkers(log, deployment.token_key, kLogTimeout));
+    return deployment;
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(deployment.identity,
+                               runtime::CheckMarkers(log, deployment.token_key, 0, kLogTimeout));
+  return deployment;
+}
+
+Result<runtime::ProcessorOptions> MakeProcessorOptions(const Settings& settings,
+                                                       const Deployment& deployment,
+                                                       const Ownership& ownership) {
+  runtime::ProcessorOptions options;
+  ALERTSTREAM_ASSIGN_OR_RETURN(options.partitions,
+                               ParseAssigned(ownership.assigned, deployment.identity.partitions));
+  if (options.partitions.size() > runtime::kPartitionsPerProcessMax) {
+    return Error(ErrorCode::kInvalid,
+                 fmt::format("runtime.assigned: {} partitions are more than one process should "
+                             "have; give it at most {}",
+                             options.partitions.size(), runtime::kPartitionsPerProcessMax));
+  }
+  const auto directory =
+      DataDir(settings) / (deployment.log->ExclusiveWriter() ? "state" : "state-kafka");
+  ALERTSTREAM_RETURN_IF_ERROR(MakeDirectory(directory));
+  options.token_key = deployment.token_key;
+  options.task.instance = ownership.instance;
+  options.task.accept_clock = settings.Bool(Setting::kAcceptClock);
+  options.take_over = settings.Bool(Setting::kTakeOver);
+  options.cache_bytes = static_cast<std::size_t>(settings.Integer(Setting::kRuntimeCacheBytes));
+  options.open_store =
+      [directory, memory = state::StoreMemory::Create(kStoreMemoryBytes)](std::int32_t partition) {
+        return state::OpenRocksDbStore((directory / std::to_string(partition)).string(), memory);
+      };
+  options.crash_marker_path = [directory](std::int32_t partition) {
+    return (directory / fmt::format("{}.crash", partition)).string();
+  };
+  return options;
+}
+
+struct ScratchStores::Memory {
+  std::shared_ptr<state::StoreMemory> shared = state::StoreMemory::Create(kStoreMemoryBytes);
+};
+
+ScratchStores::ScratchStores(std::string directory)
+    : directory_(std::move(directory)), memory_(std::make_unique<Memory>()) {}
+
+ScratchStores::~ScratchStores() {
+  std::error_code error;
+  std::filesystem::remove_all(directory_, error);
+}
+
+Result<std::unique_ptr<ScratchStores>> ScratchStores::Create() {
+  std::error_code error;
+  const auto parent = std::filesystem::temp_directory_path(error);
+  std::string path = (parent / "alertstream-audit-XXXXXX").string();
+  if (error || ::mkdtemp(path.data()) == nullptr) {
+    return Error(ErrorCode::kUnavailable,
+                 fmt::format("no directory can be made in {}; set TMPDIR", parent.string()));
+  }
+  return std::unique_ptr<ScratchStores>(new ScratchStores(std::move(path)));
+}
+
+Result<std::unique_ptr<state::StateStore>> ScratchStores::Open(std::int32_t partition) {
+  return state::OpenRocksDbStore(
+      (std::filesystem::path(directory_) / std::to_string(partition)).string(), memory_->shared);
+}
+
+}  // namespace alertstream::cli

@@ -1,0 +1,71 @@
+// Wiring: from settings to what the commands work with: the log, its identity, the token key, the
+// state stores and the processor. The one place besides adapters' tests that knows concrete
+// adapters. Used by the program's main; belongs to one thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ops/cli/settings.h"
+#include "processor/base/clock.h"
+#include "processor/base/crypto.h"
+#include "processor/log/event_log.h"
+#include "processor/runtime/identity.h"
+#include "processor/runtime/processor.h"
+#include "processor/state/state_store.h"
+
+namespace alertstream::cli {
+
+enum class LogAccess : std::uint8_t {
+  kRead,    // Beside a running process; nothing is created.
+  kWrite,   // The log must be there.
+  kCreate,  // Topics, markers and the token key are made if they are missing.
+};
+
+struct Deployment {
+  std::unique_ptr<log::EventLog> log;
+  HmacKey token_key{""};
+  runtime::LogIdentity identity;
+};
+
+// The log alone: for commands that ask whether there are topics at all.
+Result<std::unique_ptr<log::EventLog>> OpenLog(const Settings& settings, Clock& clock,
+                                               LogAccess access);
+
+// The token key of the settings, else the one in the data directory, which kCreate makes.
+Result<HmacKey> OpenTokenKey(const Settings& settings, LogAccess access);
+
+// Log, key and identity, checked against each other. kDenied: the log has another token key.
+Result<Deployment> OpenDeployment(const Settings& settings, Clock& clock, LogAccess access);
+
+// What a processor needs to own the partitions that `assigned` names (ParseAssigned): a state store
+// for each below the data directory, and the settings.
+struct Ownership {
+  std::string instance;
+  std::string assigned;
+};
+Result<runtime::ProcessorOptions> MakeProcessorOptions(const Settings& settings,
+                                                       const Deployment& deployment,
+                                                       const Ownership& ownership);
+
+// Stores in a temporary directory that is removed with this object: for audits.
+class ScratchStores {
+ public:
+  static Result<std::unique_ptr<ScratchStores>> Create();
+  ~ScratchStores();
+  ScratchStores(const ScratchStores&) = delete;
+  ScratchStores& operator=(const ScratchStores&) = delete;
+
+  // Thread-safe.
+  Result<std::unique_ptr<state::StateStore>> Open(std::int32_t partition);
+
+ private:
+  explicit ScratchStores(std::string directory);
+  struct Memory;
+  std::string directory_;
+  std::unique_ptr<Memory> memory_;
+};
+
+}  // namespace alertstream::cli
