@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "processor/base/clock.h"
 #include "processor/journal/merkle.h"
 
 namespace alertstream::runtime {
@@ -12,7 +13,6 @@ namespace {
 constexpr std::size_t kJournalSource = 0;
 constexpr std::size_t kJournalRecordsAhead = 64;
 constexpr std::size_t kFetchBytes = 4 << 20;
-constexpr std::chrono::milliseconds kOutputTimeout{10'000};
 
 bool IsMarker(const log::RecordView& record) {
   return record.offset == 0 && record.key == schemas::kLogKey;
@@ -32,33 +32,41 @@ std::optional<journal::Stamp> StampOf(const log::RecordView& record) {
 Result<std::unique_ptr<OutputReader>> OutputReader::Open(log::EventLog& log,
                                                          const OutputReaderOptions& options) {
   auto reader = std::unique_ptr<OutputReader>(new OutputReader(log, options));
-  std::vector<log::TopicPartition> partitions = {{schemas::Topic::kJournal, options.partition}};
-  for (const schemas::Topic topic : options.topics) {
-    partitions.push_back({topic, options.partition});
-  }
-  ALERTSTREAM_ASSIGN_OR_RETURN(const auto ends,
-                               log.Ends(partitions, log::EndKind::kStable, kOutputTimeout));
-  reader->opening_end_ = ends[kJournalSource];
   reader->consumed_.assign(options.topics.size(), 0);
   if (options.from_end) {
-    ALERTSTREAM_RETURN_IF_ERROR(reader->SeekEnd(ends));
+    ALERTSTREAM_RETURN_IF_ERROR(reader->SeekEnd());
     return reader;
   }
-  std::vector<log::ReadFrom> from;
-  for (const auto& partition : partitions) {
-    from.push_back({partition, 0});
+  const log::TopicPartition journal{schemas::Topic::kJournal, options.partition};
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      const auto ends,
+      log.Ends(std::span(&journal, 1), log::EndKind::kStable, options.read_timeout));
+  reader->opening_end_ = ends[kJournalSource];
+  std::vector<log::ReadFrom> from = {{journal, 0}};
+  for (const schemas::Topic topic : options.topics) {
+    from.push_back({{topic, options.partition}, 0});
   }
   ALERTSTREAM_ASSIGN_OR_RETURN(reader->sources_, Sources::Open(log, std::move(from)));
   return reader;
 }
 
-// Outputs of journal records at or before the end lie before their topics' ends, taken in the same
-// call; those of later ones are told apart by their stamps.
-Status OutputReader::SeekEnd(const std::vector<std::int64_t>& ends) {
-  std::vector<log::ReadFrom> from = {
-      {{schemas::Topic::kJournal, options_.partition}, ends[kJournalSource]}};
-  for (std::size_t i = 0; i < options_.topics.size(); ++i) {
-    from.push_back({{options_.topics[i], options_.partition}, ends[i + 1]});
+// The outputs' ends are asked for before the journal's: a batch committed in between leaves outputs
+// too many, which their stamps tell apart, never too few.
+Status OutputReader::SeekEnd() {
+  std::vector<log::TopicPartition> outputs;
+  for (const schemas::Topic topic : options_.topics) {
+    outputs.push_back({topic, options_.partition});
+  }
+  const log::TopicPartition journal{schemas::Topic::kJournal, options_.partition};
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto output_ends,
+                               log_.Ends(outputs, log::EndKind::kStable, options_.read_timeout));
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      const auto ends,
+      log_.Ends(std::span(&journal, 1), log::EndKind::kStable, options_.read_timeout));
+  opening_end_ = ends[kJournalSource];
+  std::vector<log::ReadFrom> from = {{journal, opening_end_}};
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    from.push_back({outputs[i], output_ends[i]});
   }
   ALERTSTREAM_ASSIGN_OR_RETURN(sources_, Sources::Open(log_, std::move(from)));
   anchored_ = false;
@@ -73,18 +81,17 @@ Result<std::optional<ReleasedBatch>> OutputReader::Next(std::chrono::millisecond
     consumed_[i] = 0;
   }
   constexpr auto kStep = std::chrono::milliseconds(20);
-  auto waited = std::chrono::milliseconds(0);
+  const auto deadline = SystemClock().SinceBoot() + timeout;
   for (;;) {
     if (sources_->AtHand(kJournalSource).empty()) {
       ALERTSTREAM_RETURN_IF_ERROR(
           sources_->Fill(kJournalSource, kJournalRecordsAhead, kFetchBytes));
     }
     if (sources_->AtHand(kJournalSource).empty()) {
-      if (waited >= timeout) {
+      if (SystemClock().SinceBoot() >= deadline) {
         return std::optional<ReleasedBatch>();
       }
-      sources_->reader().Wait(std::min(kStep, timeout - waited));
-      waited += kStep;
+      sources_->Pause(kStep);
       continue;
     }
     const log::RecordView record = sources_->AtHand(kJournalSource).front();
@@ -120,8 +127,11 @@ Result<std::optional<ReleasedBatch>> OutputReader::Next(std::chrono::millisecond
       return tail.error();
     }
     batch.journal_offset = record.offset;
+    if (const Status released = Release(batch.journal, &batch); !released.ok()) {
+      std::fill(consumed_.begin(), consumed_.end(), 0);  // The next call begins with it again.
+      return released.error();
+    }
     tail_ = std::move(tail).value();
-    ALERTSTREAM_RETURN_IF_ERROR(Release(batch.journal, &batch));
     sources_->Consume(kJournalSource, 1);
     return std::optional<ReleasedBatch>(std::move(batch));
   }
@@ -140,7 +150,7 @@ Status OutputReader::Release(const v1::JournalRecord& record, ReleasedBatch* bat
     // What a superseded owner left in front is dropped.
     std::size_t stale = 0;
     for (;;) {
-      ALERTSTREAM_RETURN_IF_ERROR(sources_->FillAtLeast(source, stale + 1, kOutputTimeout));
+      ALERTSTREAM_RETURN_IF_ERROR(sources_->FillAtLeast(source, stale + 1, options_.read_timeout));
       const log::RecordView& first = sources_->AtHand(source)[stale];
       const auto stamp = StampOf(first);
       const bool superseded =
@@ -152,7 +162,8 @@ Status OutputReader::Release(const v1::JournalRecord& record, ReleasedBatch* bat
       ++stale;
     }
     sources_->Consume(source, stale);
-    ALERTSTREAM_RETURN_IF_ERROR(sources_->FillAtLeast(source, named->count(), kOutputTimeout));
+    ALERTSTREAM_RETURN_IF_ERROR(
+        sources_->FillAtLeast(source, named->count(), options_.read_timeout));
     journal::MerkleTree tree;
     const auto outputs = sources_->AtHand(source).first(named->count());
     for (std::size_t k = 0; k < outputs.size(); ++k) {

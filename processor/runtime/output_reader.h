@@ -38,6 +38,8 @@ struct OutputReaderOptions {
   std::vector<schemas::Topic> topics;  // Those of engine::kOutputTopics that are wanted.
   // Begin after everything that the journal holds now, instead of at the beginning.
   bool from_end = false;
+  // How long the outputs of an accepted journal record may take to become readable.
+  std::chrono::milliseconds read_timeout{10'000};
 };
 
 class OutputReader {
@@ -46,6 +48,8 @@ class OutputReader {
                                                     const OutputReaderOptions& options);
 
   // The next accepted batch, waiting for it at most `timeout`; nothing: there is none yet.
+  // kUnavailable: its outputs cannot be read now; call again. kCorrupt: something else wrote to the
+  // topics, or history was changed.
   Result<std::optional<ReleasedBatch>> Next(std::chrono::milliseconds timeout);
 
   // True if everything that the journal held when the reader was opened has been returned.
@@ -56,7 +60,7 @@ class OutputReader {
  private:
   OutputReader(log::EventLog& log, OutputReaderOptions options)
       : log_(log), options_(std::move(options)) {}
-  alertstream::Status SeekEnd(const std::vector<std::int64_t>& ends);
+  alertstream::Status SeekEnd();
   alertstream::Status Release(const v1::JournalRecord& record, ReleasedBatch* batch);
 
   log::EventLog& log_;

@@ -1,6 +1,9 @@
 #include "processor/runtime/sources.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "processor/base/clock.h"
 
 namespace alertstream::runtime {
 
@@ -11,25 +14,41 @@ Result<Sources> Sources::Open(log::EventLog& log, std::vector<log::ReadFrom> fro
   return sources;
 }
 
+// A source that always has something at hand must not keep the bytes of all it ever had.
+void Sources::ReleaseConsumed(Buffer& buffer) {
+  std::size_t consumed = buffer.begin;
+  buffer.records.erase(buffer.records.begin(),
+                       buffer.records.begin() + static_cast<std::ptrdiff_t>(consumed));
+  buffer.begin = 0;
+  while (!buffer.chunks.empty() && buffer.chunks.front().records <= consumed) {
+    consumed -= buffer.chunks.front().records;
+    buffer.chunks.pop_front();
+  }
+  if (!buffer.chunks.empty()) {
+    buffer.chunks.front().records -= consumed;
+  }
+}
+
 Status Sources::Fill(std::size_t i, std::size_t records_max, std::size_t bytes_max) {
   Buffer& buffer = buffers_[i];
-  const std::size_t at_hand = buffer.fetched.records.size() - buffer.begin;
-  if (at_hand >= records_max) {
+  if (buffer.records.size() - buffer.begin >= records_max) {
     return Status::Ok();
   }
-  if (at_hand == 0) {
-    buffer.fetched.records.clear();
-    buffer.fetched.owners.clear();
-    buffer.begin = 0;
+  ReleaseConsumed(buffer);
+  fetched_.records.clear();
+  fetched_.owners.clear();
+  const auto fetched =
+      reader_->Fetch(i, {records_max - buffer.records.size(), bytes_max}, &fetched_);
+  if (!fetched_.records.empty()) {
+    buffer.records.insert(buffer.records.end(), fetched_.records.begin(), fetched_.records.end());
+    buffer.chunks.push_back({fetched_.records.size(), std::move(fetched_.owners)});
   }
-  ALERTSTREAM_RETURN_IF_ERROR(
-      reader_->Fetch(i, {records_max - at_hand, bytes_max}, &buffer.fetched));
-  return Status::Ok();
+  return fetched.ok() ? Status::Ok() : Status(fetched.error());
 }
 
 Status Sources::FillAtLeast(std::size_t i, std::size_t count, std::chrono::milliseconds timeout) {
   constexpr auto kStep = std::chrono::milliseconds(20);
-  auto waited = std::chrono::milliseconds(0);
+  auto deadline = SystemClock().SinceBoot() + timeout;
   for (;;) {
     const std::size_t before = AtHand(i).size();
     if (before >= count) {
@@ -37,19 +56,27 @@ Status Sources::FillAtLeast(std::size_t i, std::size_t count, std::chrono::milli
     }
     ALERTSTREAM_RETURN_IF_ERROR(Fill(i, count, std::size_t{64} << 20));
     if (AtHand(i).size() > before) {
-      waited = std::chrono::milliseconds(0);
+      deadline = SystemClock().SinceBoot() + timeout;
       continue;
     }
-    if (waited >= timeout) {
+    if (SystemClock().SinceBoot() >= deadline) {
       return Error(ErrorCode::kUnavailable, "records that the journal names cannot be read");
     }
-    reader_->Wait(kStep);
-    waited += kStep;
+    Pause(kStep);
+  }
+}
+
+void Sources::Pause(std::chrono::milliseconds timeout) {
+  constexpr std::chrono::milliseconds kAtLeast{1};
+  const auto begun = SystemClock().SinceBoot();
+  reader_->Wait(timeout);
+  if (SystemClock().SinceBoot() - begun < kAtLeast) {
+    SystemClock().SleepFor(kAtLeast);
   }
 }
 
 std::span<const log::RecordView> Sources::AtHand(std::size_t i) const {
-  return std::span(buffers_[i].fetched.records).subspan(buffers_[i].begin);
+  return std::span(buffers_[i].records).subspan(buffers_[i].begin);
 }
 
 void Sources::Consume(std::size_t i, std::size_t count) { buffers_[i].begin += count; }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <vector>
@@ -24,6 +25,10 @@ class Sources {
   // progress.
   Status FillAtLeast(std::size_t i, std::size_t count, std::chrono::milliseconds timeout);
 
+  // Waits a moment for something new, at most `timeout`. Never returns at once: the reader does
+  // when any source has records ready, also one whose records nobody takes yet.
+  void Pause(std::chrono::milliseconds timeout);
+
   // What is at hand; valid until the next Fill of the same source.
   std::span<const log::RecordView> AtHand(std::size_t i) const;
   void Consume(std::size_t i, std::size_t count);
@@ -35,12 +40,21 @@ class Sources {
   log::Reader& reader() const { return *reader_; }
 
  private:
-  struct Buffer {
-    log::Fetched fetched;
-    std::size_t begin = 0;
+  // What one Fetch brought: its bytes are let go when all its records were consumed.
+  struct Chunk {
+    std::size_t records;  // Not yet released.
+    std::vector<std::shared_ptr<const void>> owners;
   };
+  struct Buffer {
+    std::vector<log::RecordView> records;
+    std::size_t begin = 0;  // Those before it were consumed.
+    std::deque<Chunk> chunks;
+  };
+  static void ReleaseConsumed(Buffer& buffer);
+
   std::unique_ptr<log::Reader> reader_;
   std::vector<Buffer> buffers_;
+  log::Fetched fetched_;  // Scratch of Fill.
 };
 
 }  // namespace alertstream::runtime
