@@ -122,11 +122,12 @@ std::string TopicText(std::uint32_t topic) {
 }
 
 std::string CompareInputs(const v1::JournalRecord& recorded, const v1::JournalRecord& refolded) {
-  for (int i = 0; i < std::max(recorded.inputs_size(), refolded.inputs_size()); ++i) {
-    if (i >= recorded.inputs_size() || i >= refolded.inputs_size()) {
-      return "inputs: another number of topics";
-    }
+  for (int i = 0; i < recorded.inputs_size(); ++i) {
     const auto& a = recorded.inputs(i);
+    if (i >= refolded.inputs_size() || refolded.inputs(i).topic() != a.topic()) {
+      return fmt::format("{} {}..{}: recorded {} records, found none", TopicText(a.topic()),
+                         a.first(), a.next(), a.count());
+    }
     const auto& b = refolded.inputs(i);
     if (a.SerializeAsString() != b.SerializeAsString()) {
       return fmt::format("{} {}..{}: recorded {} records with root {}, found {} with root {}",
@@ -134,7 +135,8 @@ std::string CompareInputs(const v1::JournalRecord& recorded, const v1::JournalRe
                          ToHex(a.root()).substr(0, 16), b.count(), ToHex(b.root()).substr(0, 16));
     }
   }
-  return "";
+  // What is decided again takes its inputs from the record: it cannot have more.
+  return recorded.inputs_size() == refolded.inputs_size() ? "" : "inputs: a topic twice";
 }
 
 std::string CompareOutputs(const v1::JournalRecord& recorded, const v1::JournalRecord& refolded) {

@@ -20,6 +20,7 @@ using InputSpans = std::array<std::span<const log::RecordView>, schemas::kInputT
 
 // Everything of the record that follows from the inputs and the effects: inputs, timers, outputs,
 // reroutes, state root. `consumed` are the records that the batch took, `positions` where it began.
+// REQUIRES: the record's partition is set; the origin of re-routed records names it.
 void DescribeBatch(const std::array<std::int64_t, schemas::kInputTopicCount>& positions,
                    const InputSpans& consumed, const engine::Effects& effects,
                    const state::StateRoot& root, v1::JournalRecord* record);

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "processor/base/clock.h"
 #include "processor/base/id.h"
 #include "processor/journal/merkle.h"
 #include "schemas/output.pb.h"
@@ -15,6 +16,7 @@ constexpr std::size_t kJournalSource = 0;
 constexpr std::size_t kInputSources = 1;
 constexpr std::size_t kOutputSources = kInputSources + schemas::kInputTopicCount;
 constexpr std::size_t kJournalRecordsAhead = 256;
+constexpr std::size_t kOutputRecordsAhead = 2048;
 constexpr std::size_t kFetchBytes = 8 << 20;
 
 std::size_t InputIndex(std::uint32_t topic) {
@@ -53,6 +55,10 @@ Status Replayer::OpenSources() {
       from.push_back({{topic, partition}, 0});
     }
   }
+  read_.clear();
+  for (const auto& source : from) {
+    read_.push_back(source.source);
+  }
   ALERTSTREAM_ASSIGN_OR_RETURN(sources_, Sources::Open(log_, std::move(from)));
   tail_verified_ = state_.tail().seq == 0;
   return Status::Ok();
@@ -65,6 +71,11 @@ Status Replayer::CatchUp(const Progress& progress) {
       const auto ends,
       log_.Ends(std::span(&journal, 1), log::EndKind::kStable, options_.read_timeout));
   end_ = ends[0];
+  if (!tail_verified_ && state_.journal_hint() >= end_) {
+    // A journal that is shorter than the store remembers has no such position to read from.
+    state_.set_journal_hint(0);
+    ALERTSTREAM_RETURN_IF_ERROR(OpenSources());
+  }
   for (;;) {
     ALERTSTREAM_ASSIGN_OR_RETURN(const bool more, Step());
     if (options_.cancelled && options_.cancelled()) {
@@ -109,6 +120,9 @@ Status Replayer::VerifyTail(const log::RecordView& record, const v1::JournalReco
     return OpenSources();
   }
   if (Sha256::Of(record.value) != tail.hash) {
+    if (decoded.owner_epoch() < tail.owner_epoch) {
+      return Status::Ok();  // Of a superseded owner.
+    }
     return Error(ErrorCode::kConflict,
                  fmt::format("state of partition {}: journal record seq {} has another hash than "
                              "the one this state was made from; it is of another history. Delete "
@@ -120,8 +134,8 @@ Status Replayer::VerifyTail(const log::RecordView& record, const v1::JournalReco
 }
 
 Result<bool> Replayer::Step() {
-  const auto step = std::chrono::milliseconds(10);
-  auto waited = std::chrono::milliseconds(0);
+  constexpr auto kStep = std::chrono::milliseconds(10);
+  const auto deadline = SystemClock().SinceBoot() + options_.read_timeout;
   for (;;) {
     if (sources_->AtHand(kJournalSource).empty()) {
       ALERTSTREAM_RETURN_IF_ERROR(
@@ -132,12 +146,11 @@ Result<bool> Replayer::Step() {
       if (sources_->Passed(kJournalSource) >= end_) {
         return false;
       }
-      if (waited >= options_.read_timeout) {
+      if (SystemClock().SinceBoot() >= deadline) {
         return Error(ErrorCode::kUnavailable,
                      fmt::format("journal of partition {} cannot be read", state_.partition()));
       }
-      sources_->reader().Wait(step);
-      waited += step;
+      sources_->Pause(kStep);
       continue;
     }
     const log::RecordView& record = at_hand.front();
@@ -175,15 +188,17 @@ Result<bool> Replayer::Step() {
 }
 
 Status Replayer::Apply(const v1::JournalRecord& record, journal::Tail tail) {
-  if (record.engine_version() > engine::kEngineVersion) {
+  if (record.engine_version() > options_.engine_version_max) {
     return Error(ErrorCode::kInvalid,
                  fmt::format("partition {} seq {} was decided by engine version {}, this program "
                              "knows versions up to {}: use a newer program",
                              state_.partition(), record.seq(), record.engine_version(),
-                             engine::kEngineVersion));
+                             options_.engine_version_max));
   }
+  journal_offset_ = tail.offset;
   effects_.Clear();
   v1::JournalRecord refolded;
+  refolded.set_partition(record.partition());
   const v1::JournalKind kind = record.kind();
   if (kind == v1::JOURNAL_KIND_BATCH) {
     ALERTSTREAM_RETURN_IF_ERROR(FoldBatch(record, &refolded));
@@ -222,6 +237,41 @@ Status Replayer::Apply(const v1::JournalRecord& record, journal::Tail tail) {
   return state_.FlushIfLarge();
 }
 
+Error Replayer::HistoryChanged(const v1::JournalRecord& record, std::string what) {
+  mismatch_ = Mismatch{.seq = record.seq(),
+                       .journal_offset = journal_offset_,
+                       .history_changed = true,
+                       .what = std::move(what)};
+  return Error(ErrorCode::kCorrupt, fmt::format("partition {} seq {}: history changed: {}",
+                                                state_.partition(), record.seq(), mismatch_->what));
+}
+
+// Waits for records of `source` and fetches up to `records` of them. False: the log holds no more.
+Result<bool> Replayer::FetchMore(std::size_t source, std::size_t records) {
+  constexpr auto kStep = std::chrono::milliseconds(10);
+  const auto deadline = SystemClock().SinceBoot() + options_.read_timeout;
+  for (;;) {
+    const std::size_t before = sources_->AtHand(source).size();
+    ALERTSTREAM_RETURN_IF_ERROR(sources_->Fill(source, before + records, kFetchBytes));
+    if (sources_->AtHand(source).size() > before) {
+      return true;
+    }
+    ALERTSTREAM_ASSIGN_OR_RETURN(
+        const auto ends,
+        log_.Ends(std::span(&read_[source], 1), log::EndKind::kStable, options_.read_timeout));
+    if (sources_->reader().Position(source) >= ends[0]) {
+      return false;
+    }
+    if (SystemClock().SinceBoot() >= deadline) {
+      return Error(ErrorCode::kUnavailable,
+                   fmt::format("{} partition {} cannot be read beyond offset {}",
+                               schemas::NameOf(read_[source].topic), state_.partition(),
+                               sources_->reader().Position(source)));
+    }
+    sources_->Pause(kStep);
+  }
+}
+
 Status Replayer::TakeInputs(const v1::JournalRecord& record) {
   spans_ = {};
   for (const auto& input : record.inputs()) {
@@ -232,22 +282,13 @@ Status Replayer::TakeInputs(const v1::JournalRecord& record) {
     }
     // Records of the range, not `count` of them: one that is missing must show as another root.
     const std::size_t source = kInputSources + i;
-    while (sources_->Passed(source) < input.next()) {
-      const auto at_hand = sources_->AtHand(source);
-      if (!at_hand.empty() && at_hand.back().offset >= input.next() - 1) {
-        break;
-      }
-      const std::size_t before = at_hand.size();
-      ALERTSTREAM_RETURN_IF_ERROR(
-          sources_->Fill(source, before + engine::kBatchRecordsMax, kFetchBytes));
-      if (sources_->AtHand(source).size() == before) {
-        const Status filled = sources_->FillAtLeast(source, before + 1, options_.read_timeout);
-        if (!filled.ok()) {
-          return Error(filled.error().code(),
-                       fmt::format("{} partition {} up to offset {}: {}",
-                                   schemas::NameOf(schemas::kInputTopics[i]), state_.partition(),
-                                   input.next(), filled.error().message()));
-        }
+    while (sources_->reader().Position(source) < input.next()) {
+      ALERTSTREAM_ASSIGN_OR_RETURN(const bool more, FetchMore(source, engine::kBatchRecordsMax));
+      if (!more && sources_->reader().Position(source) < input.next()) {
+        return HistoryChanged(
+            record, fmt::format("{} ends at offset {}, the journal names records up to {}",
+                                schemas::NameOf(schemas::kInputTopics[i]),
+                                sources_->reader().Position(source), input.next()));
       }
     }
     auto at_hand = sources_->AtHand(source);
@@ -341,7 +382,14 @@ Status Replayer::CheckOutputs(const v1::JournalRecord& record) {
     const std::size_t source = kOutputSources + t;
     journal::MerkleTree tree;
     while (tree.count() < recorded->count()) {
-      ALERTSTREAM_RETURN_IF_ERROR(sources_->FillAtLeast(source, 1, options_.read_timeout));
+      if (sources_->AtHand(source).empty()) {
+        ALERTSTREAM_ASSIGN_OR_RETURN(const bool more, FetchMore(source, kOutputRecordsAhead));
+        if (!more) {
+          return HistoryChanged(record,
+                                fmt::format("{}: {} records are missing", schemas::NameOf(topic),
+                                            recorded->count() - tree.count()));
+        }
+      }
       const log::RecordView output = sources_->AtHand(source).front();
       if (output.key != schemas::kLogKey || output.offset != 0) {
         tree.Add(journal::LeafOfOutput(output.key, output.headers, output.value));
@@ -350,15 +398,9 @@ Status Replayer::CheckOutputs(const v1::JournalRecord& record) {
     }
     const Digest root = tree.Root();
     if (recorded->root() != AsView(root)) {
-      mismatch_ = Mismatch{.seq = record.seq(),
-                           .journal_offset = 0,
-                           .history_changed = true,
-                           .what = fmt::format("{}: the stored records are not those that the "
-                                               "journal names",
-                                               schemas::NameOf(topic))};
-      return Error(ErrorCode::kCorrupt,
-                   fmt::format("partition {} seq {}: history changed: {}", state_.partition(),
-                               record.seq(), mismatch_->what));
+      return HistoryChanged(
+          record, fmt::format("{}: the stored records are not those that the journal names",
+                              schemas::NameOf(topic)));
     }
   }
   return Status::Ok();

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "processor/log/event_log.h"
 #include "processor/runtime/batch_record.h"
@@ -21,6 +22,8 @@ struct ReplayOptions {
   // Also read the stored outputs and compare them with the roots (audit).
   bool check_outputs = false;
   std::chrono::milliseconds read_timeout{10'000};
+  // The highest engine version that this program can fold.
+  std::uint32_t engine_version_max = engine::kEngineVersion;
   // Ends CatchUp with kUnavailable when it returns true. May be empty.
   std::function<bool()> cancelled;
 };
@@ -69,13 +72,17 @@ class Replayer {
   Status FoldBatch(const v1::JournalRecord& record, v1::JournalRecord* refolded);
   Status FoldSkip(const v1::JournalRecord& record, v1::JournalRecord* refolded);
   Status TakeInputs(const v1::JournalRecord& record);
+  Result<bool> FetchMore(std::size_t source, std::size_t records);
+  Error HistoryChanged(const v1::JournalRecord& record, std::string what);
   Status CheckOutputs(const v1::JournalRecord& record);
 
   log::EventLog& log_;
   PartitionState& state_;
   ReplayOptions options_;
   std::optional<Sources> sources_;  // The journal, then the inputs, then (audit) the outputs.
+  std::vector<log::TopicPartition> read_;  // As sources_.
   std::int64_t end_ = 0;
+  std::int64_t journal_offset_ = 0;  // Of the record that is decided again.
   bool tail_verified_ = false;
   InputSpans spans_;
   engine::Effects effects_;
