@@ -37,13 +37,14 @@ class PermissionHorizon {
   void Start();
   void Stop();
 
+  // Asks once, now. For those who run everything in one thread and do not Start.
+  Status Refresh();
+
   // Nothing if the last answer is older than kHorizonAgeMax or there is none. With an exclusive
   // log, where the answer costs nothing, asks now.
   std::optional<Snapshot> Get(std::int32_t partition);
 
  private:
-  Status Refresh();
-
   log::EventLog& log_;
   Clock& clock_;
   const std::vector<std::int32_t> partitions_;

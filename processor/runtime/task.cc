@@ -110,7 +110,10 @@ Result<std::unique_ptr<PartitionTask>> PartitionTask::Start(log::EventLog& log,
 }
 
 Status PartitionTask::CatchUp() {
-  ALERTSTREAM_ASSIGN_OR_RETURN(const auto replayer, Replayer::Open(log_, state_, {.cancelled = options_.cancelled}));
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto replayer,
+                               Replayer::Open(log_, state_,
+                                              {.engine_version_max = options_.engine_version_max,
+                                               .cancelled = options_.cancelled}));
   return replayer->CatchUp();
 }
 
@@ -166,10 +169,15 @@ std::uint32_t PartitionTask::EngineVersion() const {
 Status PartitionTask::Claim() {
   owner_ = Owner{state_.tail().owner_epoch + 1, RandomBytes(journal::kNonceBytes)};
   const LogTime last = state_.tail().now;
-  // A batch that is to be redone keeps its time, so the claim before it must not be later.
-  const LogTime now = pending_ ? pending_->now : clock_.Now();
+  LogTime now = last;
+  if (pending_) {
+    // A batch that is to be redone keeps its time, so the claim before it must not be later.
+    now = std::max(last, pending_->now);
+  } else {
+    ALERTSTREAM_ASSIGN_OR_RETURN(now, time_.Next(last));
+  }
   v1::JournalRecord record;
-  StampRecord(state_, owner_, std::max(last, now), EngineVersion(), &record);
+  StampRecord(state_, owner_, now, EngineVersion(), &record);
   record.set_kind(v1::JOURNAL_KIND_CLAIM);
   record.set_instance(options_.instance);
   record.set_accepted_clock(options_.accept_clock && state_.tail().seq > 0 &&
@@ -281,6 +289,10 @@ bool PartitionTask::BehindHorizon(const InputSpans& chosen) const {
 Result<std::optional<BatchReport>> PartitionTask::RunOnce() {
   if (unresolved_) {
     ALERTSTREAM_RETURN_IF_ERROR(ResolvePending());
+    if (!pending_) {
+      // The batch was committed after all: it may have asked for another version.
+      ALERTSTREAM_RETURN_IF_ERROR(RaiseEngineVersion());
+    }
   }
   if (!pending_) {
     ALERTSTREAM_ASSIGN_OR_RETURN(const bool folded, FoldNext());
@@ -335,7 +347,8 @@ Result<bool> PartitionTask::FoldNext() {
   batch.now = now;
   batch.engine_version = EngineVersion();
   batch.inputs = chosen;
-  batch.timers_max = behind ? engine::kTimersPerBatchMax : 0;
+  // While a crash is remembered a timer must not die in the name of a record.
+  batch.timers_max = behind && !(one_by_one_ && records > 0) ? engine::kTimersPerBatchMax : 0;
   if (marker_ != nullptr) {
     marker_->Enter();
   }
@@ -420,6 +433,21 @@ Status PartitionTask::FoldSkip(std::size_t input, const v1::JournalSkip& skip) {
   return Status::Ok();
 }
 
+// Fetches what the only source of `sources` has; kUnavailable if it has nothing until the deadline.
+Status PartitionTask::FillBefore(std::chrono::microseconds deadline, Sources& sources) {
+  ALERTSTREAM_RETURN_IF_ERROR(sources.Fill(0, kAheadRecordsMax, kAheadBytesMax));
+  if (!sources.AtHand(0).empty()) {
+    return Status::Ok();
+  }
+  if (clock_.SinceBoot() >= deadline || Cancelled()) {
+    return Error(ErrorCode::kUnavailable,
+                 fmt::format("partition {}: the log does not return records that it holds",
+                             state_.partition()));
+  }
+  sources.Pause(std::chrono::milliseconds(10));
+  return Status::Ok();
+}
+
 // A stopped task reads ahead on account-changes, for skip_requested of its record only.
 Result<std::optional<v1::JournalSkip>> PartitionTask::FindSkipRequest(
     const CrashMarker::Suspect& suspect) {
@@ -430,12 +458,9 @@ Result<std::optional<v1::JournalSkip>> PartitionTask::FindSkipRequest(
       log_.Ends(std::span(&account, 1), log::EndKind::kStable, options_.commit_timeout));
   ALERTSTREAM_ASSIGN_OR_RETURN(
       auto ahead, Sources::Open(log_, {{account, state_.positions()[kAccountChanges]}}));
+  const auto deadline = clock_.SinceBoot() + options_.commit_timeout;
   while (ahead.Passed(0) < ends[0]) {
-    ALERTSTREAM_RETURN_IF_ERROR(ahead.Fill(0, kAheadRecordsMax, kAheadBytesMax));
-    if (ahead.AtHand(0).empty()) {
-      ahead.reader().Wait(std::chrono::milliseconds(10));
-      continue;
-    }
+    ALERTSTREAM_RETURN_IF_ERROR(FillBefore(deadline, ahead));
     for (const auto& record : ahead.AtHand(0)) {
       v1::Envelope envelope;
       if (!envelope.ParseFromArray(record.value.data(), static_cast<int>(record.value.size())) ||
@@ -444,12 +469,11 @@ Result<std::optional<v1::JournalSkip>> PartitionTask::FindSkipRequest(
       }
       const v1::Position& wanted = envelope.account_change().skip_requested().record();
       if (wanted.topic() != static_cast<std::uint32_t>(suspect.topic) ||
-          wanted.offset() != suspect.offset) {
+          wanted.partition() != state_.partition() || wanted.offset() != suspect.offset) {
         continue;
       }
       v1::JournalSkip skip;
       *skip.mutable_record() = wanted;
-      skip.mutable_record()->set_partition(state_.partition());
       skip.mutable_request()->set_topic(static_cast<std::uint32_t>(account.topic));
       skip.mutable_request()->set_partition(state_.partition());
       skip.mutable_request()->set_offset(record.offset);
@@ -508,12 +532,9 @@ Status PartitionTask::ResolvePending() {
   ALERTSTREAM_ASSIGN_OR_RETURN(
       auto tail,
       Sources::Open(log_, {{journal, std::max<std::int64_t>(0, state_.journal_hint())}}));
+  const auto deadline = clock_.SinceBoot() + options_.commit_timeout;
   while (tail.Passed(0) < ends[0]) {
-    ALERTSTREAM_RETURN_IF_ERROR(tail.Fill(0, kAheadRecordsMax, kAheadBytesMax));
-    if (tail.AtHand(0).empty()) {
-      tail.reader().Wait(std::chrono::milliseconds(10));
-      continue;
-    }
+    ALERTSTREAM_RETURN_IF_ERROR(FillBefore(deadline, tail));
     for (const auto& record : tail.AtHand(0)) {
       ALERTSTREAM_RETURN_IF_ERROR(ResolveRecord(record));
     }

@@ -65,7 +65,10 @@ class PartitionTask {
   Result<std::optional<BatchReport>> RunOnce();
 
   // Blocks until input arrives, at most `timeout`.
-  void Wait(std::chrono::milliseconds timeout) { sources_->reader().Wait(timeout); }
+  void Wait(std::chrono::milliseconds timeout) {
+    // While input is held back there is always something to fetch, and a plain wait would not wait.
+    idle_ ? sources_->reader().Wait(timeout) : sources_->Pause(timeout);
+  }
   // Ends a Wait. Thread-safe.
   void Wake() { sources_->reader().Wake(); }
 
@@ -107,6 +110,7 @@ class PartitionTask {
   Status CatchUp();
   Status ResolvePending();
   Status ResolveRecord(const log::RecordView& record);
+  Status FillBefore(std::chrono::microseconds deadline, Sources& sources);
   Status OpenSources();
   Status FillSources();
   bool BehindHorizon(const InputSpans& chosen) const;
