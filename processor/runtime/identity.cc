@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "processor/base/clock.h"
 #include "processor/journal/chain.h"
 #include "schemas/envelope.pb.h"
 
@@ -59,7 +60,8 @@ Result<LogIdentity> Decode(const log::RecordView& record, const log::TopicPartit
   return LogIdentity{marker.log_id(), static_cast<std::int32_t>(marker.partitions())};
 }
 
-// The first record of each partition, if there is one.
+// The first record of each partition, or null if it has none. A partition of `ownership` that has
+// records is passed over: old leases are deleted with time, and the marker before them too.
 Status ReadFirst(log::EventLog& log, const std::vector<log::TopicPartition>& partitions,
                  std::chrono::milliseconds timeout,
                  const std::function<Status(std::size_t, const log::RecordView*)>& visit) {
@@ -72,6 +74,9 @@ Status ReadFirst(log::EventLog& log, const std::vector<log::TopicPartition>& par
       ALERTSTREAM_RETURN_IF_ERROR(visit(i, nullptr));
       continue;
     }
+    if (partitions[i].topic == schemas::Topic::kOwnership) {
+      continue;
+    }
     from.push_back({partitions[i], 0});
     index.push_back(i);
   }
@@ -79,20 +84,20 @@ Status ReadFirst(log::EventLog& log, const std::vector<log::TopicPartition>& par
     return Status::Ok();
   }
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto reader, log.OpenReader(from));
-  const auto step = std::chrono::milliseconds(50);
+  constexpr auto kStep = std::chrono::milliseconds(5);
   for (std::size_t i = 0; i < from.size(); ++i) {
     log::Fetched fetched;
-    auto waited = std::chrono::milliseconds(0);
+    const auto deadline = SystemClock().SinceBoot() + timeout;
     while (fetched.records.empty()) {
       ALERTSTREAM_ASSIGN_OR_RETURN(const auto count, reader->Fetch(i, {1, 1}, &fetched));
       if (count > 0) {
         break;
       }
-      if (waited >= timeout) {
+      if (SystemClock().SinceBoot() >= deadline) {
         return At(ErrorCode::kUnavailable, from[i].source, "the first record cannot be read");
       }
-      reader->Wait(step);
-      waited += step;
+      // Not Wait: it returns at once while another partition has something to fetch.
+      SystemClock().SleepFor(kStep);
     }
     ALERTSTREAM_RETURN_IF_ERROR(visit(index[i], &fetched.records.front()));
   }
@@ -159,9 +164,6 @@ Result<LogIdentity> CheckMarkers(log::EventLog& log, const HmacKey& token_key,
         if (record == nullptr) {
           return At(ErrorCode::kNotFound, all[i],
                     "has no log marker; run `alertstream topics apply`");
-        }
-        if (all[i].topic == schemas::Topic::kOwnership) {
-          return Status::Ok();  // Its old records are deleted, the marker among them.
         }
         ALERTSTREAM_ASSIGN_OR_RETURN(const auto identity, Decode(*record, all[i], token_key));
         if (known && identity.log_id != known->log_id) {

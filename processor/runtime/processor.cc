@@ -117,6 +117,42 @@ void Processor::RunPartition(Slot& slot) {
   }
 }
 
+// When each instance wrote its newest lease that it did not release, as the records up to offset
+// `last` say, from `distance` before it on.
+Result<std::map<std::string, LogTime>> Processor::ReadLeases(std::int32_t partition,
+                                                             std::int64_t last,
+                                                             std::int64_t distance) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(auto leases,
+                               Sources::Open(log_, {{{schemas::Topic::kOwnership, partition},
+                                                     std::max<std::int64_t>(0, last - distance)}}));
+  std::map<std::string, LogTime> live;
+  const auto deadline = clock_.SinceBoot() + kLogTimeout;
+  while (leases.Passed(0) <= last) {
+    ALERTSTREAM_RETURN_IF_ERROR(leases.Fill(0, 1024, 1 << 20));
+    if (leases.AtHand(0).empty()) {
+      if (clock_.SinceBoot() > deadline) {
+        return Error(ErrorCode::kUnavailable, "the ownership topic cannot be read");
+      }
+      leases.Pause(std::chrono::milliseconds(10));
+      continue;
+    }
+    for (const auto& each : leases.AtHand(0)) {
+      v1::Lease lease;
+      if (each.offset == 0 ||
+          !lease.ParseFromArray(each.value.data(), static_cast<int>(each.value.size()))) {
+        continue;
+      }
+      if (lease.released()) {
+        live.erase(lease.instance());
+      } else {
+        live[lease.instance()] = each.append_time;
+      }
+    }
+    leases.Consume(0, leases.AtHand(0).size());
+  }
+  return live;
+}
+
 Status Processor::CheckLease(Slot& slot) {
   if (log_.ExclusiveWriter()) {
     return alertstream::Status::Ok();
@@ -135,36 +171,15 @@ Status Processor::CheckLease(Slot& slot) {
   if (options_.take_over) {
     return alertstream::Status::Ok();
   }
-  ALERTSTREAM_ASSIGN_OR_RETURN(
-      auto leases,
-      Sources::Open(log_, {{{schemas::Topic::kOwnership, slot.partition},
-                            std::max<std::int64_t>(0, appended[0].offset - kLeasesLookedAt)}}));
-  std::map<std::string, LogTime> live;
-  const auto deadline = clock_.SinceBoot() + kLogTimeout;
-  while (leases.Passed(0) <= appended[0].offset) {
-    ALERTSTREAM_RETURN_IF_ERROR(leases.Fill(0, 1024, 1 << 20));
-    if (leases.AtHand(0).empty()) {
-      if (clock_.SinceBoot() > deadline) {
-        return Error(ErrorCode::kUnavailable, "the ownership topic cannot be read");
-      }
-      leases.reader().Wait(std::chrono::milliseconds(10));
-      continue;
-    }
-    for (const auto& each : leases.AtHand(0)) {
-      v1::Lease lease;
-      if (each.offset == 0 ||
-          !lease.ParseFromArray(each.value.data(), static_cast<int>(each.value.size()))) {
-        continue;
-      }
-      if (lease.released()) {
-        live.erase(lease.instance());
-      } else {
-        live[lease.instance()] = each.append_time;
-      }
-    }
-    leases.Consume(0, leases.AtHand(0).size());
+  // The oldest leases are deleted with time: then fewer are looked at.
+  std::int64_t distance = kLeasesLookedAt;
+  auto live = ReadLeases(slot.partition, appended[0].offset, distance);
+  while (!live.ok() && live.error().code() == ErrorCode::kCorrupt && distance > 0) {
+    distance /= 2;
+    live = ReadLeases(slot.partition, appended[0].offset, distance);
   }
-  for (const auto& [instance, at] : live) {
+  ALERTSTREAM_RETURN_IF_ERROR(live);
+  for (const auto& [instance, at] : live.value()) {
     if (instance != options_.task.instance && appended[0].append_time - at < kLeaseLive) {
       return Error(ErrorCode::kFenced,
                    fmt::format("partition {} is owned by instance '{}', whose lease is live; stop "
@@ -262,7 +277,12 @@ Status Processor::RunTask(Slot& slot, PartitionTask& task) {
       }
       continue;
     }
-    task.Wait(held ? kHeldWait : kIdleWait);
+    if (held || task.stopped()) {
+      // There may be records that are not taken: the reader would not wait.
+      clock_.SleepFor(held ? kHeldWait : kIdleWait);
+    } else {
+      task.Wait(kIdleWait);
+    }
   }
   return task.Flush();
 }

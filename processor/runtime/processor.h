@@ -87,6 +87,8 @@ class Processor {
   alertstream::Status RunOwned(Slot& slot);
   alertstream::Status RunTask(Slot& slot, PartitionTask& task);
   alertstream::Status CheckLease(Slot& slot);
+  Result<std::map<std::string, LogTime>> ReadLeases(std::int32_t partition, std::int64_t last,
+                                                    std::int64_t distance);
   void WriteLeases();
   void SetPhase(Slot& slot, const std::string& phase, const std::string& error);
 
