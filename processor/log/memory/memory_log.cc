@@ -117,6 +117,7 @@ class MemoryLogCore {
   void FailWrites(bool on);
   void FailEnds(Topic topic, bool on);
   void FailReads(Topic topic, bool on);
+  void Place(const NewRecord& record, const Appended& place);
   void Truncate(TopicPartition partition, std::int64_t end);
   void Corrupt(TopicPartition partition, std::int64_t offset);
 
@@ -438,6 +439,17 @@ void MemoryLogCore::FailReads(Topic topic, bool on) {
   changed_.notify_all();
 }
 
+void MemoryLogCore::Place(const NewRecord& record, const Appended& place) {
+  const std::lock_guard lock(mutex_);
+  auto& partition = partitions_.at({.topic = record.topic, .partition = record.partition});
+  ALERTSTREAM_CHECK(place.offset >= partition.End());
+  partition.slots.resize(static_cast<std::size_t>(place.offset));
+  partition.last_time = std::max(partition.last_time, place.append_time);
+  partition.slots.push_back(
+      {.state = SlotState::kVisible, .record = Store(record, place.append_time)});
+  changed_.notify_all();
+}
+
 void MemoryLogCore::Truncate(TopicPartition partition, std::int64_t end) {
   const std::lock_guard lock(mutex_);
   auto& state = partitions_.at(partition);
@@ -520,6 +532,9 @@ void MemoryEventLog::InjectCommitFault(const std::string& id, CommitFault fault)
 void MemoryEventLog::FailWrites(bool on) { core_->FailWrites(on); }
 void MemoryEventLog::FailEnds(Topic topic, bool on) { core_->FailEnds(topic, on); }
 void MemoryEventLog::FailReads(Topic topic, bool on) { core_->FailReads(topic, on); }
+void MemoryEventLog::Place(const NewRecord& record, const Appended& place) {
+  core_->Place(record, place);
+}
 void MemoryEventLog::Truncate(TopicPartition partition, std::int64_t end) {
   core_->Truncate(partition, end);
 }

@@ -51,6 +51,9 @@ class MemoryEventLog final : public EventLog {
   // While on: Ends that names the topic, or Fetch of it, fails with kUnavailable.
   void FailEnds(Topic topic, bool on);
   void FailReads(Topic topic, bool on);
+  // Stores the record at `place`, at or after the partition's end; the offsets before it are taken
+  // by nothing. For a log that is loaded from elsewhere.
+  void Place(const NewRecord& record, const Appended& place);
   // The partition loses everything from `end` on: readers beyond it see kCorrupt.
   void Truncate(TopicPartition partition, std::int64_t end);
   // The stored record is damaged: Fetch stops before it with kCorrupt.
