@@ -101,6 +101,7 @@ void FoldSender(Change& c, const v1::Sender& wanted) {
   if (c.fact.result() == v1::FACT_RESULT_ACCEPTED && was_default != wanted.is_default()) {
     tenant.set_default_sender(wanted.is_default() ? wanted.id() : "");
     c.context.Store(StateKey(c.envelope.routing_key(), Table::kTenant), tenant);
+    c.context.ForgetRules(c.envelope.routing_key());
   }
 }
 
@@ -114,6 +115,11 @@ std::optional<std::pair<v1::RejectReason, std::string>> Problem(const v1::Trigge
   }
   if (const auto body = compiler.CompileTemplate(trigger.template_body()); !body.ok()) {
     return Result{v1::REJECT_REASON_INVALID_TEMPLATE, "template: " + body.error().message()};
+  }
+  const std::string& field = trigger.recipients().field();
+  if (!field.empty() && field != "data" && !field.starts_with("data.")) {
+    return Result{v1::REJECT_REASON_INVALID_FIELD,
+                  "recipients.field: expected a path that begins with data"};
   }
   const auto& list = trigger.recipients().list().addresses();
   for (int i = 0; i < list.size(); ++i) {
@@ -134,13 +140,19 @@ void FoldTrigger(Change& c, const v1::Trigger& wanted) {
   if (!LoadTenant(c, &tenant)) {
     return;
   }
+  const std::string& key = c.envelope.routing_key();
+  v1::TriggerState stored;
+  const bool exists = c.context.Load(StateKey(key, Table::kTrigger).Bytes(wanted.id()), &stored);
+  c.fact.set_version(stored.version());
+  if (stored.trigger().deleted() && !wanted.deleted()) {
+    c.context.Reject(&c.fact, v1::REJECT_REASON_INVALID_FIELD,
+                     "id: this trigger was deleted for good; use another id");
+    return;
+  }
   if (const auto problem = Problem(wanted, c.context.compiler)) {
     c.context.Reject(&c.fact, problem->first, problem->second);
     return;
   }
-  const std::string& key = c.envelope.routing_key();
-  v1::TriggerState stored;
-  const bool exists = c.context.Load(StateKey(key, Table::kTrigger).Bytes(wanted.id()), &stored);
   if (!exists && tenant.trigger_ids_size() >= static_cast<int>(kTriggersPerTenantMax)) {
     c.context.Reject(&c.fact, v1::REJECT_REASON_LIMIT,
                      fmt::format("a tenant has at most {} triggers", kTriggersPerTenantMax));
@@ -170,13 +182,15 @@ void FoldEngineActivate(Change& c, const v1::EngineActivate& wanted) {
   c.fact.mutable_engine()->set_engine_version(wanted.engine_version());
   // The runner raises the version in force by a BARRIER record once this batch is committed;
   // whether this program supports it is not part of history, so only the order is judged here.
-  if (wanted.engine_version() <= c.context.engine_version) {
-    c.context.Reject(&c.fact, v1::REJECT_REASON_ENGINE_VERSION,
-                     fmt::format("version {} is in force; a version is never lowered",
-                                 c.context.engine_version));
+  v1::EngineState engine;
+  c.context.Load(StateKey(schemas::kLogKey, Table::kEngine), &engine);
+  const std::uint32_t highest = std::max(c.context.engine_version, engine.engine_version());
+  if (wanted.engine_version() <= highest) {
+    c.context.Reject(
+        &c.fact, v1::REJECT_REASON_ENGINE_VERSION,
+        fmt::format("version {} is in force or asked for; a version is never lowered", highest));
     return;
   }
-  v1::EngineState engine;
   engine.set_engine_version(wanted.engine_version());
   engine.set_source(c.ref.record->offset);
   c.context.Store(StateKey(schemas::kLogKey, Table::kEngine), engine);

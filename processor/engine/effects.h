@@ -73,7 +73,11 @@ struct Effects {
 
   // A record's effects can be taken back.
   struct Savepoint {
-    std::size_t commands, decisions, facts, dead_letters, reroutes;
+    std::size_t commands = 0;
+    std::size_t decisions = 0;
+    std::size_t facts = 0;
+    std::size_t dead_letters = 0;
+    std::size_t reroutes = 0;
     DecisionCounts counts;
   };
   Savepoint Save() const;

@@ -64,6 +64,7 @@ struct EventFold::Work {
   std::int64_t offset = 0;
   LogTime append_time{};
   LogTime event_time{};
+  LogTime started{};  // LogTime of the first batch.
   IdBytes id{};
   TenantRules* rules = nullptr;
   PlanLimit plan;
@@ -91,15 +92,18 @@ void EventFold::FoldEvent(const RecordRef& ref, const v1::Envelope& envelope) {
   work.append_time = ref.record->append_time;
   work.event_time = envelope.event_time_us() == 0 ? ref.record->append_time
                                                   : FromMicros(envelope.event_time_us());
+  work.started = context_.now;
   record_.Clear();
   if (!PassEventGates(ref, envelope, &work)) {
     return;
   }
   work.plan = work.rules->plan();
   if (work.plan.named) {
-    work.plan.source =
-        SourceAt(schemas::Topic::kAccountChanges,
-                 static_cast<std::uint32_t>(context_.config.partition), work.plan.source.offset);
+    // A plan that is missing has no record of its own: the tenant's names it.
+    const std::int64_t offset =
+        work.plan.exists ? work.plan.source.offset : work.rules->tenant().source();
+    work.plan.source = SourceAt(schemas::Topic::kAccountChanges,
+                                static_cast<std::uint32_t>(context_.config.partition), offset);
   }
   const TriggerSet* triggers = work.rules->TriggersOf(envelope.type());
   candidates_.clear();
@@ -191,7 +195,12 @@ bool EventFold::PassDedupe(const RecordRef& ref, const v1::Envelope& envelope, W
   Digest own_digest;
   std::string_view body = envelope.body_sha256();
   if (body.empty()) {
-    own_digest = Sha256::Of(envelope.site_event().data().plain());
+    const char separator = 0;
+    own_digest = Sha256()
+                     .Update(envelope.type())
+                     .Update(&separator, 1)
+                     .Update(envelope.site_event().data().plain())
+                     .Final();
     body = AsView(own_digest);
   }
   const DedupeVerdict verdict = DedupeGate(seen ? &dedupe_ : nullptr, body, context_.now);
@@ -246,7 +255,7 @@ void EventFold::Decide(Work* work) {
 }
 
 bool EventFold::DecideTrigger(Work* work, const CompiledTrigger& trigger) {
-  const GateOutcome expiry = ExpiryGate(work->event_time, trigger.max_age, context_.now);
+  const GateOutcome expiry = ExpiryGate(work->event_time, trigger.max_age, work->started);
   if (!expiry.passed) {
     return true;
   }
@@ -478,7 +487,8 @@ void EventFold::Send(Work* work, const CompiledTrigger& trigger, PairContext* pa
     context_.usage.emplace(std::string(work->tenant), month);
   }
 
-  const LogTime expires_at = work->event_time + trigger.max_age;
+  // An event from the future counts as just happened, here as in its gate.
+  const LogTime expires_at = std::min(work->event_time, work->started) + trigger.max_age;
   notification_.Clear();
   notification_.set_status(v1::NOTIFICATION_STATUS_COMMANDED);
   notification_.set_recipient_token(token.data(), token.size());
@@ -572,8 +582,9 @@ void EventFold::SaveFanOut(Work* work) {
   fan_out->set_plan_sends_max(work->plan.sends_per_month_max);
   fan_out->set_plan_version(work->plan.version);
   fan_out->set_plan_source(work->plan.source.offset);
+  fan_out->set_started_us(ToMicros(work->started));
   // Due at once: the next batch goes on with it before it begins with new events.
-  context_.PutTimer(work->append_time, AsView(work->id), timer);
+  context_.PutTimer(work->started, AsView(work->id), timer);
 }
 
 void EventFold::ContinueFanOut(std::string_view key, const v1::FanOut& fan_out) {
@@ -611,6 +622,7 @@ void EventFold::ContinueFanOut(std::string_view key, const v1::FanOut& fan_out) 
     ALERTSTREAM_CHECK(document_.Parse(data).ok());
     work.view.data = document_.root();
   }
+  work.started = FromMicros(fan_out.started_us());
   work.candidates = fan_out.candidates();
   work.next_trigger = fan_out.next_trigger();
   work.next_recipient = fan_out.next_recipient();

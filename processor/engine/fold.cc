@@ -69,6 +69,7 @@ struct Fold::Impl {
                 void (*fold)(FoldContext&, const RecordRef&, const v1::Envelope&));
   void FoldPermissionFacts(const FoldBatch& batch);
   void FoldTimers(const FoldBatch& batch);
+  void FireTimer(std::string_view key, const v1::TimerState& timer);
   void FoldSiteEvents(const FoldBatch& batch);
   void Sweep(std::string_view key, const v1::DedupeSweep& sweep);
   void Finish();
@@ -213,18 +214,41 @@ void Fold::Impl::FoldTimers(const FoldBatch& batch) {
     }
     ALERTSTREAM_CHECK(context.Load(*key, &timer));
     ++context.effects->timers_fired;
-    context.state.BeginRecord();
+    FireTimer(*key, timer);
+  }
+}
+
+// As a record: a timer that makes the engine throw leaves nothing but a dead letter.
+void Fold::Impl::FireTimer(std::string_view key, const v1::TimerState& timer) {
+  context.state.BeginRecord();
+  const Effects::Savepoint before = context.effects->Save();
+  try {
     switch (timer.timer_case()) {
       case v1::TimerState::kDedupeSweep:
-        Sweep(*key, timer.dedupe_sweep());
+        Sweep(key, timer.dedupe_sweep());
         break;
       case v1::TimerState::kFanOut:
-        events.ContinueFanOut(*key, timer.fan_out());
+        events.ContinueFanOut(key, timer.fan_out());
         break;
       case v1::TimerState::TIMER_NOT_SET:
-        context.state.Erase(*key);
+        context.state.Erase(key);
         break;
     }
+  } catch (const std::exception&) {
+    context.state.RollbackRecord();
+    context.effects->Restore(before);
+    context.state.Erase(key);
+    const v1::FanOut& fan_out = timer.fan_out();
+    const RecordView event{.offset = fan_out.event().offset(),
+                           .append_time = FromMicros(fan_out.append_time_us()),
+                           .key = fan_out.key(),
+                           .value = fan_out.envelope(),
+                           .headers = {}};
+    context.AddDeadLetter(
+        RecordRef{Topic::kSiteEvents, &event},
+        {v1::DEAD_LETTER_STAGE_FOLD, v1::DEAD_LETTER_REASON_ENGINE_EXCEPTION,
+         "the engine failed on a later part of this event's fan-out; please report it"},
+        fan_out.key(), "");
   }
 }
 

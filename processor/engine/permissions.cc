@@ -56,7 +56,7 @@ bool RequireTenant(FoldContext& context, const RecordRef& ref, const v1::Envelop
   context.AddDeadLetter(ref,
                         {v1::DEAD_LETTER_STAGE_TENANT, v1::DEAD_LETTER_REASON_UNKNOWN_TENANT,
                          "routing_key: there is no such tenant"},
-                        "", envelope.type());
+                        envelope.routing_key(), envelope.type());
   return false;
 }
 
@@ -104,11 +104,11 @@ bool WriteOptOut(FoldContext& context, const RecordRef& ref, const v1::Envelope&
   // An operator's entry does not take over what the recipient did: it must stay theirs to lift.
   const bool keeps_owner = !changed && IsRecipientsOwn(opt_out->by());
   opt_out->set_status(write.status);
-  if (!keeps_owner) {
+  if (!keeps_owner || IsRecipientsOwn(write.by)) {
     opt_out->set_by(write.by);
+    opt_out->set_at_us(ToMicros(ref.record->append_time));
+    context.SetPosition(ref, opt_out->mutable_source());
   }
-  opt_out->set_at_us(ToMicros(ref.record->append_time));
-  context.SetPosition(ref, opt_out->mutable_source());
   recipient->set_version(recipient->version() + 1);
 
   v1::Fact fact = context.MakeFact(ref, envelope);
@@ -123,14 +123,14 @@ bool WriteOptOut(FoldContext& context, const RecordRef& ref, const v1::Envelope&
   return changed;
 }
 
-// Lifts the recipient's own opt-outs of `channel` (and of all channels): START, or later evidence.
+// Lifts the recipient's own opt-outs of `channel`, of every channel for CHANNEL_ALL: START, or
+// later evidence. One of all channels is lifted only by evidence for all of them.
 void LiftOptOuts(FoldContext& context, const RecordRef& ref, const v1::Envelope& envelope,
                  const RecipientToken& token, v1::Channel channel, std::int64_t later_than_us,
                  std::string_view reason, v1::RecipientState* recipient) {
   std::vector<v1::Channel> lifted;
   for (const auto& opt_out : recipient->opt_outs()) {
-    const bool covers = channel == v1::CHANNEL_ALL || opt_out.channel() == channel ||
-                        opt_out.channel() == v1::CHANNEL_ALL;
+    const bool covers = channel == v1::CHANNEL_ALL || opt_out.channel() == channel;
     if (covers && opt_out.status() == v1::OPT_OUT_STATUS_ACTIVE && IsRecipientsOwn(opt_out.by()) &&
         opt_out.at_us() < later_than_us) {
       lifted.push_back(opt_out.channel());
@@ -176,14 +176,15 @@ struct Reply {
   std::uint32_t n;  // Tells the replies to one message apart.
 };
 
-// The one message that may be sent to somebody who opted out (47 CFR 64.1200(a)(12)).
-void AddReply(FoldContext& context, const RecordRef& ref, const v1::Envelope& envelope,
+// The one message that may be sent to somebody who opted out (47 CFR 64.1200(a)(12)). False: it is
+// too late for it, or the provider has answered.
+bool AddReply(FoldContext& context, const RecordRef& ref, const v1::Envelope& envelope,
               const Person& person, const Reply& reply) {
   const LogTime deadline = ref.record->append_time + kConfirmationWindow;
-  if (context.now >= deadline || person.address.empty()) {
-    return;
-  }
   const v1::InboundMessage& inbound = envelope.inbound_message();
+  if (context.now >= deadline || person.address.empty() || inbound.provider_replied()) {
+    return false;
+  }
   const std::string_view token{reinterpret_cast<const char*>(person.token.data()),
                                person.token.size()};
   const IdBytes id =
@@ -220,6 +221,7 @@ void AddReply(FoldContext& context, const RecordRef& ref, const v1::Envelope& en
   notification.set_message_class(v1::MESSAGE_CLASS_TRANSACTIONAL);
   context.StoreFresh(StateKey(envelope.routing_key(), Table::kNotification).Bytes(AsView(id)),
                      notification);
+  return true;
 }
 
 std::string_view KeywordName(InboundKeyword keyword) {
@@ -267,13 +269,14 @@ void FoldStop(FoldContext& context, const RecordRef& ref, const v1::Envelope& en
                            {channel, v1::OPT_OUT_STATUS_ACTIVE, v1::OPT_OUT_BY_RECIPIENT},
                            "keyword", recipient);
   }
-  if (!changed || inbound.provider_replied()) {
+  if (!changed) {
     return;
   }
-  recipient->set_confirmed_stop_us(ToMicros(context.now));
   const std::string& own = context.RulesOf(envelope.routing_key())->tenant().tenant().stop_reply();
-  AddReply(context, ref, envelope, person,
-           {own.empty() ? kDefaultStopReply : std::string_view(own), 1});
+  if (AddReply(context, ref, envelope, person,
+               {own.empty() ? kDefaultStopReply : std::string_view(own), 1})) {
+    recipient->set_confirmed_stop_us(ToMicros(context.now));
+  }
 }
 
 }  // namespace
@@ -310,8 +313,11 @@ void FoldConsentChange(FoldContext& context, const RecordRef& ref, const v1::Env
   v1::RecipientState recipient;
   context.Load(key, &recipient);
   const bool has_evidence = !change.evidence().kind().empty();
-  const std::int64_t at_us = change.evidence().at_us() != 0 ? change.evidence().at_us()
-                                                            : ToMicros(ref.record->append_time);
+  // An act cannot be later than the record that tells of it: a date in the future would outrank
+  // every revocation until then.
+  const std::int64_t append_us = ToMicros(ref.record->append_time);
+  const std::int64_t at_us =
+      change.evidence().at_us() != 0 ? std::min(change.evidence().at_us(), append_us) : append_us;
 
   v1::Fact fact = context.MakeFact(ref, envelope);
   auto* subject = fact.mutable_consent();

@@ -174,9 +174,17 @@ void TriggerSet::Candidates(const std::optional<schemas::JsonValue>& data,
   bool sorted = true;
   for (const auto& [path, by_literal] : by_path_) {
     const auto value = data ? data->FindPath(path) : std::nullopt;
-    const auto literal = value ? LiteralText(*value) : std::nullopt;
-    if (!literal) {
+    if (!value) {
+      // An absent field is an error, not a false: what the other conjuncts say decides.
+      for (const auto& [literal, triggers] : by_literal) {
+        sorted = sorted && out->size() == begin;
+        out->insert(out->end(), triggers.begin(), triggers.end());
+      }
       continue;
+    }
+    const auto literal = LiteralText(*value);
+    if (!literal) {
+      continue;  // Null, arrays and objects equal no literal of the index.
     }
     if (const auto found = by_literal.find(*literal); found != by_literal.end()) {
       sorted = sorted && out->size() == begin;
