@@ -1,0 +1,216 @@
+#include "processor/state/state_map.h"
+
+#include <map>
+#include <optional>
+#include <random>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "processor/state/memory/memory_store.h"
+
+namespace alertstream::state {
+namespace {
+
+using ::testing::HasSubstr;
+using Model = std::map<std::string, std::string, std::less<>>;
+
+constexpr std::string_view kPrefix = "t/";
+// What a map may count for itself when it holds nothing.
+constexpr std::size_t kEmptyBytesMax = 32 << 10;
+
+StateRoot RootOf(const Model& model) {
+  StateRoot root;
+  for (const auto& [key, value] : model) {
+    root.Add(StateRoot::OfEntry(key, value));
+  }
+  return root;
+}
+
+std::optional<std::string> FirstIn(const Model& model, std::string_view from) {
+  const auto found = model.lower_bound(from);
+  return found != model.end() && found->first.starts_with(kPrefix)
+             ? std::optional<std::string>(found->first)
+             : std::nullopt;
+}
+
+std::optional<std::string> Owned(std::optional<std::string_view> view) {
+  return view ? std::optional<std::string>(*view) : std::nullopt;
+}
+
+// Random operations on the map and on a plain model; after each batch both agree.
+void RunRandomly(std::uint32_t seed, std::size_t bytes_max) {
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  const auto below = [&](std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); };
+  MemoryStore store;
+  StateMap map(store, {.bytes_max = bytes_max, .ordered_prefix = std::string(kPrefix)}, {});
+  Model model;
+  for (int batch = 0; batch < 60; ++batch) {
+    for (std::uint32_t record = below(6); record > 0; --record) {
+      const Model before = model;
+      map.BeginRecord();
+      for (std::uint32_t i = below(8); i > 0; --i) {
+        const std::string key =
+            (below(2) == 0 ? std::string(kPrefix) : std::string("k/")) + std::to_string(below(25));
+        const std::string value(below(40), static_cast<char>('a' + below(26)));
+        switch (below(4)) {
+          case 0:
+            map.Erase(key);
+            model.erase(key);
+            break;
+          case 1:
+            EXPECT_EQ(Owned(map.Get(key)),
+                      model.contains(key) ? std::optional(model[key]) : std::nullopt);
+            break;
+          default:
+            map.Put(key, value);
+            model[key] = value;
+        }
+      }
+      if (below(4) == 0) {
+        map.RollbackRecord();
+        model = before;
+      }
+      const std::string from = std::string(kPrefix) + std::to_string(below(25));
+      EXPECT_EQ(Owned(map.FirstOrdered(from)), FirstIn(model, from));
+    }
+    EXPECT_EQ(map.SealBatch(), RootOf(model)) << "batch " << batch;
+    if (below(3) == 0) {
+      ASSERT_TRUE(map.Flush("meta " + std::to_string(batch)).ok());
+      EXPECT_EQ(store.entries(), model);
+      EXPECT_EQ(map.dirty_count(), 0U);
+      EXPECT_LE(map.bytes(), bytes_max + kEmptyBytesMax);
+    }
+  }
+  // Another map on the same store goes on where this one stood.
+  ASSERT_TRUE(map.Flush("last").ok());
+  StateMap later(store, {.bytes_max = bytes_max, .ordered_prefix = std::string(kPrefix)},
+                 map.root());
+  later.Put("k/new", "x");
+  later.Erase("k/1");
+  model["k/new"] = "x";
+  model.erase("k/1");
+  EXPECT_EQ(later.SealBatch(), RootOf(model));
+}
+
+TEST(StateMap, AgreesWithAPlainMapWhateverIsDone) {
+  for (std::uint32_t seed = 1; seed <= 20; ++seed) {
+    RunRandomly(seed, 48 << 20);
+    RunRandomly(seed, 2000);
+    RunRandomly(seed, 0);
+  }
+}
+
+TEST(StateMap, ARolledBackRecordLeavesNoTrace) {
+  MemoryStore store;
+  StateMap map(store, {}, {});
+  map.BeginRecord();
+  map.Put("a", "1");
+  map.BeginRecord();
+  map.Put("a", "2");
+  map.Put("b", "2");
+  map.Erase("a");
+  map.Put("a", "3");
+  map.RollbackRecord();
+  EXPECT_EQ(map.Get("a"), "1");
+  EXPECT_EQ(map.Get("b"), std::nullopt);
+  EXPECT_EQ(map.SealBatch(), StateRoot::OfEntry("a", "1"));
+  ASSERT_TRUE(map.Flush("m").ok());
+  EXPECT_THAT(store.entries(), ::testing::ElementsAre(::testing::Pair("a", "1")));
+}
+
+TEST(StateMap, AFreshKeyThatExistsAfterAllReplacesItInTheRootOnlyIfItWasRead) {
+  MemoryStore store;
+  StateMap map(store, {}, {});
+  map.PutFresh("a", "1");
+  map.PutFresh("a", "2");
+  EXPECT_EQ(map.SealBatch(), StateRoot::OfEntry("a", "2"));
+}
+
+TEST(StateMap, TheFirstOrderedKeySkipsWhatWasErasedHereAndInTheStore) {
+  MemoryStore store;
+  StateMap map(store, {.ordered_prefix = std::string(kPrefix)}, {});
+  for (const char* key : {"t/1", "t/2", "t/3", "t/4", "u/0", "s/9"}) {
+    map.Put(key, "x");
+  }
+  map.SealBatch();
+  ASSERT_TRUE(map.Flush("m").ok());
+  EXPECT_EQ(map.FirstOrdered("t/"), "t/1");
+  map.Erase("t/1");
+  map.Erase("t/2");
+  EXPECT_EQ(map.FirstOrdered("t/"), "t/3");
+  map.Put("t/15", "new");
+  EXPECT_EQ(map.FirstOrdered("t/"), "t/15");
+  map.Erase("t/15");
+  map.Erase("t/3");
+  map.Erase("t/4");
+  EXPECT_EQ(map.FirstOrdered("t/"), std::nullopt);
+  map.Put("t/1", "again");
+  EXPECT_EQ(map.FirstOrdered("t/"), "t/1");
+  EXPECT_EQ(map.FirstOrdered("t/2"), std::nullopt);
+}
+
+// Fails every call once told to.
+class BrokenStore final : public StateStore {
+ public:
+  Result<bool> Get(std::string_view, std::string*) override { return error; }
+  Status Scan(std::string_view, std::string_view, const Visit&) override { return error; }
+  Status Apply(std::span<const StateWrite>, std::string_view) override { return error; }
+  Result<std::optional<std::string>> Meta() override { return error; }
+  Status Clear() override { return error; }
+
+  Error error{ErrorCode::kUnavailable, "no disk"};
+};
+
+TEST(StateMap, TheFirstErrorOfTheStoreIsKept) {
+  BrokenStore store;
+  StateMap reads(store, {}, {});
+  EXPECT_EQ(reads.Get("a"), std::nullopt);
+  store.error = Error(ErrorCode::kCorrupt, "later");
+  EXPECT_EQ(reads.Get("b"), std::nullopt);
+  ASSERT_FALSE(reads.status().ok());
+  EXPECT_EQ(reads.status().error().code(), ErrorCode::kUnavailable);
+  EXPECT_THAT(reads.status().error().message(), HasSubstr("no disk"));
+
+  StateMap scans(store, {.ordered_prefix = "t/"}, {});
+  EXPECT_EQ(scans.FirstOrdered("t/"), std::nullopt);
+  EXPECT_FALSE(scans.status().ok());
+
+  StateMap writes(store, {}, {});
+  const Status flushed = writes.Flush("m");
+  ASSERT_FALSE(flushed.ok());
+  EXPECT_EQ(flushed.error().code(), ErrorCode::kCorrupt);
+  EXPECT_FALSE(writes.status().ok());
+}
+
+TEST(StateRoot, AddsAndSubtractsWithCarry) {
+  StateRoot root{~0ULL, 1};
+  root.Add({1, 0});
+  EXPECT_EQ(root, (StateRoot{0, 2}));
+  root.Subtract({1, 0});
+  EXPECT_EQ(root, (StateRoot{~0ULL, 1}));
+  root.Subtract({0, 2});
+  EXPECT_EQ(root, (StateRoot{~0ULL, ~0ULL}));
+}
+
+TEST(StateRoot, GoesThroughItsBytes) {
+  const StateRoot root{0x0102030405060708, 0x090a0b0c0d0e0f10};
+  EXPECT_EQ(root.ToBytes(), std::string("\x08\x07\x06\x05\x04\x03\x02\x01\x10\x0f\x0e\x0d\x0c\x0b"
+                                        "\x0a\x09"));
+  EXPECT_EQ(StateRoot::FromBytes(root.ToBytes()), root);
+  EXPECT_EQ(StateRoot::FromBytes(std::string(15, 'x')), std::nullopt);
+  EXPECT_EQ(StateRoot::FromBytes(std::string(17, 'x')), std::nullopt);
+}
+
+TEST(StateRoot, KnowsWhereTheKeyEnds) {
+  EXPECT_NE(StateRoot::OfEntry("ab", "c"), StateRoot::OfEntry("a", "bc"));
+  EXPECT_NE(StateRoot::OfEntry("a", ""), StateRoot::OfEntry("", "a"));
+  const std::string large(600, 'v');
+  EXPECT_NE(StateRoot::OfEntry("k", large), StateRoot::OfEntry("k", large + "v"));
+  EXPECT_EQ(StateRoot::OfEntry("k", large), StateRoot::OfEntry("k", std::string(600, 'v')));
+}
+
+}  // namespace
+}  // namespace alertstream::state
