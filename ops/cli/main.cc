@@ -149,6 +149,12 @@ std::string Program::SameLog() const {
   if (settings_.source(Setting::kLog) == SettingSource::kFlag) {
     flags += " --log " + settings_.Text(Setting::kLog);
   }
+  for (const std::string& pair : arguments_.set) {
+    flags += " --set " + pair;
+  }
+  if (!arguments_.config.empty()) {
+    flags += " --config " + arguments_.config;
+  }
   return flags;
 }
 
@@ -187,10 +193,12 @@ void PrintNext(Program& program) {
   }
   const std::string flags = program.SameLog();
   program.io().err << fmt::format(
-      "\nNext:\n  alertstream explain last{0}\n  alertstream tail decisions --from beginning "
+      "\nNext:\n  alertstream explain last{0}\n  alertstream tail decisions "
       "--no-follow{0}\n  alertstream audit verify{0}\n",
       flags);
 }
+
+std::string NameOfInput(const std::string& file) { return file == "-" ? "stdin" : file; }
 
 // A stream of `file`, or of stdin for "-".
 class EventsInput {
@@ -251,7 +259,7 @@ Result<ExitCode> RunDecide(Program& program, const DecideArguments& arguments) {
           }
         }
         return Decide(session, {.events = events->stream(),
-                                .file = arguments.events,
+                                .file = NameOfInput(arguments.events),
                                 .tenant = TenantOfEvents(session, rules),
                                 .rows_max = arguments.limit});
       });
@@ -509,26 +517,29 @@ void CommandLine::AddLook() {
 void CommandLine::AddTail() {
   struct Values {
     std::string what;
-    std::string from = "end";
+    std::string from;
     bool no_follow = false;
     std::uint64_t count = 0;
   };
   auto* values = Keep(Values{});
-  CLI::App* tail = Add(&app_, "tail", "Show outputs as they are decided",
-                       "tail decisions --from beginning --no-follow -o json",
-                       [values](Program& program) -> Result<ExitCode> {
-                         ALERTSTREAM_ASSIGN_OR_RETURN(const auto topic, TailTopic(values->what));
-                         return program.Read([&](const Session& session) {
-                           return Tail(session, {.topic = topic,
-                                                 .from_beginning = values->from == "beginning",
-                                                 .follow = !values->no_follow,
-                                                 .records_max = values->count});
-                         });
-                       });
+  CLI::App* tail =
+      Add(&app_, "tail", "Show outputs as they are decided", "tail decisions --no-follow -o json",
+          [values](Program& program) -> Result<ExitCode> {
+            ALERTSTREAM_ASSIGN_OR_RETURN(const auto topic, TailTopic(values->what));
+            return program.Read([&](const Session& session) {
+              return Tail(session,
+                          {.topic = topic,
+                           .from_beginning = values->from.empty() ? values->no_follow
+                                                                  : values->from == "beginning",
+                           .follow = !values->no_follow,
+                           .records_max = values->count});
+            });
+          });
   tail->add_option("what", values->what, "decisions, commands, facts, journal or dead-letters")
       ->required()
       ->check(CLI::IsMember({"decisions", "commands", "facts", "journal", "dead-letters"}));
-  tail->add_option("--from", values->from, "beginning or end")
+  tail->add_option("--from", values->from,
+                   "beginning or end; without it end, with --no-follow beginning")
       ->check(CLI::IsMember({"beginning", "end"}));
   tail->add_flag("--no-follow", values->no_follow, "stop at the end");
   tail->add_option("-n", values->count, "stop after so many");
@@ -599,7 +610,7 @@ void CommandLine::AddAuthor() {
         ALERTSTREAM_ASSIGN_OR_RETURN(const auto input, EventsInput::Open(*file));
         return program.Write(LogAccess::kWrite, false, [&](const Session& session) {
           return Decide(session, {.events = input->stream(),
-                                  .file = *file,
+                                  .file = NameOfInput(*file),
                                   .tenant = session.tenant,
                                   .print_decisions = false});
         });

@@ -272,6 +272,16 @@ std::string DecisionRecordJson(const v1::DecisionRecord& record, std::string_vie
   return object.Take();
 }
 
+std::string OutputJson(schemas::Topic topic, std::string_view value, PersonalData personal) {
+  const auto message = DecodeOutput(topic, value);
+  if (message == nullptr) {
+    return "null";
+  }
+  return topic == schemas::Topic::kDecisions
+             ? DecisionRecordJson(static_cast<const v1::DecisionRecord&>(*message))
+             : MessageJson(*message, personal);
+}
+
 std::string RecordJson(schemas::Topic topic, std::int32_t partition,
                        const schemas::RecordView& record, PersonalData personal) {
   JsonObject object;
@@ -292,10 +302,8 @@ std::string RecordJson(schemas::Topic topic, std::int32_t partition,
       object.Raw("value", MessageJson(envelope, personal));
       return object.Take();
     }
-  } else if (const auto message = DecodeOutput(topic, record.value)) {
-    object.Raw("value", topic == schemas::Topic::kDecisions
-                            ? DecisionRecordJson(static_cast<const v1::DecisionRecord&>(*message))
-                            : MessageJson(*message, personal));
+  } else if (const std::string value = OutputJson(topic, record.value, personal); value != "null") {
+    object.Raw("value", value);
     return object.Take();
   }
   object.Integer("raw_bytes", static_cast<std::int64_t>(record.value.size()));

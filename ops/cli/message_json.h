@@ -25,6 +25,11 @@ std::string MessageJson(const google::protobuf::Message& message,
 // own id of the event, if it is known.
 std::string DecisionRecordJson(const v1::DecisionRecord& record, std::string_view given_id = {});
 
+// The value of a record on an output topic, as tail prints it: DecisionRecordJson, else
+// MessageJson; "null" if it is no such message.
+std::string OutputJson(schemas::Topic topic, std::string_view value,
+                       PersonalData personal = PersonalData::kMasked);
+
 // {"topic","partition","offset","append_time","key","value":{...}}: any record of any topic,
 // decoded by the catalogue's message. A value that is no such message has "raw_bytes" instead.
 std::string RecordJson(schemas::Topic topic, std::int32_t partition,

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cctype>
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
@@ -60,6 +61,19 @@ log::KafkaLogOptions KafkaOptions(const Settings& settings, const LogTarget& tar
     Log(LogLevel::kWarning, "kafka_client", {{"line", line}});
   };
   return options;
+}
+
+// On Kafka several instances may share a machine and its data directory; each has its own state.
+std::filesystem::path StateDirectory(const Settings& settings, const log::EventLog& log) {
+  if (log.ExclusiveWriter()) {
+    return DataDir(settings) / "state";
+  }
+  std::string name = settings.Text(Setting::kInstance);
+  for (char& c : name) {
+    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
+    c = plain ? c : '_';
+  }
+  return DataDir(settings) / "state-kafka" / name;
 }
 
 Status MakeDirectory(const std::filesystem::path& directory) {
@@ -156,8 +170,7 @@ Result<runtime::ProcessorOptions> MakeProcessorOptions(const Settings& settings,
                              "have; give it at most {}",
                              options.partitions.size(), runtime::kPartitionsPerProcessMax));
   }
-  const auto directory =
-      DataDir(settings) / (deployment.log->ExclusiveWriter() ? "state" : "state-kafka");
+  const auto directory = StateDirectory(settings, *deployment.log);
   ALERTSTREAM_RETURN_IF_ERROR(MakeDirectory(directory));
   options.token_key = deployment.token_key;
   options.task.instance = ownership.instance;

@@ -246,7 +246,7 @@ std::string_view ConjunctWord(engine::Condition::Outcome outcome) {
 std::string Headline(const v1::Decision& decision) {
   switch (decision.outcome()) {
     case v1::OUTCOME_SEND:
-      return "SENT";
+      return "SEND";
     case v1::OUTCOME_DEFER:
       return "DEFERRED";
     case v1::OUTCOME_SUPPRESS:

@@ -178,7 +178,7 @@ class TailRun {
 
  private:
   Result<bool> TakeAll();
-  Status Take(std::int32_t partition, const runtime::ReleasedBatch& batch);
+  Status Take(const runtime::ReleasedBatch& batch);
   Status PrintLine(const TailLine& line, const std::string& json);
   bool Done() const { return options_.records_max != 0 && printed_ >= options_.records_max; }
 
@@ -239,13 +239,13 @@ Result<bool> TailRun::TakeAll() {
     ALERTSTREAM_ASSIGN_OR_RETURN(const auto batch, readers_[i]->Next(std::chrono::milliseconds(0)));
     if (batch) {
       any = true;
-      ALERTSTREAM_RETURN_IF_ERROR(Take(static_cast<std::int32_t>(i), *batch));
+      ALERTSTREAM_RETURN_IF_ERROR(Take(*batch));
     }
   }
   return any;
 }
 
-Status TailRun::Take(std::int32_t partition, const runtime::ReleasedBatch& batch) {
+Status TailRun::Take(const runtime::ReleasedBatch& batch) {
   if (options_.topic == Topic::kJournal) {
     return PrintLine(JournalLine(batch), session_.Json() ? MessageJson(batch.journal) : "");
   }
@@ -263,10 +263,8 @@ Status TailRun::Take(std::int32_t partition, const runtime::ReleasedBatch& batch
     } else {
       line = DeadLetterLine(output.record);
     }
-    ALERTSTREAM_RETURN_IF_ERROR(PrintLine(
-        line, session_.Json()
-                  ? RecordJson(output.topic, partition, output.record, PersonalData::kMasked)
-                  : ""));
+    ALERTSTREAM_RETURN_IF_ERROR(
+        PrintLine(line, session_.Json() ? OutputJson(output.topic, output.record.value) : ""));
   }
   return Status::Ok();
 }

@@ -22,7 +22,9 @@ struct TopicLine {
 
 TopicLine LineOf(const log::TopicInfo& info, std::int32_t partitions) {
   if (!info.exists) {
-    return {fmt::format("missing: would be created with {} partitions", partitions),
+    return {partitions == 0
+                ? std::string("missing")
+                : fmt::format("missing: would be created with {} partitions", partitions),
             CellStyle::kWarning};
   }
   if (info.partitions != partitions && partitions > 0) {
