@@ -1,0 +1,201 @@
+// Whole processors, on real threads and the machine's clock, over one memory log.
+#include "processor/runtime/processor.h"
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/runtime_story.h"
+
+namespace alertstream::runtime {
+namespace {
+
+using schemas::Topic;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+using namespace std::chrono_literals;
+
+constexpr std::chrono::seconds kPatience{20};
+constexpr std::int32_t kPartitions = 2;
+
+class ProcessorTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<Processor> Make(const std::string& instance, bool take_over = false) {
+    ProcessorOptions options;
+    options.partitions = {0, 1};
+    options.token_key = token_key_;
+    options.task.instance = instance;
+    options.take_over = take_over;
+    options.open_store = [](std::int32_t) -> Result<std::unique_ptr<state::StateStore>> {
+      return std::unique_ptr<state::StateStore>(std::make_unique<state::MemoryStore>());
+    };
+    options.on_batch = [this](std::int32_t, const BatchReport& report) {
+      const std::lock_guard lock(mutex_);
+      inputs_ += report.inputs;
+    };
+    return std::make_unique<Processor>(log_, SystemClock(), std::move(options));
+  }
+
+  // Waits until a partition says so.
+  bool WaitForError(const Processor& processor, const std::string& text) {
+    const auto deadline = SystemClock().SinceBoot() + kPatience;
+    while (SystemClock().SinceBoot() < deadline) {
+      for (const auto& status : processor.Status()) {
+        if (status.error.find(text) != std::string::npos) {
+          return true;
+        }
+      }
+      SystemClock().SleepFor(5ms);
+    }
+    return false;
+  }
+
+  std::size_t DecisionsOf(std::int32_t partition) {
+    const auto outputs = ReadOutputs(log_, writer_.identity().log_id, partition);
+    EXPECT_TRUE(outputs.ok()) << outputs.error().message();
+    return outputs.ok() ? outputs.value().decisions.size() : 0;
+  }
+
+  log::MemoryEventLog log_{{.clock = SystemClock()}};
+  StoryWriter writer_{log_, kPartitions};
+  HmacKey token_key_ = StoryKey();
+  std::mutex mutex_;
+  std::size_t inputs_ = 0;
+};
+
+// Two tenants, one of each partition.
+constexpr std::string_view kTenants[] = {"acme", "globex"};
+
+TEST_F(ProcessorTest, DecidesEveryPartitionAndIsDrained) {
+  ASSERT_NE(writer_.HomeOf(kTenants[0]), writer_.HomeOf(kTenants[1]));
+  for (const auto tenant : kTenants) {
+    writer_.Shop(tenant);
+    writer_.Order(tenant, "o1");
+  }
+  const auto processor = Make("one");
+  processor->Start();
+  const auto drained = processor->WaitUntilDrained(kPatience);
+  ASSERT_TRUE(drained.ok()) << drained.error().message();
+  EXPECT_TRUE(processor->Ready());
+  for (std::int32_t p = 0; p < kPartitions; ++p) {
+    EXPECT_EQ(DecisionsOf(p), 1U);
+    const PartitionStatus status = processor->Status()[static_cast<std::size_t>(p)];
+    EXPECT_EQ(status.phase, "owner");
+    EXPECT_EQ(status.error, "");
+    EXPECT_EQ(status.owner_epoch, 1U);
+    EXPECT_TRUE(status.idle);
+    EXPECT_EQ(status.held_seconds, 0.0);
+  }
+  writer_.Order("acme", "o2");
+  ASSERT_TRUE(processor->WaitUntilDrained(kPatience).ok());
+  EXPECT_EQ(DecisionsOf(writer_.HomeOf("acme")), 2U);
+  processor->Stop();
+  const std::lock_guard lock(mutex_);
+  EXPECT_EQ(inputs_, 2 * schemas::kInputTopicCount + 2 * 4 + 3);  // Markers, rules, events.
+}
+
+TEST_F(ProcessorTest, ALiveLeaseOfAnotherInstanceRefusesAStartUnlessItTakesOver) {
+  const auto first = Make("one");
+  first->Start();
+  ASSERT_TRUE(first->WaitUntilDrained(kPatience).ok());
+  SystemClock().SleepFor(kLeaseEvery + 100ms);  // A lease is written twice a second.
+  const auto second = Make("two");
+  second->Start();
+  EXPECT_TRUE(WaitForError(*second, "owned by instance 'one'"));
+  EXPECT_FALSE(second->Ready());
+  EXPECT_TRUE(first->Ready());
+  second->Stop();
+
+  const auto third = Make("three", true);
+  third->Start();
+  ASSERT_TRUE(third->WaitUntilDrained(kPatience).ok());
+  for (const auto tenant : kTenants) {
+    writer_.Shop(tenant);
+  }
+  EXPECT_TRUE(WaitForError(*first, "another"));
+  ASSERT_TRUE(third->WaitUntilDrained(kPatience).ok());
+  first->Stop();
+  third->Stop();
+}
+
+TEST_F(ProcessorTest, AReleasedLeaseDoesNotHoldUpTheNextInstance) {
+  auto first = Make("one");
+  first->Start();
+  ASSERT_TRUE(first->WaitUntilDrained(kPatience).ok());
+  SystemClock().SleepFor(kLeaseEvery + 100ms);
+  first->Stop();
+  const auto second = Make("two");
+  second->Start();
+  EXPECT_TRUE(second->WaitUntilDrained(4s).ok());
+}
+
+TEST_F(ProcessorTest, AWrongTokenKeyEndsTheWaitWithItsReason) {
+  token_key_ = HmacKey("another key");
+  const auto processor = Make("one");
+  processor->Start();
+  const auto drained = processor->WaitUntilDrained(kPatience);
+  ASSERT_FALSE(drained.ok());
+  EXPECT_THAT(drained.error().message(), HasSubstr("token_key"));
+  EXPECT_FALSE(processor->Ready());
+}
+
+TEST_F(ProcessorTest, AMissingHorizonIsHeldAndShown) {
+  writer_.Shop("acme");
+  const auto processor = Make("one");
+  processor->Start();
+  ASSERT_TRUE(processor->WaitUntilDrained(kPatience).ok());
+  log_.FailEnds(Topic::kOptOuts, true);
+  SystemClock().SleepFor(kHorizonAgeMax + 50ms);
+  writer_.Order("acme", "o1");
+  EXPECT_TRUE(WaitForError(*processor, "site events wait"));
+  EXPECT_FALSE(processor->Ready());
+  log_.FailEnds(Topic::kOptOuts, false);
+  ASSERT_TRUE(processor->WaitUntilDrained(kPatience).ok());
+  EXPECT_EQ(DecisionsOf(writer_.HomeOf("acme")), 1U);
+}
+
+TEST_F(ProcessorTest, GoesOnByItselfWhenTheLogIsBackAndStopsSoonWhileItIsAway) {
+  writer_.Shop("acme");
+  const auto processor = Make("one");
+  processor->Start();
+  ASSERT_TRUE(processor->WaitUntilDrained(kPatience).ok());
+  writer_.Order("acme", "o1");
+  writer_.Order("acme", "o2");
+  log_.FailWrites(true);
+  SystemClock().SleepFor(20ms);
+  log_.FailWrites(false);
+  ASSERT_TRUE(processor->WaitUntilDrained(kPatience).ok());
+  EXPECT_EQ(DecisionsOf(writer_.HomeOf("acme")), 2U);
+
+  writer_.Order("acme", "o3");
+  log_.FailWrites(true);
+  SystemClock().SleepFor(300ms);
+  const auto begun = SystemClock().SinceBoot();
+  processor->Stop();
+  EXPECT_LT(SystemClock().SinceBoot() - begun, 5s);
+  log_.FailWrites(false);
+  const auto next = Make("one");
+  next->Start();
+  ASSERT_TRUE(next->WaitUntilDrained(kPatience).ok());
+  EXPECT_EQ(DecisionsOf(writer_.HomeOf("acme")), 3U);
+}
+
+TEST_F(ProcessorTest, AStoreThatCannotBeOpenedIsShown) {
+  ProcessorOptions options;
+  options.partitions = {0};
+  options.token_key = token_key_;
+  options.open_store = [](std::int32_t) -> Result<std::unique_ptr<state::StateStore>> {
+    return Error(ErrorCode::kCorrupt, "state store: damaged");
+  };
+  Processor processor(log_, SystemClock(), std::move(options));
+  processor.Start();
+  EXPECT_TRUE(WaitForError(processor, "state store: damaged"));
+  EXPECT_FALSE(processor.WaitUntilDrained(kPatience).ok());
+}
+
+}  // namespace
+}  // namespace alertstream::runtime
