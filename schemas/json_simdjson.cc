@@ -220,14 +220,15 @@ struct JsonDocument::Node {
   std::uint32_t next = 0;  // The next sibling; 0, the root, stands for none.
   std::uint32_t name_at = 0;
   std::uint32_t name_size = 0;
+  struct Span {
+    std::uint32_t at;
+    std::uint32_t size;  // Bytes of a string, children of a container.
+  };
   union {
     bool boolean;
     std::int64_t integer = 0;
     double real;
-    struct {
-      std::uint32_t at;
-      std::uint32_t size;  // Bytes of a string, children of a container.
-    } span;
+    Span span;
   };
 };
 
