@@ -172,6 +172,8 @@ class History:
         if self.chance(0.7):
             field = "data.mail" if channel == "CHANNEL_EMAIL" else self.pick(
                 ["data.phone", "data.phone", "data.phones", "data.customer.phone"])
+            if self.accident(0.02):
+                field = self.pick(["source", "database.phone", "event.data.phone"])
             return {"field": field}
         if channel == "CHANNEL_EMAIL":
             listed = [{"plain": self.pick(MAILS)}]
@@ -327,6 +329,8 @@ class History:
         data = record.get("envelope", {}).get("site_event", {}).get("data")
         if data and self.chance(0.3):
             data["plain"] = self.data()
+        elif data and self.chance(0.1):
+            record["envelope"]["type"] = self.pick(TYPES)
         return record
 
     # ---- batches ----

@@ -18,7 +18,7 @@ The output, by batch, is one JSON object a line, sorted where the order means no
    "facts": [[topic, offset, subject, result, reason, version]], "usage": [[tenant, month, sends]],
    "answers": [[tenant, to, body, expires_at_us]]}
   {"tenant", "event": offset, "verdict", "candidates", "duplicate_of": offset | null,
-   "decisions": [[trigger, version, recipient, channel, outcome, reason, segments, body,
+   "decisions": [[trigger, version, recipient, channel, outcome, reason, segments, body, sender,
                   expires_at_us]]}
 """
 
@@ -257,10 +257,10 @@ class Model:
 
     @staticmethod
     def check_trigger(trigger, before):
-        if before.get("deleted"):
-            raise Rejected("INVALID_FIELD")
         if trigger.get("deleted"):
             return
+        if before.get("deleted"):
+            raise Rejected("INVALID_FIELD")
         try:
             if trigger.get("when"):
                 cel.compile_condition(trigger["when"])
@@ -270,6 +270,9 @@ class Model:
             mustache.parse(trigger["template_body"])
         except mustache.TemplateFault:
             raise Rejected("INVALID_TEMPLATE") from None
+        field = trigger["recipients"].get("field", "data")
+        if field.split(".")[0] != "data":
+            raise Rejected("INVALID_FIELD")
         channel = word(trigger["channel"], "CHANNEL")
         listed = trigger["recipients"].get("list", {}).get("addresses", [])
         if any(rules.normalize_address(channel, text_of(a)) is None for a in listed):
@@ -331,10 +334,12 @@ class Model:
         return max(acts, default=None)
 
     def lift(self, person, channel, later_than):
-        """Ends what the person did for the channel before that time; nobody else's entries."""
+        """Ends what the person did for the channel before that time; nobody else's entries.
+
+        For one channel only that channel's: an opt-out of all ends by evidence for all of them.
+        """
         for covered, (by, since) in sorted(person.opt_outs.items()):
-            covers = channel == "ALL" or covered in (channel, "ALL")
-            if covers and by in BY_THE_PERSON and since < later_than:
+            if channel in ("ALL", covered) and by in BY_THE_PERSON and since < later_than:
                 del person.opt_outs[covered]
                 self.accept(person, "opt_out")
 
@@ -377,17 +382,17 @@ class Model:
         self.fact("inbound", person.version)
         if said == "stop":
             first = [self.opt_out(person, each, "RECIPIENT") for each in scope]
-            if any(first) and not message.get("provider_replied"):
-                self.answer(key, tenant, address, "stop_reply", STOP_REPLY)
+            if any(first):
+                self.answer(key, tenant, message, address, "stop_reply", STOP_REPLY)
         elif said == "start":
             for each in scope:
                 self.lift(person, each, self.record["append_time_us"] + 1)
         elif said == "help":
-            self.answer(key, tenant, address, "help_reply", HELP_REPLY)
+            self.answer(key, tenant, message, address, "help_reply", HELP_REPLY)
 
-    def answer(self, key, tenant, address, field, default):
+    def answer(self, key, tenant, message, address, field, default):
         expires = self.record["append_time_us"] + ANSWER_WINDOW
-        if self.now >= expires:
+        if self.now >= expires or message.get("provider_replied"):
             return
         self.answers.append([key, address, tenant.record.get(field) or default, expires])
 
@@ -424,7 +429,8 @@ class Model:
         view = {"id": envelope.get("id", ""), "type": envelope["type"],
                 "source": envelope.get("source", ""), **data}
         for version, trigger in fresh:
-            expires = happened + (trigger.get("max_age_us", 0) or MAX_AGE_DEFAULT)
+            # What has not happened yet counts as just happened.
+            expires = min(happened, self.now) + (trigger.get("max_age_us", 0) or MAX_AGE_DEFAULT)
             sender = trigger.get("sender") or tenant.default_sender
             for decision in self.trigger(key, tenant, envelope, trigger, view, happened):
                 sent = (sender, expires) if decision[2] == "SEND" else ("", 0)
@@ -446,7 +452,7 @@ class Model:
         if not key:
             return None
         scope = (envelope.get("site", ""), envelope["trust"], envelope.get("source", ""), key)
-        digest = hashlib.sha256(body.encode()).digest()
+        digest = hashlib.sha256(f"{envelope['type']}\0{body}".encode()).digest()
         seen = tenant.seen.get(scope)
         if seen and self.now - seen[0] < DEDUPE_WINDOW:
             if seen[1] != digest:
@@ -507,7 +513,7 @@ class Model:
     def pair(self, key, tenant, trigger, channel, address, view):
         """(outcome, reason, segments, body): the first gate in their order that stops wins."""
         sender = trigger.get("sender") or tenant.default_sender
-        if sender not in tenant.senders:
+        if sender and sender not in tenant.senders:  # Without any sender nothing is missing.
             return ("FAIL", "SENDER_MISSING", 0, "")
         sends = tenant.sends.setdefault((trigger["id"], address, channel), [])
         if sends and self.now - sends[-1] < trigger.get("cooldown_us", 0):
