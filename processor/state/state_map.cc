@@ -1,78 +1,27 @@
 #include "processor/state/state_map.h"
 
-#include <cstring>
+#include <algorithm>
 #include <utility>
-
-#include <xxhash.h>
 
 #include "processor/base/check.h"
 
 namespace alertstream::state {
 namespace {
 
-void StoreLittleEndian64(std::uint64_t value, char* bytes) {
-  for (int i = 0; i < 8; ++i) {
-    bytes[i] = static_cast<char>(value >> (8 * i));
-  }
-}
+// What an absent key is given room for: the values that are written once for every event.
+constexpr std::size_t kNewValueBytes = 96;
+// Values grow by a timestamp or a status rather than by a multiple.
+constexpr std::size_t kLoadedValueSlack = 16;
 
-std::uint64_t LoadLittleEndian64(const char* bytes) {
+std::uint64_t BigEndianAt(std::string_view text, std::size_t at) {
   std::uint64_t value = 0;
-  for (int i = 7; i >= 0; --i) {
-    value = (value << 8) | static_cast<unsigned char>(bytes[i]);
+  for (std::size_t i = at; i < at + sizeof(value); ++i) {
+    value = (value << 8) | (i < text.size() ? static_cast<unsigned char>(text[i]) : 0);
   }
   return value;
 }
 
 }  // namespace
-
-void StateRoot::Add(const StateRoot& other) {
-  low += other.low;
-  high += other.high + (low < other.low ? 1 : 0);
-}
-
-void StateRoot::Subtract(const StateRoot& other) {
-  const bool borrow = low < other.low;
-  low -= other.low;
-  high -= other.high + (borrow ? 1 : 0);
-}
-
-std::string StateRoot::ToBytes() const {
-  std::string bytes(16, '\0');
-  StoreLittleEndian64(low, bytes.data());
-  StoreLittleEndian64(high, bytes.data() + 8);
-  return bytes;
-}
-
-std::optional<StateRoot> StateRoot::FromBytes(std::string_view bytes) {
-  if (bytes.size() != 16) {
-    return std::nullopt;
-  }
-  return StateRoot{LoadLittleEndian64(bytes.data()), LoadLittleEndian64(bytes.data() + 8)};
-}
-
-StateRoot StateRoot::OfEntry(std::string_view key, std::string_view value) {
-  // Most entries are short: one contiguous buffer beats the streaming interface.
-  std::array<char, 512> small;
-  const std::size_t size = 4 + key.size() + value.size();
-  std::string large;
-  char* bytes = small.data();
-  if (size > small.size()) {
-    large.resize(size);
-    bytes = large.data();
-  }
-  for (int i = 0; i < 4; ++i) {
-    bytes[i] = static_cast<char>(key.size() >> (8 * i));
-  }
-  std::memcpy(bytes + 4, key.data(), key.size());
-  std::memcpy(bytes + 4 + key.size(), value.data(), value.size());
-  const XXH128_hash_t hash = XXH3_128bits(bytes, size);
-  return StateRoot{hash.low64, hash.high64};
-}
-
-std::size_t StateMap::KeyHash::operator()(std::string_view key) const {
-  return static_cast<std::size_t>(XXH3_64bits(key.data(), key.size()));
-}
 
 StateMap::StateMap(StateStore& store, Options options, StateRoot root)
     : store_(store), options_(std::move(options)), root_(root) {}
@@ -82,14 +31,15 @@ std::optional<std::string_view> StateMap::Get(std::string_view key) {
   if (!entry.present) {
     return std::nullopt;
   }
-  return entry.value;
+  return entry.value();
 }
 
 void StateMap::Put(std::string_view key, std::string_view value) { Write(Load(key), value); }
 
 void StateMap::PutFresh(std::string_view key, std::string_view value) {
-  const auto found = entries_.find(key);
-  Write(found == entries_.end() ? Insert(key) : found->second, value);
+  const std::uint64_t hash = EntryCache::HashOf(key);
+  Entry* entry = cache_.Find(key, hash);
+  Write(entry == nullptr ? Insert(key, hash, value.size()) : *entry, value);
 }
 
 void StateMap::Erase(std::string_view key) {
@@ -99,54 +49,44 @@ void StateMap::Erase(std::string_view key) {
   }
 }
 
-StateMap::Entry& StateMap::Load(std::string_view key) {
-  const auto found = entries_.find(key);
-  if (found != entries_.end()) {
-    Touch(found->second);
-    return found->second;
+Entry& StateMap::Load(std::string_view key) {
+  const std::uint64_t hash = EntryCache::HashOf(key);
+  if (Entry* found = cache_.Find(key, hash); found != nullptr) {
+    found->used_again = found->used_again || found->batch != batch_;
+    found->batch = batch_;
+    return *found;
   }
-  Entry& entry = Insert(key);
-  auto present = store_.Get(key, &buffer_);
+  const auto present = store_.Get(key, &buffer_);
   if (!present.ok()) {
     if (status_.ok()) {
       status_ = present.error();
     }
-    return entry;
+    return Insert(key, hash, kNewValueBytes);
   }
-  if (present.value()) {
-    entry.value = buffer_;
-    entry.present = true;
-    entry.rooted = StateRoot::OfEntry(key, entry.value);
-    bytes_ += entry.value.size();
+  if (!present.value()) {
+    return Insert(key, hash, kNewValueBytes);
   }
+  Entry& entry = Insert(key, hash, buffer_.size() + kLoadedValueSlack);
+  cache_.SetValue(&entry, buffer_);
+  entry.present = true;
+  entry.rooted = StateRoot::OfEntry(key, buffer_);
   return entry;
 }
 
-StateMap::Entry& StateMap::Insert(std::string_view key) {
-  const auto [it, inserted] = entries_.try_emplace(std::string(key));
-  Entry& entry = it->second;
-  entry.key = &it->first;
-  entry.used_in_batch = batch_;
-  entry.older = newest_;
-  if (newest_ != nullptr) {
-    newest_->newer = &entry;
-  } else {
-    oldest_ = &entry;
-  }
-  newest_ = &entry;
-  bytes_ += SizeOf(entry);
-  return entry;
+Entry& StateMap::Insert(std::string_view key, std::uint64_t hash, std::size_t value_capacity) {
+  Entry* entry = cache_.Insert(key, hash, value_capacity);
+  entry->batch = batch_;
+  return *entry;
 }
 
 void StateMap::Write(Entry& entry, std::optional<std::string_view> value) {
-  undo_.push_back(Undo{&entry, std::move(entry.value), entry.present});
-  bytes_ -= undo_.back().value.size();
+  undo_.push_back(Undo{.entry = &entry,
+                       .begin = undo_bytes_.size(),
+                       .bytes = entry.value_bytes,
+                       .present = entry.present});
+  undo_bytes_.append(entry.value());
   entry.present = value.has_value();
-  entry.value.clear();
-  if (value) {
-    entry.value.assign(*value);
-  }
-  bytes_ += entry.value.size();
+  cache_.SetValue(&entry, value.value_or(std::string_view()));
   if (!entry.unsealed) {
     entry.unsealed = true;
     unsealed_.push_back(&entry);
@@ -154,23 +94,25 @@ void StateMap::Write(Entry& entry, std::optional<std::string_view> value) {
   if (!entry.dirty) {
     entry.dirty = true;
     dirty_.push_back(&entry);
-    if (!options_.ordered_prefix.empty() && entry.key->starts_with(options_.ordered_prefix)) {
-      ordered_dirty_.emplace(*entry.key, &entry);
+    if (!options_.ordered_prefix.empty() && entry.key().starts_with(options_.ordered_prefix)) {
+      ordered_dirty_.emplace(entry.key(), &entry);
     }
   }
 }
 
-void StateMap::BeginRecord() { undo_.clear(); }
+void StateMap::BeginRecord() {
+  undo_.clear();
+  undo_bytes_.clear();
+}
 
 void StateMap::RollbackRecord() {
   while (!undo_.empty()) {
-    Undo& undo = undo_.back();
-    bytes_ += undo.value.size();
-    bytes_ -= undo.entry->value.size();
-    undo.entry->value = std::move(undo.value);
+    const Undo& undo = undo_.back();
+    cache_.SetValue(undo.entry, std::string_view(undo_bytes_).substr(undo.begin, undo.bytes));
     undo.entry->present = undo.present;
     undo_.pop_back();
   }
+  undo_bytes_.clear();
 }
 
 std::optional<std::string_view> StateMap::FirstOrdered(std::string_view from) {
@@ -207,25 +149,55 @@ std::optional<std::string_view> StateMap::FirstOrdered(std::string_view from) {
 const StateRoot& StateMap::SealBatch() {
   for (Entry* entry : unsealed_) {
     root_.Subtract(entry->rooted);
-    entry->rooted = entry->present ? StateRoot::OfEntry(*entry->key, entry->value) : StateRoot{};
+    entry->rooted = entry->present ? StateRoot::OfEntry(entry->key(), entry->value()) : StateRoot{};
     root_.Add(entry->rooted);
     entry->unsealed = false;
   }
   unsealed_.clear();
-  undo_.clear();
+  BeginRecord();
   ++batch_;
   return root_;
 }
 
+// Into `writes_`, by key: neighbours are cheaper to insert for every ordered store. Comparing keys
+// where they lie would cost a memory access each time, so the 16 bytes after what all keys have in
+// common are compared first.
+void StateMap::SortDirty() {
+  struct Item {
+    std::uint64_t first;
+    std::uint64_t second;
+    const Entry* entry;
+  };
+  std::size_t common = dirty_.empty() ? 0 : dirty_.front()->key_bytes;
+  for (const Entry* entry : dirty_) {
+    const std::string_view key = entry->key();
+    const std::string_view other = dirty_.front()->key();
+    const auto end = key.begin() + static_cast<std::ptrdiff_t>(std::min(common, key.size()));
+    const auto differs = std::mismatch(key.begin(), end, other.begin()).first;
+    common = static_cast<std::size_t>(differs - key.begin());
+  }
+  std::vector<Item> items;
+  items.reserve(dirty_.size());
+  for (const Entry* entry : dirty_) {
+    items.push_back({BigEndianAt(entry->key(), common),
+                     BigEndianAt(entry->key(), common + sizeof(std::uint64_t)), entry});
+  }
+  std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
+    return a.first != b.first     ? a.first < b.first
+           : a.second != b.second ? a.second < b.second
+                                  : a.entry->key() < b.entry->key();
+  });
+  writes_.clear();
+  writes_.reserve(items.size());
+  for (const Item& item : items) {
+    const auto value = item.entry->present ? std::optional(item.entry->value()) : std::nullopt;
+    writes_.push_back(StateWrite{item.entry->key(), value});
+  }
+}
+
 Status StateMap::Flush(std::string_view meta) {
   ALERTSTREAM_CHECK(unsealed_.empty());
-  writes_.clear();
-  writes_.reserve(dirty_.size());
-  for (const Entry* entry : dirty_) {
-    writes_.push_back(StateWrite{*entry->key, entry->present
-                                                  ? std::optional<std::string_view>(entry->value)
-                                                  : std::nullopt});
-  }
+  SortDirty();
   const Status applied = store_.Apply(writes_, meta);
   if (!applied.ok()) {
     if (status_.ok()) {
@@ -238,46 +210,9 @@ Status StateMap::Flush(std::string_view meta) {
   }
   dirty_.clear();
   ordered_dirty_.clear();
-  EvictClean();
+  BeginRecord();  // What could be undone may be forgotten now.
+  cache_.Shrink(options_.bytes_max);
   return Status::Ok();
-}
-
-void StateMap::Touch(Entry& entry) {
-  // Once a batch is enough, and spares moving the entries that every record uses.
-  if (entry.used_in_batch == batch_) {
-    return;
-  }
-  entry.used_in_batch = batch_;
-  if (newest_ == &entry) {
-    return;
-  }
-  Unlink(entry);
-  entry.older = newest_;
-  entry.newer = nullptr;
-  newest_->newer = &entry;
-  newest_ = &entry;
-}
-
-void StateMap::Unlink(Entry& entry) {
-  (entry.newer != nullptr ? entry.newer->older : newest_) = entry.older;
-  (entry.older != nullptr ? entry.older->newer : oldest_) = entry.newer;
-}
-
-void StateMap::EvictClean() {
-  // Right after a flush every entry is clean.
-  while (bytes_ > options_.bytes_max && oldest_ != nullptr) {
-    Entry& entry = *oldest_;
-    ALERTSTREAM_CHECK(!entry.dirty);
-    bytes_ -= SizeOf(entry) + entry.value.size();
-    Unlink(entry);
-    entries_.erase(entries_.find(std::string_view(*entry.key)));
-  }
-}
-
-std::size_t StateMap::SizeOf(const Entry& entry) const {
-  // The node, its allocation header, and both strings' heap blocks (values are added by the
-  // caller).
-  return sizeof(Entry) + sizeof(std::string) + 48 + entry.key->size();
 }
 
 }  // namespace alertstream::state

@@ -8,42 +8,26 @@
 // thread-safe: it belongs to the partition's task.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "processor/base/result.h"
+#include "processor/state/entry_cache.h"
+#include "processor/state/state_root.h"
 #include "processor/state/state_store.h"
 
 namespace alertstream::state {
 
-// A number mod 2^128, as stored in journal records: 16 bytes, little endian.
-struct StateRoot {
-  std::uint64_t low = 0;
-  std::uint64_t high = 0;
-
-  void Add(const StateRoot& other);
-  void Subtract(const StateRoot& other);
-  std::string ToBytes() const;
-  // Nothing unless `bytes` is 16 long.
-  static std::optional<StateRoot> FromBytes(std::string_view bytes);
-  // XXH3-128 of the key's length (4 bytes, little endian), the key and the value.
-  static StateRoot OfEntry(std::string_view key, std::string_view value);
-
-  friend bool operator==(const StateRoot&, const StateRoot&) = default;
-};
-
 class StateMap {
  public:
   struct Options {
-    // Clean entries are evicted, least recently used first, while the map holds more than this.
+    // After a flush the oldest entries are forgotten, unless they were used again, until the map
+    // holds no more than this.
     std::size_t bytes_max = 48 << 20;
     // Keys that begin with this are ordered: FirstOrdered finds the smallest.
     std::string ordered_prefix;
@@ -79,58 +63,40 @@ class StateMap {
   // record of the last sealed batch is known to be committed.
   Status Flush(std::string_view meta);
   std::size_t dirty_count() const { return dirty_.size(); }
-  std::size_t bytes() const { return bytes_; }
+  std::size_t bytes() const { return cache_.bytes(); }
 
   // The first error of the store, for ever.
   const Status& status() const { return status_; }
 
  private:
-  struct Entry {
-    std::string value;
-    StateRoot rooted;  // What the root holds for this key now; zero if absent.
-    const std::string* key = nullptr;
-    Entry* newer = nullptr;  // In order of use.
-    Entry* older = nullptr;
-    std::uint64_t used_in_batch = 0;
-    bool present = false;
-    bool dirty = false;     // Differs from the store.
-    bool unsealed = false;  // Written since the last SealBatch.
-  };
+  // What an entry's value was before a write: a piece of `undo_bytes_`.
   struct Undo {
     Entry* entry;
-    std::string value;
+    std::size_t begin;
+    std::size_t bytes;
     bool present;
-  };
-  struct KeyHash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view key) const;
   };
 
   Entry& Load(std::string_view key);
-  Entry& Insert(std::string_view key);
+  Entry& Insert(std::string_view key, std::uint64_t hash, std::size_t value_capacity);
   void Write(Entry& entry, std::optional<std::string_view> value);
-  void Touch(Entry& entry);
-  void Unlink(Entry& entry);
-  void EvictClean();
-  std::size_t SizeOf(const Entry& entry) const;
+  void SortDirty();
 
   StateStore& store_;
   const Options options_;
   StateRoot root_;
   Status status_;
-  std::unordered_map<std::string, Entry, KeyHash, std::equal_to<>> entries_;
+  EntryCache cache_;
   // Ordered keys that differ from the store.
   std::map<std::string, Entry*, std::less<>> ordered_dirty_;
   std::string first_ordered_;
-  Entry* newest_ = nullptr;
-  Entry* oldest_ = nullptr;
   std::vector<Entry*> dirty_;
   std::vector<Entry*> unsealed_;
   std::vector<Undo> undo_;
+  std::string undo_bytes_;
   std::vector<StateWrite> writes_;
   std::string buffer_;
-  std::size_t bytes_ = 0;
-  std::uint64_t batch_ = 1;
+  std::uint32_t batch_ = 1;  // Compared for equality only.
 };
 
 }  // namespace alertstream::state

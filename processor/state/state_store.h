@@ -30,8 +30,8 @@ class StateStore {
   using Visit = std::function<bool(std::string_view key, std::string_view value)>;
   virtual Status Scan(std::string_view from, std::string_view to, const Visit& visit) = 0;
 
-  // Applies all writes and replaces the meta, atomically. After any error the store must not be
-  // used again before it was opened anew.
+  // Applies all writes, which are in key order, and replaces the meta, atomically. After any error
+  // the store must not be used again before it was opened anew.
   virtual Status Apply(std::span<const StateWrite> writes, std::string_view meta) = 0;
 
   // What the last Apply stored as meta (a serialised v1::StoreMeta); nothing in a new store.

@@ -46,8 +46,8 @@ constexpr std::int32_t kPartitions = 4;
 constexpr auto kTimeout = 30s;
 constexpr std::size_t kAppendRecords = 20'000;
 // Together with the local log's buffers (64 MiB) well below the 400 MiB that the whole may take.
-constexpr std::size_t kMapBytes = std::size_t{96} << 20;
-constexpr std::size_t kStoreBytes = std::size_t{64} << 20;
+constexpr std::size_t kMapBytes = std::size_t{64} << 20;
+constexpr std::size_t kStoreBytes = std::size_t{128} << 20;
 // What is decided before the kill: several flushes of the state, and some of it unflushed.
 constexpr std::uint64_t kCrashEvents = 50'000;
 

@@ -19,7 +19,8 @@ namespace {
 constexpr std::string_view kMetaKey{"\0meta", 5};
 
 constexpr std::size_t kWriteBufferBytes = 16 << 20;
-constexpr int kOpenFilesMax = 256;
+// Few threads share the cache; small shards would evict what is needed while others stand empty.
+constexpr int kCacheShardBits = 3;
 
 rocksdb::Slice ToSlice(std::string_view view) { return {view.data(), view.size()}; }
 std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
@@ -38,9 +39,8 @@ Error ToError(const std::string& directory, const rocksdb::Status& status) {
 class SharedMemory final : public StoreMemory {
  public:
   explicit SharedMemory(std::size_t bytes)
-      : cache(rocksdb::NewLRUCache(bytes)),
-        // Memtables are charged to the cache, so `bytes` bounds both.
-        write_buffers(std::make_shared<rocksdb::WriteBufferManager>(bytes / 2, cache)) {}
+      : cache(rocksdb::NewLRUCache(bytes / 2, kCacheShardBits)),
+        write_buffers(std::make_shared<rocksdb::WriteBufferManager>(bytes / 2)) {}
 
   std::shared_ptr<rocksdb::Cache> cache;  // Shared with RocksDB.
   std::shared_ptr<rocksdb::WriteBufferManager> write_buffers;
@@ -52,7 +52,7 @@ rocksdb::Options MakeOptions(const SharedMemory& memory) {
   options.write_buffer_size = kWriteBufferBytes;
   options.max_write_buffer_number = 2;
   options.max_background_jobs = 2;
-  options.max_open_files = kOpenFilesMax;
+  options.max_open_files = -1;  // All stay open (64 MiB each): no look-up among open files.
   options.write_buffer_manager = memory.write_buffers;
   options.compression = rocksdb::kLZ4Compression;
   options.allow_concurrent_memtable_write = false;  // One writer: the partition's task.
@@ -65,8 +65,10 @@ rocksdb::Options MakeOptions(const SharedMemory& memory) {
   options.memtable_prefix_bloom_size_ratio = 0.05;
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = memory.cache;
-  table.cache_index_and_filter_blocks = true;
-  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  // Most look-ups are of new keys, which only the filters can answer without a read. They stay in
+  // memory, outside the cache: about two bytes a key.
+  table.cache_index_and_filter_blocks = false;
+  table.data_block_index_type = rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   table.block_size = 8 << 10;
   table.format_version = 5;

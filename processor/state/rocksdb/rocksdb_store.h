@@ -13,7 +13,8 @@ namespace alertstream::state {
 // Memory that all stores of a process share. Thread-safe.
 class StoreMemory {
  public:
-  // `bytes`: block cache and memtables together.
+  // `bytes`: block cache and memtables together, half each. Filters and indices, about two bytes a
+  // key, come to it.
   static std::shared_ptr<StoreMemory> Create(std::size_t bytes);
   virtual ~StoreMemory() = default;
 };

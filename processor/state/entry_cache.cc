@@ -1,0 +1,230 @@
+#include "processor/state/entry_cache.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <new>
+
+#include <xxhash.h>
+
+#include "processor/base/check.h"
+
+namespace alertstream::state {
+namespace {
+
+// A huge page of the hardware, so that a page of ours costs one entry of its address cache.
+constexpr std::size_t kPageBytes = std::size_t{2} << 20;
+// Longer values live on the heap: a page must hold many entries to be worth filling.
+constexpr std::size_t kValueInPageMax = 4096;
+constexpr std::size_t kKeyBytesMax = std::numeric_limits<std::uint16_t>::max();
+constexpr std::size_t kAlignment = alignof(Entry);
+constexpr std::size_t kSlotsMin = 1024;
+// A heap value's own overhead, and room to grow again.
+constexpr std::size_t kHeapSlack = 32;
+
+constexpr std::size_t Aligned(std::size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+static_assert(sizeof(Entry) + kKeyBytesMax + kValueInPageMax + kAlignment <= kPageBytes);
+
+// Aligned, as huge pages must be: from twice the size the ends are given back.
+char* NewPage() {
+  void* mapped = mmap(nullptr, 2 * kPageBytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapped == MAP_FAILED) {
+    throw std::bad_alloc();
+  }
+  auto* bytes = static_cast<char*>(mapped);
+  const std::size_t before = kPageBytes - reinterpret_cast<std::uintptr_t>(bytes) % kPageBytes;
+  munmap(bytes, before);
+  if (before < kPageBytes) {
+    munmap(bytes + before + kPageBytes, kPageBytes - before);
+  }
+  static_cast<void>(madvise(bytes + before, kPageBytes, MADV_HUGEPAGE));  // A wish only.
+  return bytes + before;
+}
+
+Entry* EntryAt(char* bytes) { return std::launder(reinterpret_cast<Entry*>(bytes)); }
+
+}  // namespace
+
+EntryCache::EntryCache() : slots_(kSlotsMin) {}
+
+EntryCache::~EntryCache() {
+  for (Slot& slot : slots_) {
+    if (slot.entry != nullptr) {
+      ReleaseHeap(slot.entry);
+    }
+  }
+  for (const Page& page : pages_) {
+    munmap(page.bytes, kPageBytes);
+  }
+  for (char* bytes : spare_) {
+    munmap(bytes, kPageBytes);
+  }
+}
+
+std::uint64_t EntryCache::HashOf(std::string_view key) {
+  return XXH3_64bits(key.data(), key.size());
+}
+
+Entry* EntryCache::Find(std::string_view key, std::uint64_t hash) const {
+  const std::size_t mask = slots_.size() - 1;
+  for (std::size_t i = hash & mask; slots_[i].entry != nullptr; i = (i + 1) & mask) {
+    if (slots_[i].hash == hash && slots_[i].entry->key() == key) {
+      return slots_[i].entry;
+    }
+  }
+  return nullptr;
+}
+
+Entry* EntryCache::Allocate(std::size_t key_bytes, std::size_t value_capacity) {
+  ALERTSTREAM_CHECK(key_bytes <= kKeyBytesMax);
+  const std::size_t in_page = value_capacity > kValueInPageMax ? 0 : value_capacity;
+  const std::size_t extent = Aligned(sizeof(Entry) + key_bytes + in_page);
+  if (pages_.empty() || pages_.back().used + extent > kPageBytes) {
+    char* bytes = nullptr;
+    if (spare_.empty()) {
+      bytes = NewPage();
+    } else {
+      bytes = spare_.back();
+      spare_.pop_back();
+    }
+    pages_.push_back(Page{bytes, 0});
+  }
+  Page& page = pages_.back();
+  auto* entry = new (page.bytes + page.used) Entry();
+  page.used += extent;
+  entry->extent = static_cast<std::uint32_t>(extent);
+  entry->key_bytes = static_cast<std::uint16_t>(key_bytes);
+  entry->value_data = reinterpret_cast<char*>(entry + 1) + key_bytes;
+  entry->value_capacity = static_cast<std::uint32_t>(extent - sizeof(Entry) - key_bytes);
+  return entry;
+}
+
+Entry* EntryCache::Insert(std::string_view key, std::uint64_t hash, std::size_t value_capacity) {
+  Entry* entry = Allocate(key.size(), value_capacity);
+  std::memcpy(reinterpret_cast<char*>(entry + 1), key.data(), key.size());
+  entry->hash = hash;
+  Index(entry);
+  return entry;
+}
+
+void EntryCache::SetValue(Entry* entry, std::string_view value) {
+  ALERTSTREAM_CHECK(value.size() < std::numeric_limits<std::uint32_t>::max() / 2);
+  if (value.size() > entry->value_capacity) {
+    const std::size_t capacity = value.size() + value.size() / 2;
+    auto* bytes = static_cast<char*>(std::malloc(capacity));
+    if (bytes == nullptr) {
+      throw std::bad_alloc();
+    }
+    std::memcpy(bytes, value.data(), value.size());
+    ReleaseHeap(entry);
+    entry->value_data = bytes;
+    entry->value_capacity = static_cast<std::uint32_t>(capacity);
+    entry->on_heap = true;
+    heap_bytes_ += capacity + kHeapSlack;
+  } else if (!value.empty()) {
+    std::memmove(entry->value_data, value.data(), value.size());
+  }
+  entry->value_bytes = static_cast<std::uint32_t>(value.size());
+}
+
+void EntryCache::ReleaseHeap(Entry* entry) {
+  if (entry->on_heap) {
+    heap_bytes_ -= entry->value_capacity + kHeapSlack;
+    std::free(entry->value_data);
+    entry->on_heap = false;
+  }
+}
+
+void EntryCache::Index(Entry* entry) {
+  if ((count_ + 1) * 2 > slots_.size()) {
+    GrowIndex();
+  }
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t i = entry->hash & mask;
+  while (slots_[i].entry != nullptr) {
+    i = (i + 1) & mask;
+  }
+  slots_[i] = Slot{entry->hash, entry};
+  ++count_;
+}
+
+void EntryCache::GrowIndex() {
+  std::vector<Slot> old(slots_.size() * 2);
+  old.swap(slots_);
+  count_ = 0;
+  for (const Slot& slot : old) {
+    if (slot.entry != nullptr) {
+      Index(slot.entry);
+    }
+  }
+}
+
+void EntryCache::Unindex(const Entry& entry) {
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t i = entry.hash & mask;
+  while (slots_[i].entry != &entry) {
+    ALERTSTREAM_CHECK(slots_[i].entry != nullptr);
+    i = (i + 1) & mask;
+  }
+  // Later ones of the same run move up, so that no search stops at a gap before it found its key.
+  for (std::size_t next = (i + 1) & mask; slots_[next].entry != nullptr; next = (next + 1) & mask) {
+    const std::size_t home = slots_[next].hash & mask;
+    if (((next - home) & mask) >= ((next - i) & mask)) {
+      slots_[i] = slots_[next];
+      i = next;
+    }
+  }
+  slots_[i].entry = nullptr;
+  --count_;
+}
+
+void EntryCache::Move(const Entry& entry) {
+  Entry* moved = Allocate(entry.key_bytes, entry.on_heap ? 0 : entry.value_capacity);
+  std::memcpy(reinterpret_cast<char*>(moved + 1), entry.key().data(), entry.key_bytes);
+  moved->rooted = entry.rooted;
+  moved->hash = entry.hash;
+  moved->batch = entry.batch;
+  moved->present = entry.present;
+  moved->value_bytes = entry.value_bytes;
+  if (entry.on_heap) {
+    moved->on_heap = true;
+    moved->value_data = entry.value_data;
+    moved->value_capacity = entry.value_capacity;
+  } else if (entry.value_bytes > 0) {
+    std::memcpy(moved->value_data, entry.value_data, entry.value_bytes);
+  }
+  Index(moved);
+}
+
+void EntryCache::Shrink(std::size_t bytes_max) {
+  // What was used again is moved once and forgotten when it comes round unused.
+  while (bytes() > bytes_max && !pages_.empty()) {
+    const Page page = pages_.front();
+    pages_.pop_front();
+    for (std::size_t at = 0; at < page.used;) {
+      Entry* entry = EntryAt(page.bytes + at);
+      at += entry->extent;
+      ALERTSTREAM_CHECK(!entry->dirty);
+      Unindex(*entry);
+      if (entry->used_again) {
+        Move(*entry);
+      } else {
+        ReleaseHeap(entry);
+      }
+    }
+    spare_.push_back(page.bytes);
+  }
+}
+
+std::size_t EntryCache::bytes() const {
+  return pages_.size() * kPageBytes + heap_bytes_ + slots_.size() * sizeof(Slot);
+}
+
+}  // namespace alertstream::state
