@@ -67,7 +67,7 @@ HttpAnswer AnswerHealthRequest(const HealthSources& sources, std::string_view me
 
 struct HealthListener::Impl {
   struct StopContext {
-    void operator()(mg_context* context) const { mg_stop(context); }
+    void operator()(mg_context* running) const { mg_stop(running); }
   };
 
   static int OnMessage(const mg_connection* connection, const char* message) {

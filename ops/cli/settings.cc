@@ -91,8 +91,6 @@ constexpr std::array<SettingSpec, kSettingCount> kTable = {{
      "", "lines a second of one event name; 0: no limit"},
     {Setting::kRuntimeAssigned, "runtime.assigned", kText, "all", 0, 0, "",
      "partitions of this instance: all, none, or such as 0-3,8"},
-    {Setting::kRuntimeThreads, "runtime.threads", kInteger, "2", 1, 256, "",
-     "threads that run partition tasks"},
     // The write-back maps of all partitions together.
     {Setting::kRuntimeCacheBytes, "runtime.cache_bytes", kBytes, "128MiB", kMiB, 65'536 * kMiB, "",
      "memory for hot state of all partitions together"},

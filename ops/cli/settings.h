@@ -52,7 +52,6 @@ enum class Setting : std::uint8_t {
   kLogOutputFormat,
   kLogOutputLinesPerSecond,
   kRuntimeAssigned,
-  kRuntimeThreads,
   kRuntimeCacheBytes,
   kRuntimeDrainTimeout,
 };

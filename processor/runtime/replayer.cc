@@ -5,9 +5,8 @@
 #include <fmt/format.h>
 
 #include "processor/base/clock.h"
-#include "processor/base/id.h"
+#include "processor/engine/dead_letter.h"
 #include "processor/journal/merkle.h"
-#include "schemas/output.pb.h"
 
 namespace alertstream::runtime {
 namespace {
@@ -325,34 +324,19 @@ void FoldSkippedRecord(const PartitionState& state, schemas::Topic topic,
                        const log::RecordView& record, const v1::JournalSkip& skip, LogTime now,
                        engine::Effects* effects) {
   effects->Clear();
-  v1::RawRecord original;
-  original.set_key(record.key.data(), record.key.size());
-  original.set_value(record.value.data(), record.value.size());
-  for (const auto& header : record.headers) {
-    auto* raw = original.add_headers();
-    raw->set_name(header.name.data(), header.name.size());
-    raw->set_value(header.value.data(), header.value.size());
-  }
-  const bool tenant = schemas::IsTenantId(record.key);
-  const IdBytes id = MakeId(IdCause{.append_time = record.append_time,
-                                    .tenant = tenant ? record.key : std::string_view(),
-                                    .topic = static_cast<std::uint8_t>(topic),
-                                    .partition = state.partition(),
-                                    .offset = record.offset});
-  v1::DeadLetter letter;
-  letter.set_id(id.data(), id.size());
-  if (tenant) {
-    letter.set_tenant(record.key.data(), record.key.size());
-  }
-  *letter.mutable_record() = skip.record();
-  letter.set_append_time_us(ToMicros(record.append_time));
-  letter.set_stage(v1::DEAD_LETTER_STAGE_SKIP);
-  letter.set_reason(skip.automatic() ? v1::DEAD_LETTER_REASON_CRASHED_PROCESS
-                                     : v1::DEAD_LETTER_REASON_SKIPPED_BY_OPERATOR);
-  letter.set_detail(skip.automatic() ? "the process died twice on this record" : skip.reason());
-  letter.set_at_us(ToMicros(now));
-  original.SerializeToString(letter.mutable_original()->mutable_plain());
-  effects->dead_letters.Add(tenant ? record.key : schemas::kUnroutedKey, letter);
+  const schemas::DecodeFault fault{
+      v1::DEAD_LETTER_STAGE_SKIP,
+      skip.automatic() ? v1::DEAD_LETTER_REASON_CRASHED_PROCESS
+                       : v1::DEAD_LETTER_REASON_SKIPPED_BY_OPERATOR,
+      skip.automatic() ? "the process died twice on this record" : skip.reason()};
+  engine::AddDeadLetter(
+      {.topic = topic,
+       .partition = state.partition(),
+       .record = record,
+       .fault = fault,
+       .tenant = schemas::IsTenantId(record.key) ? record.key : std::string_view(),
+       .now = now},
+      effects);
 }
 
 Status Replayer::FoldSkip(const v1::JournalRecord& record, v1::JournalRecord* refolded) {

@@ -50,6 +50,16 @@ struct BatchReport {
   bool held = false;  // Site events and timers waited for the permission topics.
 };
 
+// A batch that was folded and is not yet known to be committed. Its inputs stay at hand.
+struct PendingBatch {
+  v1::JournalRecord record;
+  InputSpans consumed;
+  state::StateRoot root_before;
+  LogTime now;
+  bool held = false;
+  LogDuration lag{};
+};
+
 class PartitionTask {
  public:
   // Runs the start procedure: catches up with the journal, fences, claims. `state` must outlive the
@@ -94,16 +104,6 @@ class PartitionTask {
   PartitionTask(log::EventLog& log, PartitionState& state, PermissionHorizon& horizon, Clock& clock,
                 TaskOptions options);
 
-  // A batch that was folded and is not yet known to be committed. Its inputs stay at hand.
-  struct Pending {
-    v1::JournalRecord record;
-    InputSpans consumed;
-    state::StateRoot root_before;
-    LogTime now;
-    bool held = false;
-    LogDuration lag{};
-  };
-
   Status OpenTransactors();
   Status Claim();
   Status Fence();
@@ -140,7 +140,7 @@ class PartitionTask {
   std::unique_ptr<CrashMarker> marker_;
   engine::Effects effects_;
   Transaction transaction_;
-  std::optional<Pending> pending_;
+  std::optional<PendingBatch> pending_;
   bool unresolved_ = false;  // The outcome of pending_ is not known.
   bool broken_ = false;  // The state store failed; the state in memory must not be used any more.
   bool idle_ = false;
