@@ -247,7 +247,8 @@ Status Processor::RunTask(Slot& slot, PartitionTask& task) {
       continue;
     }
     const auto& report = ran.value();
-    const bool held = report ? report->held : !task.idle() && !task.stopped();
+    const bool held =
+        report ? report->held : (!task.idle() || !task.horizon_known()) && !task.stopped();
     if (held != (slot.held_since.count() != 0)) {
       slot.held_since = held ? clock_.SinceBoot() : std::chrono::microseconds(0);
     }

@@ -271,8 +271,9 @@ InputSpans PartitionTask::Choose() {
 
 // True if nothing that was appended to a permission topic before the horizon was asked is missing
 // from what was folded before, or is folded first in this batch.
-bool PartitionTask::BehindHorizon(const InputSpans& chosen) const {
+bool PartitionTask::BehindHorizon(const InputSpans& chosen) {
   const auto horizon = horizon_.Get(static_cast<std::int32_t>(state_.partition()));
+  horizon_known_ = horizon.has_value();
   if (!horizon) {
     return false;
   }

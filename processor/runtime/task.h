@@ -97,6 +97,8 @@ class PartitionTask {
   std::array<std::int64_t, schemas::kInputTopicCount> passed() const;
   // True if every input that the log held at the last look was consumed.
   bool idle() const { return idle_; }
+  // False: the ends of the permission topics are not known, so events and timers would wait.
+  bool horizon_known() const { return horizon_known_; }
   // Why the partition cannot go on without an operator, if so.
   const std::optional<std::string>& stopped() const { return stopped_; }
 
@@ -113,7 +115,7 @@ class PartitionTask {
   Status FillBefore(std::chrono::microseconds deadline, Sources& sources);
   Status OpenSources();
   Status FillSources();
-  bool BehindHorizon(const InputSpans& chosen) const;
+  bool BehindHorizon(const InputSpans& chosen);
   InputSpans Choose();
   Result<bool> FoldNext();
   Status FoldSkip(std::size_t input, const v1::JournalSkip& skip);
@@ -144,6 +146,7 @@ class PartitionTask {
   bool unresolved_ = false;  // The outcome of pending_ is not known.
   bool broken_ = false;  // The state store failed; the state in memory must not be used any more.
   bool idle_ = false;
+  bool horizon_known_ = true;
   bool one_by_one_ = false;  // Until the suspect of the crash marker is passed.
   std::optional<std::string> stopped_;
   std::chrono::microseconds look_ahead_at_{};

@@ -4,8 +4,12 @@ once, wherever it was written, and whatever happens to the process."""
 
 import collections
 import json
+import pathlib
 import random
+import shutil
 import signal
+import subprocess
+import tempfile
 import time
 
 import harness
@@ -133,10 +137,45 @@ def test_a_second_instance_waits_and_takes_over():
         assert deployment.audit()["mismatches"] == 0
 
 
+def test_the_broker_goes_and_comes_back():
+    harness.broker()  # Skips where no broker can be had.
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="alertstream-broker-"))
+    script = harness.ROOT / "ops/kafka/broker"
+
+    def control(*arguments):
+        subprocess.run([script, *arguments, "--dir", directory], check=True, timeout=120,
+                       stdout=subprocess.DEVNULL)
+
+    try:
+        control("start", "--port", str(harness.free_port()))
+        address = dict(line.split("=", 1) for line in (directory / "client.env").read_text()
+                       .splitlines())["KAFKA_BOOTSTRAP"].strip("'")
+        with Deployment(kafka=address) as deployment:
+            deployment.run("topics", "apply")
+            process = deployment.serve()
+            deployment.run("triggers", "apply", "-f", RULES)
+            deployment.produce("site-events", [("acme", cloud_event(n)) for n in range(100)])
+            wait_decided(deployment, 100)
+            control("stop", "--kill")
+            wait_for("not ready", lambda: deployment.get("/health/ready")[0] == 503, 30)
+            assert process.poll() is None
+            control("start")
+            wait_for("ready again", deployment.ready, 60)
+            deployment.produce("site-events", [("acme", cloud_event(n)) for n in range(100, 200)])
+            wait_decided(deployment, 200, 60)
+            assert all(len(records) == 1 for records in decided_by_event(deployment).values())
+            assert deployment.stop(process) < 10
+            assert deployment.audit()["mismatches"] == 0
+    finally:
+        control("stop", "--kill")
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 if __name__ == "__main__":
     harness.main([
         test_a_foreign_client_is_served,
         test_a_wrong_partition_is_mended_and_bad_input_is_kept,
         test_killed_again_and_again_every_event_is_decided_once,
         test_a_second_instance_waits_and_takes_over,
+        test_the_broker_goes_and_comes_back,
     ])
