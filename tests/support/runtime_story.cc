@@ -272,9 +272,9 @@ AuditReport Audit(log::EventLog& log, std::string_view log_id, const AuditOption
                                           store);
   EXPECT_TRUE(state.ok());
   state.value()->fold().set_probe(options.probe);
-  const auto replayer =
-      Replayer::Open(log, *state.value(),
-                     {.check_outputs = true, .engine_version_max = options.engine_version_max});
+  const auto replayer = Replayer::Open(
+      log, *state.value(),
+      {.check_outputs = options.check_outputs, .engine_version_max = options.engine_version_max});
   if (!replayer.ok()) {
     report.status = replayer.error();
     return report;

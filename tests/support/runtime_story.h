@@ -137,6 +137,7 @@ struct AuditOptions {
   std::int32_t partitions = 1;
   std::uint32_t engine_version_max = engine::kEngineVersion;
   std::size_t cache_bytes = 48 << 20;
+  bool check_outputs = true;
   engine::Fold::Probe probe = nullptr;
 };
 AuditReport Audit(log::EventLog& log, std::string_view log_id, const AuditOptions& options = {});

@@ -1,0 +1,233 @@
+#include "tests/integration/golden/golden_histories.h"
+
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace alertstream::runtime {
+namespace {
+
+using schemas::Topic;
+using namespace std::chrono_literals;
+
+constexpr LogDuration kTick = 7ms;
+
+v1::Envelope EventEnvelope(std::string_view type, std::string_view id, std::string_view data) {
+  v1::Envelope envelope;
+  envelope.set_trust(v1::TRUST_SECRET);
+  envelope.set_type(std::string(type));
+  envelope.set_id(std::string(id));
+  envelope.set_source("golden");
+  envelope.mutable_site_event()->mutable_data()->set_plain(std::string(data));
+  return envelope;
+}
+
+std::string PhoneOf(int n) { return fmt::format("+2547{:08}", 12'000'000 + n * 37); }
+
+void AddRules(StoryWriter& writer, std::string_view tenant) {
+  writer.Tenant(tenant);
+  writer.Trigger(tenant, "large", [](v1::Trigger* trigger) {
+    trigger->set_when("event.data.amount >= 100 && event.data.currency == \"KES\"");
+    trigger->set_template_body("Paid {{data.amount}} {{data.currency}}");
+    trigger->set_daily_cap(2);
+  });
+  writer.Trigger(tenant, "tagged", [](v1::Trigger* trigger) {
+    trigger->set_when(
+        "has(event.data.tags) && (\"vip\" in event.data.tags ? true : "
+        "size(event.data.tags) > 2)");
+    trigger->set_template_body("Ol\xc3\xa1 {{data.name}}");
+    trigger->set_cooldown_us(60'000'000);
+  });
+  writer.Trigger(tenant, "desk", [](v1::Trigger* trigger) {
+    trigger->set_when("event.data.amount > 900.5 || event.data.name.startsWith(\"x\")");
+    trigger->mutable_recipients()->mutable_list()->add_addresses()->set_plain(PhoneOf(900));
+    trigger->mutable_recipients()->mutable_list()->add_addresses()->set_plain(PhoneOf(901));
+    trigger->set_template_body("Look: {{data.name}}");
+  });
+}
+
+// Rules that change, and events of every kind of data.
+Status TellRules(GoldenStage& stage) {
+  StoryWriter& writer = stage.writer();
+  AddRules(writer, "acme");
+  for (int n = 0; n < 200; ++n) {
+    const char* const tags[] = {"[\"vip\"]", "[]", "[\"a\",\"b\",\"c\"]", "7"};
+    std::string data =
+        fmt::format(R"({{"phone":"{}","amount":{},"currency":"{}","name":"{}"{}}})",
+                    n % 11 == 0 ? "nonsense" : PhoneOf(n % 23),
+                    n % 13 == 0 ? fmt::format("{}.25", n * 5) : std::to_string(n * 5),
+                    n % 3 == 0 ? "KES" : "EUR", n % 17 == 0 ? "x-ray" : "Jo",
+                    n % 2 == 0 ? fmt::format(R"(,"tags":{})", tags[n / 2 % 4]) : "");
+    if (n % 29 == 0) {
+      data = "{\"amount\":1,\"amount\":2}";
+    }
+    if (n % 10 == 3) {
+      writer.Raw(Topic::kSiteEvents, "acme",
+                 fmt::format(R"({{"specversion":"1.0","id":"c{}","source":"golden","type":"order",)"
+                             R"("data":{}}})",
+                             n, data),
+                 writer.HomeOf("acme"));
+    } else {
+      writer.Put(Topic::kSiteEvents, EventEnvelope("order", fmt::format("e{}", n), data), "acme");
+    }
+    if (n == 90) {
+      writer.Trigger("acme", "large", [](v1::Trigger* trigger) {
+        trigger->set_when("event.data.amount >= 600");
+        trigger->set_template_body("{{#data.name}}Big one{{/data.name}}");
+      });
+      writer.Trigger("acme", "broken", [](v1::Trigger* trigger) { trigger->set_when("1 +"); });
+    }
+    stage.Pause(kTick);
+    if (n % 20 == 19) {
+      ALERTSTREAM_RETURN_IF_ERROR(stage.Decide());
+    }
+  }
+  return Status::Ok();
+}
+
+// Who may be told: consents, opt-outs, STOP; events twice, changed, and late.
+Status TellPermissions(GoldenStage& stage) {
+  StoryWriter& writer = stage.writer();
+  writer.Tenant("acme");
+  writer.Trigger("acme", "alert");
+  writer.Trigger("acme", "news", [](v1::Trigger* trigger) {
+    trigger->set_message_class(v1::MESSAGE_CLASS_INFORMATIONAL);
+  });
+  const char* const words[] = {"STOP", "stop please", "Help", "START", "arr\xc3\xaat", "hello"};
+  for (int n = 0; n < 60; ++n) {
+    const std::string phone = PhoneOf(n % 6);
+    if (n % 7 == 1) {
+      writer.Consent("acme", n % 2 == 0 ? v1::CONSENT_STATUS_REVOKED : v1::CONSENT_STATUS_GRANTED,
+                     phone);
+    }
+    if (n % 9 == 4) {
+      writer.Inbound("acme", words[n / 9 % 6], phone);
+    }
+    if (n % 15 == 8) {
+      writer.OptOut("acme", phone);
+    }
+    writer.Order("acme", fmt::format("o{}", n % 5 == 4 ? n - 1 : n), PhoneOf((n - n % 5 / 4) % 6));
+    if (n % 12 == 6) {
+      writer.Order("acme", fmt::format("o{}", n), PhoneOf(n + 1));  // The id with another body.
+      v1::Envelope late = EventEnvelope("order", "", R"({"phone":"+254712000000","amount":1})");
+      late.set_event_time_us(ToMicros(stage.now() - std::chrono::hours{48}));
+      writer.Put(Topic::kSiteEvents, late, "acme");
+    }
+    stage.Pause(kTick);
+    if (n % 6 == 5) {
+      ALERTSTREAM_RETURN_IF_ERROR(stage.Decide());
+    }
+  }
+  return Status::Ok();
+}
+
+// A fan-out over several batches, records in the wrong partition, dead letters, and owners that
+// die.
+Status TellFanOut(GoldenStage& stage) {
+  StoryWriter& writer = stage.writer();
+  const std::int32_t home = writer.HomeOf("acme");
+  const std::int32_t away = 1 - home;
+  writer.Tenant("acme");
+  constexpr int kTriggers = 11;
+  for (int n = 0; n < kTriggers; ++n) {
+    writer.Trigger("acme", fmt::format("t{}", n), [](v1::Trigger* trigger) {
+      trigger->mutable_recipients()->set_field("data.phones");
+      trigger->set_template_body("To all");
+    });
+  }
+  std::string phones;
+  for (int n = 0; n < 1000; ++n) {
+    phones += fmt::format("{}\"{}\"", n == 0 ? "" : ",", PhoneOf(n));
+  }
+  ALERTSTREAM_RETURN_IF_ERROR(stage.Decide());
+  const std::string data = fmt::format(R"({{"phones":[{}]}})", phones);
+  writer.Put(Topic::kSiteEvents, EventEnvelope("order", "big", data), "acme");
+  for (int n = 0; n < 10; ++n) {
+    const std::string one = fmt::format(R"({{"phones":["{}"]}})", PhoneOf(2000 + n));
+    writer.Put(Topic::kSiteEvents, EventEnvelope("order", fmt::format("s{}", n), one), "acme",
+               n % 3 == 0 ? away : home);
+    stage.Pause(kTick);
+  }
+  ALERTSTREAM_RETURN_IF_ERROR(stage.Decide());
+  ALERTSTREAM_RETURN_IF_ERROR(stage.Restart());
+  writer.Raw(Topic::kSiteEvents, "Not A Tenant", "{}", away);
+  writer.Raw(Topic::kSiteEvents, "acme", std::string("\xff\x00\x01", 3), home);
+  writer.Raw(Topic::kDeliveryReceipts, "acme", "junk", home);
+  writer.Put(Topic::kSiteEvents, EventEnvelope("order", "u", "{}"), "unknown-tenant");
+  writer.OptOut("acme", PhoneOf(2001));
+  ALERTSTREAM_RETURN_IF_ERROR(stage.Decide());
+  ALERTSTREAM_RETURN_IF_ERROR(stage.Restart());
+  ALERTSTREAM_RETURN_IF_ERROR(stage.Restart());
+  const std::string last = fmt::format(R"({{"phones":["{}"]}})", PhoneOf(2001));
+  writer.Put(Topic::kSiteEvents, EventEnvelope("order", "last", last), "acme");
+  return stage.Decide();
+}
+
+}  // namespace
+
+GoldenStage::GoldenStage(log::EventLog& log, Clock& clock, std::int32_t partitions,
+                         std::function<void(LogDuration)> pause)
+    : log_(log), clock_(clock), pause_(std::move(pause)), writer_(log, partitions) {
+  for (std::int32_t p = 0; p < partitions; ++p) {
+    stores_.push_back(std::make_unique<state::MemoryStore>());
+  }
+}
+
+Status GoldenStage::Restart() {
+  owners_.clear();
+  const auto partitions = static_cast<std::int32_t>(stores_.size());
+  for (std::int32_t p = 0; p < partitions; ++p) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(
+        auto owner,
+        Instance::Start(
+            log_, clock_, writer_.identity().log_id, *stores_[static_cast<std::size_t>(p)],
+            {.partition = p, .partitions = partitions, .task = {.instance = "golden"}}));
+    owners_.push_back(std::move(owner));
+  }
+  return Status::Ok();
+}
+
+Status GoldenStage::Decide() {
+  if (owners_.empty()) {
+    ALERTSTREAM_RETURN_IF_ERROR(Restart());
+  }
+  // Twice: what the first round moves to another partition is decided in the second.
+  for (int round = 0; round < 2; ++round) {
+    for (std::size_t p = 0; p < owners_.size(); ++p) {
+      std::vector<log::TopicPartition> inputs;
+      for (const Topic topic : schemas::kInputTopics) {
+        inputs.push_back({topic, static_cast<std::int32_t>(p)});
+      }
+      ALERTSTREAM_ASSIGN_OR_RETURN(const auto ends,
+                                   log_.Ends(inputs, log::EndKind::kStable, kStoryTimeout));
+      const auto deadline = SystemClock().SinceBoot() + kStoryTimeout;
+      for (bool drained = false; !drained;) {
+        ALERTSTREAM_RETURN_IF_ERROR(owners_[p]->RunUntilQuiet());
+        const auto passed = owners_[p]->task().passed();
+        drained = owners_[p]->task().idle();
+        for (std::size_t i = 0; i < passed.size(); ++i) {
+          drained = drained && passed[i] >= ends[i];
+        }
+        if (!drained && SystemClock().SinceBoot() > deadline) {
+          return Error(ErrorCode::kUnavailable, "the golden history is not decided in time");
+        }
+        if (!drained) {
+          SystemClock().SleepFor(std::chrono::milliseconds(5));
+        }
+      }
+    }
+  }
+  return Status::Ok();
+}
+
+const std::vector<GoldenHistory>& GoldenHistories() {
+  static const std::vector<GoldenHistory> histories = {
+      {"rules", 1, true, TellRules},
+      {"permissions", 1, true, TellPermissions},
+      {"fan_out", 2, false, TellFanOut},
+  };
+  return histories;
+}
+
+}  // namespace alertstream::runtime
