@@ -108,7 +108,8 @@ TEST(OutputReader, RecordsOfSomebodyElseStopIt) {
     story.writer.Shop("acme");
     const auto owner = story.Start();
     ASSERT_TRUE(owner->RunUntilQuiet().ok());
-    const log::Header header{journal::kStampHeader, stamp == nullptr ? "" : *stamp};
+    const std::string_view value = stamp == nullptr ? std::string_view() : *stamp;
+    const log::Header header{journal::kStampHeader, value};
     story.writer.Raw(Topic::kDecisions, "acme", "foreign", 0,
                      std::span(&header, stamp == nullptr ? 0 : 1));
     story.writer.Order("acme", "o1");
