@@ -7,12 +7,15 @@
 
 PAYLOADS is the folder that fetch_payloads.sh filled; without it the program skips (77). `events`
 writes one event a line with the type github.<webhook> and an id made of edition, webhook and number.
+No example is a workflow run that failed, so every workflow_run comes a second time as one: a copy
+whose conclusion is "failure", with "-failed" at the end of its id.
 `fold` compares the fold alone (history_runner) with the model, texts included. `compare` reads what
 the program decided on the events under ops/examples/github/rules, `-o jsonl` of decide or of tail
 decisions: a line a decision record with "event_id_given" (without it the records are taken in the
 order of "offset"), "verdict", "candidates", "part", "decisions" with "trigger", "version", "channel",
-"outcome", "reason" and "segments". With COMMANDS (tail commands, with personal data shown) the texts
-are compared as well. Ends with 1 at a difference.
+"outcome", "reason" and "segments". With COMMANDS (topic dump notification-commands --show-personal)
+the texts are compared as well. Ends with 1 at a difference. tests/integration/github_flow_test.py
+does the same for both logs.
 """
 
 import argparse
@@ -67,25 +70,30 @@ TRIGGERS = [
 
 
 def payloads(folder):
-    """(id, type, payload) of every example, in a fixed order."""
+    """(id, type, payload) of every example, and of the failed workflow runs, in a fixed order."""
     for index in sorted(Path(folder).glob("*/index.json")):
         for webhook in json.loads(index.read_text(encoding="utf-8")):
             for number, payload in enumerate(webhook["examples"]):
-                yield f"{index.parent.name}-{webhook['name']}-{number}", \
-                    f"github.{webhook['name']}", payload
+                event_id = f"{index.parent.name}-{webhook['name']}-{number}"
+                yield event_id, f"github.{webhook['name']}", payload
+                if webhook["name"] == "workflow_run":
+                    run = dict(payload["workflow_run"], conclusion="failure")
+                    yield f"{event_id}-failed", "github.workflow_run", \
+                        dict(payload, workflow_run=run)
 
 
 def compact(value):
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def write_events(folder, form):
+def event_lines(folder, form):
+    """Every event as a line of JSON: native or cloudevents."""
     for event_id, event_type, payload in payloads(folder):
         if form == "native":
             line = {"event_type": event_type, "id": event_id, "source": "github", "tenant": TENANT}
         else:
             line = {"specversion": "1.0", "type": event_type, "id": event_id, "source": "github"}
-        print(compact(dict(line, data=payload)))
+        yield compact(dict(line, data=payload))
 
 
 def check_rules(folder):
@@ -149,7 +157,9 @@ def run_fold(options):
         ran = subprocess.run([options.runner, file.name], capture_output=True, check=True,
                              encoding="utf-8")
     lines = [line for line in map(json.loads, ran.stdout.splitlines()) if "event" in line]
-    wanted = [line for line, _ in expected(options.payloads).values()]
+    events = expected(options.payloads)
+    check_fires(events)
+    wanted = [line for line, _ in events.values()]
     differing = [(got, line) for got, line in zip_longest(lines, wanted) if got != line]
     for got, line in differing[:20]:
         print(f"fold:  {got}\nmodel: {line}")
@@ -201,13 +211,22 @@ def differences(wanted, found, texts):
         for d, expected_decision in zip(record["decisions"], line["decisions"]):
             if texts is not None and texts.get(d["id"], "") != expected_decision[7]:
                 yield f"{event_id}: another text than the model's {expected_decision[7]!r}"
-    for event_id in found.keys() - wanted.keys():
+    for event_id in sorted(found.keys() - wanted.keys()):
         yield f"{event_id}: decided, but it was never sent"
+
+
+def check_fires(wanted):
+    """Stops if a trigger never fires: then the comparison would show less than it says."""
+    fired = {d[0] for line, _ in wanted.values() for d in line["decisions"] if d[4] == "SEND"}
+    silent = {trigger["id"] for trigger in TRIGGERS} - fired
+    if silent:
+        sys.exit(f"no event fires {sorted(silent)}")
 
 
 def compare(options):
     check_rules(options.rules)
     wanted = expected(options.payloads)
+    check_fires(wanted)
     found = read_decisions(options.decisions, list(wanted))
     texts = read_texts(options.commands) if options.commands else None
     problems = list(differences(wanted, found, texts))
@@ -238,7 +257,8 @@ def main():
               file=sys.stderr)
         return 77
     if options.command == "events":
-        write_events(options.payloads, options.form)
+        for line in event_lines(options.payloads, options.form):
+            print(line)
         return 0
     return run_fold(options) if options.command == "fold" else compare(options)
 
