@@ -37,7 +37,7 @@ void VerifyPartition(const Session& session, const OpenScratchStore& open_store,
     ALERTSTREAM_ASSIGN_OR_RETURN(const auto state, runtime::PartitionState::Open(config, *store));
     ALERTSTREAM_ASSIGN_OR_RETURN(
         const auto replayer, runtime::Replayer::Open(session.log, *state, {.check_outputs = true}));
-    const Status caught_up = replayer->CatchUp();
+    Status caught_up = replayer->CatchUp();
     audit->progress = replayer->progress();
     audit->mismatch = replayer->mismatch();
     return caught_up;

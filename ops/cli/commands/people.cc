@@ -20,7 +20,7 @@ namespace {
 using schemas::Topic;
 
 struct Person {
-  v1::AddressKind kind;
+  v1::AddressKind kind = v1::ADDRESS_KIND_UNSPECIFIED;
   std::string address;  // Normalised.
   std::string token;
 };

@@ -1,0 +1,283 @@
+// The commands over a log in memory with a processor beside them: what an operator sees.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "ops/cli/commands/audit.h"
+#include "ops/cli/commands/dead_letters.h"
+#include "ops/cli/commands/decide.h"
+#include "ops/cli/commands/explain.h"
+#include "ops/cli/commands/people.h"
+#include "ops/cli/commands/rules.h"
+#include "ops/cli/commands/serve.h"
+#include "ops/cli/commands/tail.h"
+#include "ops/cli/commands/topics.h"
+#include "processor/log/memory/memory_log.h"
+#include "processor/state/memory/memory_store.h"
+
+namespace alertstream::cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr std::string_view kRules = R"(kind: tenant
+id: acme
+status: active
+---
+kind: sender
+id: main
+provider: fake
+account: a
+number: "+1 415 555 0100"
+default: true
+---
+kind: trigger
+id: failed
+name: Failed payment
+event_type: payment.failed
+when: event.data.amount >= 1000 && event.data.currency == "KES"
+recipients: {field: data.phone}
+channel: sms
+template: {body: "Order {{data.order}} failed"}
+message_class: informational
+)";
+
+constexpr std::string_view kEvent =
+    R"({"event_type":"payment.failed","id":"e1","data":{"order":"A","amount":1500,)"
+    R"("currency":"KES","phone":"+254700000001"}})";
+
+class CommandsTest : public ::testing::Test {
+ protected:
+  CommandsTest() : log_({.clock = SystemClock()}) {
+    EXPECT_TRUE(log_.ApplyTopics({.partitions = 2}, kAskTimeout).ok());
+    auto identity = runtime::EnsureMarkers(log_, key_, kAskTimeout);
+    EXPECT_TRUE(identity.ok());
+    identity_ = identity.value();
+    runtime::ProcessorOptions options;
+    options.partitions = {0, 1};
+    options.token_key = key_;
+    options.task.instance = "test";
+    options.open_store = [](std::int32_t) {
+      return Result<std::unique_ptr<state::StateStore>>(std::make_unique<state::MemoryStore>());
+    };
+    processor_ = std::make_unique<runtime::Processor>(log_, SystemClock(), std::move(options));
+    processor_->Start();
+  }
+  ~CommandsTest() override { processor_->Stop(); }
+
+  // A session as `-o format` makes it, with empty streams.
+  Session Make(OutputFormat format) {
+    out_.str("");
+    err_.str("");
+    return Session{.log = log_,
+                   .identity = identity_,
+                   .token_key = key_,
+                   .clock = SystemClock(),
+                   .io = {.out = out_, .err = err_, .render = {.format = format}},
+                   .tenant = "acme",
+                   .actor = "tester",
+                   .processor = processor_.get(),
+                   .interrupted = nullptr};
+  }
+
+  RulesReport Apply(std::string_view text) {
+    std::vector<RuleProblem> problems;
+    const auto rules = ReadRules({{"rules.yaml", std::string(text)}}, "", &problems);
+    EXPECT_TRUE(rules.ok());
+    const auto report = ApplyRules(Make(OutputFormat::kText), rules.value());
+    EXPECT_TRUE(report.ok());
+    return report.value();
+  }
+
+  ExitCode DecideLines(const std::string& lines, OutputFormat format) {
+    std::istringstream events(lines);
+    const auto exit =
+        Decide(Make(format), {.events = events, .file = "events.jsonl", .tenant = "acme"});
+    EXPECT_TRUE(exit.ok()) << (exit.ok() ? "" : exit.error().message());
+    return exit.ok() ? exit.value() : ExitCode::kFailed;
+  }
+
+  std::string out() const { return out_.str(); }
+  std::string err() const { return err_.str(); }
+
+  HmacKey key_{"0123456789abcdef0123456789abcdef"};
+  log::MemoryEventLog log_;
+  runtime::LogIdentity identity_;
+  std::unique_ptr<runtime::Processor> processor_;
+  std::ostringstream out_;
+  std::ostringstream err_;
+};
+
+TEST_F(CommandsTest, RulesAreAppendedOnceAndChangesAreNoticed) {
+  const RulesReport first = Apply(kRules);
+  EXPECT_EQ(first.added, 3U);
+  EXPECT_TRUE(first.rejected.empty());
+  const RulesReport again = Apply(kRules);
+  EXPECT_EQ(again.unchanged, 3U);
+  EXPECT_EQ(again.added + again.changed, 0U);
+  std::string changed(kRules);
+  changed.replace(changed.find("Failed payment"), 6, "Missed");
+  EXPECT_EQ(Apply(changed).changed, 1U);
+
+  ASSERT_TRUE(TriggersList(Make(OutputFormat::kJsonLines)).ok());
+  EXPECT_THAT(out(), HasSubstr("\"trigger\":\"failed\",\"version\":2,\"enabled\":true"));
+}
+
+TEST_F(CommandsTest, DecisionsComeInTheOrderOfTheLines) {
+  Apply(kRules);
+  const std::string lines = std::string(kEvent) + "\n\n" + std::string(kEvent) +
+                            "\n{\"event_type\":\"other\",\"id\":\"e2\",\"data\":{}}\n";
+  EXPECT_EQ(DecideLines(lines, OutputFormat::kJsonLines), ExitCode::kOk);
+  const std::string text = out();
+  const std::size_t accepted = text.find("\"verdict\":\"accepted\"");
+  const std::size_t duplicate = text.find("\"verdict\":\"duplicate\"");
+  const std::size_t no_match = text.find("\"verdict\":\"no_match\"");
+  ASSERT_NE(no_match, std::string::npos) << text;
+  EXPECT_LT(accepted, duplicate);
+  EXPECT_LT(duplicate, no_match);
+  EXPECT_THAT(text, HasSubstr("\"reason\":\"consent_missing\""));
+  EXPECT_THAT(text, Not(HasSubstr("+254700000001")));
+
+  // The decisions of an earlier run are not shown again.
+  EXPECT_EQ(DecideLines(std::string(kEvent), OutputFormat::kJsonLines), ExitCode::kOk);
+  EXPECT_THAT(out(), Not(HasSubstr("accepted")));
+}
+
+TEST_F(CommandsTest, BadLinesAreNamedAndTheOthersGoOn) {
+  Apply(kRules);
+  const std::string lines = std::string(kEvent) + "\n{nonsense\n" +
+                            R"({"event_type":"x","data":1,"tenant":"nobody"})" + "\n";
+  EXPECT_EQ(DecideLines(lines, OutputFormat::kJsonLines), ExitCode::kPartly);
+  EXPECT_THAT(err(), HasSubstr("events.jsonl:2: "));
+  EXPECT_THAT(out(), HasSubstr("\"verdict\":\"accepted\""));
+  EXPECT_THAT(out(), HasSubstr("\"verdict\":\"dead_letter\""));
+  EXPECT_THAT(out(), HasSubstr("\"reason\":\"unknown_tenant\""));
+
+  Session everybody = Make(OutputFormat::kJsonLines);
+  everybody.tenant = "";
+  ASSERT_TRUE(ListDeadLetters(everybody, 10).ok());
+  EXPECT_THAT(out(), HasSubstr("\"reason\":\"unknown_tenant\",\"tenant\":\"nobody\""));
+  ASSERT_TRUE(ShowDeadLetter(everybody, "last", true).ok());
+  EXPECT_THAT(out(), HasSubstr("\"original_key\":\"nobody\""));
+}
+
+TEST_F(CommandsTest, TheTableMasksPeople) {
+  Apply(kRules);
+  EXPECT_EQ(DecideLines(std::string(kEvent), OutputFormat::kText), ExitCode::kOk);
+  EXPECT_THAT(out(), HasSubstr("+254 700 *** 001  sms      suppress  consent_missing"));
+  EXPECT_THAT(out(), HasSubstr("events     1 in"));
+  EXPECT_THAT(out(), Not(HasSubstr("700000001")));
+}
+
+TEST_F(CommandsTest, ExplainNamesTheDecidingGateAndItsFact) {
+  Apply(kRules);
+  DecideLines(std::string(kEvent), OutputFormat::kJsonLines);
+  ASSERT_TRUE(Explain(Make(OutputFormat::kText), "last").ok());
+  EXPECT_THAT(out(), HasSubstr("NOT SENT (consent_missing)   payment.failed -> sms +254 700 *** "
+                               "001   trigger \"Failed payment\" v1"));
+  EXPECT_THAT(out(), HasSubstr("- event.data.amount >= 1000: holds"));
+  EXPECT_THAT(out(), HasSubstr("no consent recorded, for informational messages   <- deciding"));
+  EXPECT_THAT(out(), HasSubstr("opt_out       not evaluated"));
+
+  const auto absent = Explain(Make(OutputFormat::kText), "evt_7ZZZ");
+  ASSERT_FALSE(absent.ok());
+  EXPECT_EQ(absent.error().code(), ErrorCode::kNotFound);
+  const auto wrong = Explain(Make(OutputFormat::kText), "trg_1");
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_EQ(wrong.error().code(), ErrorCode::kInvalid);
+}
+
+TEST_F(CommandsTest, ConsentLetsTheNextMessagePassAndAnOptOutEndsIt) {
+  Apply(kRules);
+  ASSERT_TRUE(ChangeConsent(Make(OutputFormat::kText), {.address = "+254 700 000 001"}).ok());
+  EXPECT_THAT(out(), HasSubstr("accepted: consent granted"));
+  EXPECT_EQ(DecideLines(std::string(kEvent), OutputFormat::kJsonLines), ExitCode::kOk);
+  EXPECT_THAT(out(), HasSubstr("\"outcome\":\"send\""));
+
+  const auto opted =
+      ChangeOptOut(Make(OutputFormat::kText), {.address = "+254700000001", .reason = "asked"});
+  ASSERT_TRUE(opted.ok());
+  EXPECT_EQ(opted.value(), ExitCode::kOk);
+  ASSERT_TRUE(ShowConsent(Make(OutputFormat::kJsonLines), "+254700000001").ok());
+  EXPECT_THAT(out(), HasSubstr("\"what\":\"opt_out\",\"channel\":\"all\""));
+  EXPECT_THAT(out(), HasSubstr("\"what\":\"consent\",\"channel\":\"all\","
+                               "\"message_class\":\"informational\",\"status\":\"granted\""));
+  ASSERT_TRUE(ListOptOuts(Make(OutputFormat::kJsonLines)).ok());
+  EXPECT_THAT(out(), HasSubstr("\"reason\":\"asked\""));
+  std::string second(kEvent);
+  second.replace(second.find("e1"), 2, "e2");
+  DecideLines(second, OutputFormat::kJsonLines);
+  EXPECT_THAT(out(), HasSubstr("\"reason\":\"opted_out\""));
+}
+
+TEST_F(CommandsTest, ARefusedChangeSaysWhy) {
+  Apply(kRules);
+  const auto refused = ChangeOptOut(
+      Make(OutputFormat::kText),
+      {.address = "+254700000002", .status = v1::OPT_OUT_STATUS_REMOVED, .reason = "x"});
+  ASSERT_TRUE(refused.ok());
+  EXPECT_EQ(refused.value(), ExitCode::kConflict);
+  EXPECT_THAT(out(), HasSubstr("rejected: "));
+  EXPECT_THAT(out(), HasSubstr("not_opted_out"));
+  const auto no_number = ChangeConsent(Make(OutputFormat::kText), {.address = "0700"});
+  ASSERT_FALSE(no_number.ok());
+  EXPECT_EQ(no_number.error().code(), ErrorCode::kInvalid);
+}
+
+TEST_F(CommandsTest, TailPrintsWhatWasReleased) {
+  Apply(kRules);
+  DecideLines(std::string(kEvent), OutputFormat::kJsonLines);
+  const auto exit =
+      Tail(Make(OutputFormat::kJsonLines),
+           {.topic = schemas::Topic::kDecisions, .from_beginning = true, .follow = false});
+  ASSERT_TRUE(exit.ok());
+  EXPECT_THAT(out(), HasSubstr("{\"event\":\"evt_"));
+  ASSERT_TRUE(Tail(Make(OutputFormat::kText), {.topic = schemas::Topic::kFacts,
+                                               .from_beginning = true,
+                                               .follow = false,
+                                               .records_max = 1})
+                  .ok());
+  const std::string lines = out();
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 1) << lines;
+}
+
+TEST_F(CommandsTest, AuditFindsNothingInAHonestHistory) {
+  Apply(kRules);
+  DecideLines(std::string(kEvent), OutputFormat::kJsonLines);
+  const auto exit = AuditVerify(Make(OutputFormat::kJson), [](std::int32_t) {
+    return Result<std::unique_ptr<state::StateStore>>(std::make_unique<state::MemoryStore>());
+  });
+  ASSERT_TRUE(exit.ok());
+  EXPECT_EQ(exit.value(), ExitCode::kOk);
+  EXPECT_THAT(out(), HasSubstr("\"decisions\":1,\"mismatches\":0"));
+}
+
+TEST(ParsePositionTest, ReadsTopicPartitionAndOffset) {
+  const auto position = ParsePosition("site-events/3/88213");
+  ASSERT_TRUE(position.ok());
+  EXPECT_EQ(position.value().topic(), 1U);
+  EXPECT_EQ(position.value().partition(), 3U);
+  EXPECT_EQ(position.value().offset(), 88213);
+  for (const char* wrong :
+       {"", "/", "//", "site-events", "site-events/1", "site-events//5", "site-events/1/",
+        "nothing/1/2", "site-events/x/2", "site-events/1/-2", "site-events/1/2x", "/1/2"}) {
+    const auto refused = ParsePosition(wrong);
+    ASSERT_FALSE(refused.ok()) << wrong;
+    EXPECT_EQ(refused.error().code(), ErrorCode::kInvalid);
+  }
+}
+
+TEST(HealthTest, IsReadyWhenEveryPartitionIsOwned) {
+  runtime::PartitionStatus owned{.partition = 0, .phase = "owner", .seq = 7};
+  EXPECT_TRUE(HealthOf({owned}).ready);
+  const runtime::PartitionStatus stopped{.partition = 1, .phase = "stopped", .error = "why"};
+  const HealthState state = HealthOf({owned, stopped});
+  EXPECT_FALSE(state.ready);
+  EXPECT_THAT(state.body, HasSubstr("\"partition\":1,\"phase\":\"stopped\",\"error\":\"why\""));
+}
+
+}  // namespace
+}  // namespace alertstream::cli
