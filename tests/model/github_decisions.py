@@ -6,14 +6,14 @@
     github_decisions.py compare PAYLOADS DECISIONS.jsonl [--commands COMMANDS.jsonl] [--rules DIR]
 
 PAYLOADS is the folder that fetch_payloads.sh filled; without it the program skips (77). `events`
-writes one event a line with the type github.<webhook> and an id made of edition, webhook and number.
-No example is a workflow run that failed, so every workflow_run comes a second time as one: a copy
+writes one event a line with the type github.<webhook> and an id of edition, webhook and number. No
+example is a workflow run that failed, so every workflow_run comes a second time as one: a copy
 whose conclusion is "failure", with "-failed" at the end of its id.
 `fold` compares the fold alone (history_runner) with the model, texts included. `compare` reads what
 the program decided on the events under ops/examples/github/rules, `-o jsonl` of decide or of tail
 decisions: a line a decision record with "event_id_given" (without it the records are taken in the
-order of "offset"), "verdict", "candidates", "part", "decisions" with "trigger", "version", "channel",
-"outcome", "reason" and "segments". With COMMANDS (topic dump notification-commands --show-personal)
+order of "offset"), "verdict", "candidates", "part", "decisions" with "trigger", "version",
+"channel", "outcome", "reason" and "segments". With COMMANDS (topic dump notification-commands --show-personal)
 the texts are compared as well. Ends with 1 at a difference. tests/integration/github_flow_test.py
 does the same for both logs.
 """
