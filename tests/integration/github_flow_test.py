@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every example webhook of GitHub through the program, on the local log and over a real Kafka with
-a foreign client: each event is decided as the reference model decides it, and both logs agree to the
-gate. tests/model/github_decisions.py makes the events, the failed workflow runs among them."""
+a foreign client: each event is decided as the reference model decides it, and both logs agree to
+the gate. tests/model/github_decisions.py makes the events, the failed workflow runs among them."""
 
 import functools
 import json

@@ -13,9 +13,9 @@ whose conclusion is "failure", with "-failed" at the end of its id.
 the program decided on the events under ops/examples/github/rules, `-o jsonl` of decide or of tail
 decisions: a line a decision record with "event_id_given" (without it the records are taken in the
 order of "offset"), "verdict", "candidates", "part", "decisions" with "trigger", "version",
-"channel", "outcome", "reason" and "segments". With COMMANDS (topic dump notification-commands --show-personal)
-the texts are compared as well. Ends with 1 at a difference. tests/integration/github_flow_test.py
-does the same for both logs.
+"channel", "outcome", "reason" and "segments". With COMMANDS (topic dump notification-commands
+--show-personal) the texts are compared as well. Ends with 1 at a difference.
+tests/integration/github_flow_test.py does the same for both logs.
 """
 
 import argparse
