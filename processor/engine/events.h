@@ -38,7 +38,8 @@ class EventFold {
                         const GateOutcome& condition);
   void DecidePair(Work* work, const CompiledTrigger& trigger, PairContext* pair,
                   v1::Decision* decision);
-  v1::Decision* NextDecision(Work* work, const CompiledTrigger& trigger);
+  // `token` is empty if no person is known.
+  v1::Decision* NextDecision(Work* work, const CompiledTrigger& trigger, std::string_view token);
   void FinishDecision(v1::Decision* decision, const GateOutcome& outcome);
   void Send(Work* work, const CompiledTrigger& trigger, PairContext* pair, v1::Decision* decision);
   void EmitPart(Work* work, bool more);

@@ -315,6 +315,7 @@ void Fold::Run(const FoldBatch& batch, Effects* effects) {
   context.effects = effects;
   context.now = batch.now;
   context.engine_version = batch.engine_version;
+  ++context.batch;
   context.EvictRules();
   impl_->FoldEach(batch, Topic::kAccountChanges, FoldAccountChange);
   impl_->FoldPermissionFacts(batch);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "processor/base/id.h"
@@ -37,6 +38,7 @@ class FoldContext {
   Effects* effects = nullptr;
   LogTime now{};
   std::uint32_t engine_version = kEngineVersion;
+  std::uint64_t batch = 0;  // Counts the batches since this context was made.
   RuleCompiler compiler;
 
   // Null if there is no such tenant. Valid until ForgetRules(tenant) or the end of the batch.
@@ -74,7 +76,13 @@ class FoldContext {
   std::string sweep_id;
 
  private:
-  std::map<std::string, std::unique_ptr<TenantRules>, std::less<>> rules_;
+  struct TenantHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view tenant) const {
+      return std::hash<std::string_view>()(tenant);
+    }
+  };
+  std::unordered_map<std::string, std::unique_ptr<TenantRules>, TenantHash, std::equal_to<>> rules_;
   std::string buffer_;
   // No timer is due before this; a cache of the state.
   std::optional<LogTime> next_timer_not_before_;

@@ -164,7 +164,20 @@ void TriggerSet::Add(const CompiledTrigger* trigger) {
     return;
   }
   const auto& equality = trigger->condition->required_equalities().front();
-  by_path_[equality.path][std::visit(LiteralTextOf{}, equality.literal)].push_back(trigger);
+  const std::string literal = std::visit(LiteralTextOf{}, equality.literal);
+  auto path = std::lower_bound(by_path_.begin(), by_path_.end(), equality.path,
+                               [](const ByPath& a, const std::string& b) { return a.path < b; });
+  if (path == by_path_.end() || path->path != equality.path) {
+    path = by_path_.insert(path, ByPath{.path = equality.path, .literals = {}});
+  }
+  auto& literals = path->literals;
+  auto at =
+      std::lower_bound(literals.begin(), literals.end(), literal,
+                       [](const ByLiteral& a, const std::string& b) { return a.literal < b; });
+  if (at == literals.end() || at->literal != literal) {
+    at = literals.insert(at, ByLiteral{.literal = literal, .triggers = {}});
+  }
+  at->triggers.push_back(trigger);
 }
 
 void TriggerSet::Candidates(const std::optional<schemas::JsonValue>& data,
@@ -186,9 +199,12 @@ void TriggerSet::Candidates(const std::optional<schemas::JsonValue>& data,
     if (!literal) {
       continue;  // Null, arrays and objects equal no literal of the index.
     }
-    if (const auto found = by_literal.find(*literal); found != by_literal.end()) {
+    const auto found =
+        std::lower_bound(by_literal.begin(), by_literal.end(), *literal,
+                         [](const ByLiteral& a, const std::string& b) { return a.literal < b; });
+    if (found != by_literal.end() && found->literal == *literal) {
       sorted = sorted && out->size() == begin;
-      out->insert(out->end(), found->second.begin(), found->second.end());
+      out->insert(out->end(), found->triggers.begin(), found->triggers.end());
     }
   }
   if (!sorted) {
@@ -217,6 +233,7 @@ std::unique_ptr<TenantRules> TenantRules::Load(std::string_view tenant, const Hm
       rules->plan_.source.offset = plan->source();
     }
   }
+  std::map<std::string, std::uint32_t> set_of_type;
   for (const auto& id : stored->trigger_ids()) {
     const auto trigger =
         LoadState<v1::TriggerState>(StateKey(tenant, Table::kTrigger).Bytes(id), state);
@@ -228,8 +245,17 @@ std::unique_ptr<TenantRules> TenantRules::Load(std::string_view tenant, const Hm
     ALERTSTREAM_CHECK(compiled.ok());
     rules->triggers_.push_back(std::move(compiled).value());
     const CompiledTrigger* added = rules->triggers_.back().get();
-    rules->by_type_[added->event_type].Add(added);
+    const auto [set, is_new] =
+        set_of_type.try_emplace(added->event_type, static_cast<std::uint32_t>(rules->sets_.size()));
+    if (is_new) {
+      rules->sets_.emplace_back(added->event_type, TriggerSet());
+      rules->by_type_.push_back(
+          {.hash = std::hash<std::string_view>()(added->event_type), .set = set->second});
+    }
+    rules->sets_[set->second].second.Add(added);
   }
+  std::sort(rules->by_type_.begin(), rules->by_type_.end(),
+            [](const OfType& a, const OfType& b) { return a.hash < b.hash; });
   return rules;
 }
 
@@ -258,8 +284,15 @@ const v1::SenderState* TenantRules::FindSender(std::string_view id, state::State
 }
 
 const TriggerSet* TenantRules::TriggersOf(std::string_view event_type) const {
-  const auto found = by_type_.find(event_type);
-  return found == by_type_.end() ? nullptr : &found->second;
+  const std::size_t hash = std::hash<std::string_view>()(event_type);
+  auto found = std::lower_bound(by_type_.begin(), by_type_.end(), hash,
+                                [](const OfType& a, std::size_t b) { return a.hash < b; });
+  for (; found != by_type_.end() && found->hash == hash; ++found) {
+    if (sets_[found->set].first == event_type) {
+      return &sets_[found->set].second;
+    }
+  }
+  return nullptr;
 }
 
 const CompiledTrigger* TenantRules::FindTrigger(std::string_view id) const {

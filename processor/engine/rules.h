@@ -75,11 +75,18 @@ class TriggerSet {
                   std::vector<const CompiledTrigger*>* out) const;
 
  private:
-  using ByLiteral = std::map<std::string, std::vector<const CompiledTrigger*>, std::less<>>;
+  struct ByLiteral {
+    std::string literal;
+    std::vector<const CompiledTrigger*> triggers;
+  };
+  struct ByPath {
+    std::string path;
+    std::vector<ByLiteral> literals;  // Sorted.
+  };
   std::vector<const CompiledTrigger*> triggers_;
   std::vector<const CompiledTrigger*> unindexed_;
   LogDuration max_age_{};
-  std::map<std::string, ByLiteral, std::less<>> by_path_;
+  std::vector<ByPath> by_path_;  // Sorted.
 };
 
 class TenantRules {
@@ -93,8 +100,8 @@ class TenantRules {
   const v1::SiteState* FindSite(std::string_view id, state::StateMap& state);
   const v1::SenderState* FindSender(std::string_view id, state::StateMap& state);
   const PlanLimit& plan() const { return plan_; }
-  std::uint32_t month = 0;  // Of `sends_this_month`; 0: not loaded.
-  std::int64_t sends_this_month = 0;
+  // The batch (FoldContext::batch) that last noted this tenant's usage.
+  std::uint64_t usage_noted_in = 0;
 
   // Null: no enabled trigger of this type.
   const TriggerSet* TriggersOf(std::string_view event_type) const;
@@ -107,7 +114,12 @@ class TenantRules {
   std::map<std::string, std::unique_ptr<v1::SiteState>, std::less<>> sites_;
   std::map<std::string, std::unique_ptr<v1::SenderState>, std::less<>> senders_;
   std::vector<std::unique_ptr<CompiledTrigger>> triggers_;  // Sorted by id.
-  std::map<std::string, TriggerSet, std::less<>> by_type_;
+  struct OfType {
+    std::size_t hash;
+    std::uint32_t set;  // In `sets_`.
+  };
+  std::vector<OfType> by_type_;  // Sorted.
+  std::vector<std::pair<std::string, TriggerSet>> sets_;
 };
 
 // One trigger version, compiled. kInvalid: its condition or template no longer compiles.

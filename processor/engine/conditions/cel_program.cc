@@ -1,6 +1,11 @@
 #include "processor/engine/conditions/cel_program.h"
 
+#include <algorithm>
+#include <cstring>
+#include <deque>
 #include <optional>
+#include <string>
+#include <type_traits>
 #include <utility>
 
 #include "processor/base/check.h"
@@ -65,10 +70,23 @@ CelOpKind OpOf(const CelNode& node) {
   return CelOpKind::kConstant;
 }
 
+// A program while its parts are still being collected.
+struct Draft {
+  std::vector<CelOp> ops;
+  std::vector<std::uint32_t> operands;
+  std::vector<CelStep> steps;
+  std::vector<CelValue> constants;
+  std::size_t scratch_values = 0;
+  std::vector<CelConjunct> conjuncts;
+  std::vector<Condition::RequiredEquality> required_equalities;
+  std::deque<std::string> strings;          // What steps and constants point to: a deque, because
+  std::deque<std::vector<CelValue>> lists;  // its elements never move.
+};
+
 // Recursion is at most kConditionDepthMax deep: the parser has seen to it.
 class Builder {
  public:
-  Builder(const CelAst& ast, CelProgram* program) : ast_(ast), program_(*program) {}
+  Builder(const CelAst& ast, Draft* draft) : ast_(ast), draft_(*draft) {}
 
   std::uint32_t Build(CelNodeId id);
   void AddConjuncts();
@@ -96,28 +114,28 @@ class Builder {
   std::uint32_t Add(CelOp op);
   std::uint32_t AddConstant(CelValue value, std::uint32_t offset);
   std::uint32_t AddStep(CelStep step);
-  std::string_view Own(const std::string& text) { return program_.strings.emplace_back(text); }
+  std::string_view Own(const std::string& text) { return draft_.strings.emplace_back(text); }
   void AddRequiredEquality(const CelNode& node);
 
   const CelAst& ast_;
-  CelProgram& program_;
+  Draft& draft_;
 };
 
 std::uint32_t Builder::Add(CelOp op) {
-  program_.ops.push_back(op);
-  return static_cast<std::uint32_t>(program_.ops.size() - 1);
+  draft_.ops.push_back(op);
+  return static_cast<std::uint32_t>(draft_.ops.size() - 1);
 }
 
 std::uint32_t Builder::AddConstant(CelValue value, std::uint32_t offset) {
-  program_.constants.push_back(value);
+  draft_.constants.push_back(value);
   return Add({.kind = CelOpKind::kConstant,
               .offset = offset,
-              .first = static_cast<std::uint32_t>(program_.constants.size() - 1)});
+              .first = static_cast<std::uint32_t>(draft_.constants.size() - 1)});
 }
 
 std::uint32_t Builder::AddStep(CelStep step) {
-  program_.steps.push_back(step);
-  return static_cast<std::uint32_t>(program_.steps.size() - 1);
+  draft_.steps.push_back(step);
+  return static_cast<std::uint32_t>(draft_.steps.size() - 1);
 }
 
 std::uint32_t Builder::Build(CelNodeId id) {
@@ -179,7 +197,7 @@ std::optional<CelValue> Builder::Constant(const CelNode& node) {
     }
     elements.push_back(*element);
   }
-  const auto& list = program_.lists.emplace_back(std::move(elements));
+  const auto& list = draft_.lists.emplace_back(std::move(elements));
   return CelValue::List(list.data(), list.size());
 }
 
@@ -201,7 +219,7 @@ std::optional<std::vector<CelStep>> Builder::Path(CelNodeId id) {
 std::uint32_t Builder::BuildSelect(CelNodeId id) {
   const CelNode& node = At(id);
   if (const auto path = Path(id)) {
-    const auto first = static_cast<std::uint32_t>(program_.steps.size());
+    const auto first = static_cast<std::uint32_t>(draft_.steps.size());
     for (const CelStep& step : *path) {
       AddStep({.name = Own(std::string(step.name)), .offset = step.offset});
     }
@@ -222,10 +240,10 @@ std::uint32_t Builder::BuildSelect(CelNodeId id) {
 
 std::uint32_t Builder::BuildLookup(CelOpKind kind, const CelNode& member) {
   const std::uint32_t operand = Build(member.operands[0]);
-  program_.operands.push_back(operand);
+  draft_.operands.push_back(operand);
   return Add({.kind = kind,
               .offset = member.offset,
-              .first = static_cast<std::uint32_t>(program_.operands.size() - 1),
+              .first = static_cast<std::uint32_t>(draft_.operands.size() - 1),
               .count = 1,
               .step = AddStep({.name = Own(MemberName(member)), .offset = member.offset})});
 }
@@ -247,28 +265,28 @@ std::uint32_t Builder::BuildOperator(const CelNode& node) {
   const CelOp op{
       .kind = OpOf(node),
       .offset = node.offset,
-      .first = static_cast<std::uint32_t>(program_.operands.size()),
+      .first = static_cast<std::uint32_t>(draft_.operands.size()),
       .count = static_cast<std::uint32_t>(operands.size()),
   };
-  program_.operands.insert(program_.operands.end(), operands.begin(), operands.end());
+  draft_.operands.insert(draft_.operands.end(), operands.begin(), operands.end());
   if (op.kind == CelOpKind::kList) {
-    program_.scratch_values += operands.size();
+    draft_.scratch_values += operands.size();
   }
   return Add(op);
 }
 
 void Builder::AddConjuncts() {
   const CelNode& root = At(ast_.root);
-  const auto whole = static_cast<std::uint32_t>(program_.ops.size() - 1);
+  const auto whole = static_cast<std::uint32_t>(draft_.ops.size() - 1);
   if (root.kind != CelNodeKind::kAnd) {
-    program_.conjuncts.push_back({.op = whole, .span = root.span});
+    draft_.conjuncts.push_back({.op = whole, .span = root.span});
     AddRequiredEquality(root);
     return;
   }
-  const CelOp& all = program_.ops[whole];
+  const CelOp& all = draft_.ops[whole];
   for (std::uint32_t i = 0; i < all.count; ++i) {
     const CelNode& conjunct = At(root.operands[i]);
-    program_.conjuncts.push_back({.op = program_.operands[all.first + i], .span = conjunct.span});
+    draft_.conjuncts.push_back({.op = draft_.operands[all.first + i], .span = conjunct.span});
     AddRequiredEquality(conjunct);
   }
 }
@@ -304,7 +322,7 @@ void Builder::AddRequiredEquality(const CelNode& node) {
   } else {
     return;
   }
-  program_.required_equalities.push_back(std::move(equality));
+  draft_.required_equalities.push_back(std::move(equality));
 }
 
 }  // namespace
@@ -382,13 +400,110 @@ CelValue CelValue::Json(schemas::JsonValue value) {
   return result;
 }
 
+namespace {
+
+// Copies the parts of a draft behind a program, and makes them point at the copies.
+class Packer {
+ public:
+  Packer(std::string_view source, const Draft& draft) : source_(source), draft_(draft) {}
+  std::unique_ptr<const CelProgram> Pack();
+
+ private:
+  // In this order no part needs padding before it.
+  static_assert(alignof(CelStep) == alignof(CelValue) && alignof(CelValue) <= alignof(CelProgram) &&
+                alignof(CelOp) == alignof(std::uint32_t) &&
+                alignof(CelConjunct) == alignof(std::uint32_t));
+  static_assert(std::is_trivially_copyable_v<CelStep> && std::is_trivially_copyable_v<CelValue> &&
+                std::is_trivially_copyable_v<CelOp> && std::is_trivially_copyable_v<CelConjunct>);
+
+  template <typename T>
+  T* Take(std::size_t count) {
+    T* taken = reinterpret_cast<T*>(at_);
+    at_ += count * sizeof(T);
+    return taken;
+  }
+  template <typename T>
+  std::span<const T> Copy(const std::vector<T>& values) {
+    T* copies = Take<T>(values.size());
+    std::uninitialized_copy(values.begin(), values.end(), copies);
+    return {copies, values.size()};
+  }
+  std::string_view CopyText(std::string_view text);
+  CelValue CopyValue(CelValue value);
+
+  const std::string_view source_;
+  const Draft& draft_;
+  char* at_ = nullptr;
+  CelValue* elements_ = nullptr;
+  char* text_ = nullptr;
+};
+
+std::string_view Packer::CopyText(std::string_view text) {
+  char* copy = text_;
+  text_ = std::copy(text.begin(), text.end(), text_);
+  return {copy, text.size()};
+}
+
+CelValue Packer::CopyValue(CelValue value) {
+  if (value.kind == CelValue::Kind::kString) {
+    value.string_value = CopyText(value.string_value);
+  } else if (value.kind == CelValue::Kind::kList) {
+    CelValue* elements = elements_;
+    elements_ += value.size;
+    for (std::uint32_t i = 0; i < value.size; ++i) {
+      new (elements + i) CelValue(CopyValue(value.elements[i]));
+    }
+    value.elements = elements;
+  }
+  return value;
+}
+
+std::unique_ptr<const CelProgram> Packer::Pack() {
+  std::size_t elements = 0;
+  for (const auto& list : draft_.lists) {
+    elements += list.size();
+  }
+  std::size_t text = source_.size();
+  for (const auto& string : draft_.strings) {
+    text += string.size();
+  }
+  const CelProgram::Behind behind{draft_.steps.size() * sizeof(CelStep) +
+                                  (draft_.constants.size() + elements) * sizeof(CelValue) +
+                                  draft_.ops.size() * sizeof(CelOp) +
+                                  draft_.operands.size() * sizeof(std::uint32_t) +
+                                  draft_.conjuncts.size() * sizeof(CelConjunct) + text};
+  std::unique_ptr<CelProgram> program(new (behind) CelProgram());
+  at_ = reinterpret_cast<char*>(program.get() + 1);
+  auto* steps = Take<CelStep>(draft_.steps.size());
+  auto* constants = Take<CelValue>(draft_.constants.size());
+  elements_ = Take<CelValue>(elements);
+  program->ops = Copy(draft_.ops);
+  program->operands = Copy(draft_.operands);
+  program->conjuncts = Copy(draft_.conjuncts);
+  text_ = at_;
+  for (std::size_t i = 0; i < draft_.steps.size(); ++i) {
+    const CelStep& step = draft_.steps[i];
+    new (steps + i) CelStep{.name = CopyText(step.name), .offset = step.offset};
+  }
+  for (std::size_t i = 0; i < draft_.constants.size(); ++i) {
+    new (constants + i) CelValue(CopyValue(draft_.constants[i]));
+  }
+  program->steps = {steps, draft_.steps.size()};
+  program->constants = {constants, draft_.constants.size()};
+  program->source = CopyText(source_);
+  program->scratch_values = draft_.scratch_values;
+  program->required_equalities = draft_.required_equalities;
+  return program;
+}
+
+}  // namespace
+
 std::unique_ptr<const CelProgram> BuildCelProgram(std::string_view source, const CelAst& ast) {
-  auto program = std::make_unique<CelProgram>();
-  program->source = source;
-  Builder builder(ast, program.get());
+  Draft draft;
+  Builder builder(ast, &draft);
   builder.Build(ast.root);
   builder.AddConjuncts();
-  return program;
+  return Packer(source, draft).Pack();
 }
 
 }  // namespace alertstream::engine

@@ -4,9 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
-#include <string>
+#include <new>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -107,21 +107,30 @@ struct CelConjunct {
   CelSpan span;
 };
 
+// Everything that an evaluation touches lies behind the program, in the same piece of memory: tens
+// of thousands of conditions are kept, and each event meets a few that no cache holds any more.
 struct CelProgram {
   CelProgram() = default;
   CelProgram(const CelProgram&) = delete;  // Its parts point at each other.
   CelProgram& operator=(const CelProgram&) = delete;
 
-  std::string source;
-  std::vector<CelOp> ops;  // The last one is the whole condition.
-  std::vector<std::uint32_t> operands;
-  std::vector<CelStep> steps;
-  std::vector<CelValue> constants;
+  struct Behind {
+    std::size_t bytes;
+  };
+  static void* operator new(std::size_t size, Behind behind) {
+    return ::operator new(size + behind.bytes);
+  }
+  static void operator delete(void* memory, Behind) { ::operator delete(memory); }
+  static void operator delete(void* memory) { ::operator delete(memory); }
+
+  std::span<const CelOp> ops;  // The last one is the whole condition.
+  std::span<const std::uint32_t> operands;
+  std::span<const CelStep> steps;
+  std::span<const CelValue> constants;
   std::size_t scratch_values = 0;  // Elements of all kList operations together.
-  std::vector<CelConjunct> conjuncts;
+  std::span<const CelConjunct> conjuncts;
+  std::string_view source;
   std::vector<Condition::RequiredEquality> required_equalities;
-  std::deque<std::string> strings;          // What steps and constants point to: a deque, because
-  std::deque<std::vector<CelValue>> lists;  // its elements never move.
 };
 
 // REQUIRES: `ast` is checked and came from `source`.

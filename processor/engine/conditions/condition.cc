@@ -51,11 +51,21 @@ Condition::Condition(Condition&&) noexcept = default;
 Condition& Condition::operator=(Condition&&) noexcept = default;
 Condition::~Condition() = default;
 
+void Condition::Prefetch() const {
+  // A condition of three comparisons, its fields and literals take about this much.
+  constexpr std::size_t kAheadBytes = 640;
+  constexpr std::size_t kLineBytes = 64;
+  const char* program = reinterpret_cast<const char*>(program_.get());
+  for (std::size_t at = 0; at < kAheadBytes; at += kLineBytes) {
+    __builtin_prefetch(program + at);
+  }
+}
+
 Condition::Verdict Condition::Evaluate(const ConditionEvent& event) const {
   return Run(*program_, event, static_cast<std::uint32_t>(program_->ops.size() - 1));
 }
 
-const std::string& Condition::source() const { return program_->source; }
+std::string_view Condition::source() const { return program_->source; }
 
 const std::vector<Condition::RequiredEquality>& Condition::required_equalities() const {
   return program_->required_equalities;
@@ -65,8 +75,9 @@ std::vector<Condition::ConjunctVerdict> Condition::Explain(const ConditionEvent&
   std::vector<ConjunctVerdict> verdicts;
   for (const CelConjunct& conjunct : program_->conjuncts) {
     const CelSpan span = conjunct.span;
-    verdicts.push_back({.source_text = program_->source.substr(span.begin, span.end - span.begin),
-                        .outcome = Run(*program_, event, conjunct.op).outcome});
+    verdicts.push_back(
+        {.source_text = std::string(program_->source.substr(span.begin, span.end - span.begin)),
+         .outcome = Run(*program_, event, conjunct.op).outcome});
   }
   return verdicts;
 }
