@@ -20,7 +20,7 @@
 namespace alertstream::runtime {
 
 struct ReleasedRecord {
-  schemas::Topic topic;
+  schemas::Topic topic{};
   log::RecordView record;
 };
 

@@ -190,11 +190,27 @@ Status Processor::CheckLease(Slot& slot) {
   return alertstream::Status::Ok();
 }
 
+Status Processor::AppendLease(Slot& slot) {
+  if (log_.ExclusiveWriter()) {
+    return alertstream::Status::Ok();
+  }
+  v1::Lease lease;
+  lease.set_partition(static_cast<std::uint32_t>(slot.partition));
+  lease.set_instance(options_.task.instance);
+  lease.set_at_us(ToMicros(clock_.Now()));
+  const std::string bytes = lease.SerializeAsString();
+  const log::NewRecord record{schemas::Topic::kOwnership, slot.partition, schemas::kLogKey, bytes};
+  ALERTSTREAM_RETURN_IF_ERROR(log_.Append(std::span(&record, 1), kLogTimeout));
+  return alertstream::Status::Ok();
+}
+
 Status Processor::RunOwned(Slot& slot) {
   SetPhase(slot, "starting", "");
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto identity,
                                CheckMarkers(log_, options_.token_key, slot.partition, kLogTimeout));
   ALERTSTREAM_RETURN_IF_ERROR(CheckLease(slot));
+  // From here on others wait: the claim comes before the lease thread's next round.
+  ALERTSTREAM_RETURN_IF_ERROR(AppendLease(slot));
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto store, options_.open_store(slot.partition));
   const PartitionConfig config{
       .log_id = identity.log_id,
@@ -220,7 +236,7 @@ Status Processor::RunOwned(Slot& slot) {
     slot.positions = task->passed();
   }
   SetPhase(slot, "owner", "");
-  const alertstream::Status ended = RunTask(slot, *task);
+  alertstream::Status ended = RunTask(slot, *task);
   {
     const std::lock_guard lock(slot.mutex);
     slot.task = nullptr;

@@ -87,6 +87,7 @@ class Processor {
   alertstream::Status RunOwned(Slot& slot);
   alertstream::Status RunTask(Slot& slot, PartitionTask& task);
   alertstream::Status CheckLease(Slot& slot);
+  alertstream::Status AppendLease(Slot& slot);
   Result<std::map<std::string, LogTime>> ReadLeases(std::int32_t partition, std::int64_t last,
                                                     std::int64_t distance);
   void WriteLeases();

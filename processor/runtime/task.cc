@@ -131,7 +131,7 @@ Status PartitionTask::Fence() {
   const auto deadline = clock_.SinceBoot() + options_.claim_timeout;
   for (const std::size_t id : {kA, kB}) {
     for (;;) {
-      const Status fenced = transactors_[id]->Init(options_.commit_timeout);
+      Status fenced = transactors_[id]->Init(options_.commit_timeout);
       if (fenced.ok()) {
         break;
       }
@@ -600,7 +600,7 @@ Status PartitionTask::RaiseEngineVersion() {
   StampRecord(state_, owner_, now, wanted.engine_version(), &record);
   record.set_kind(v1::JOURNAL_KIND_BARRIER);
   record.set_state_root(state_.map().root().ToBytes());
-  const Status committed = CommitRecord(record, next_id_);
+  Status committed = CommitRecord(record, next_id_);
   if (!committed.ok()) {
     unresolved_ = true;
     return committed;
@@ -631,7 +631,7 @@ Status PartitionTask::Flush() {
     state_.set_journal_hint(std::max<std::int64_t>(0, ends.value()[0] - kRecordAndMarkers));
   }
   flushed_at_ = clock_.SinceBoot();
-  const Status flushed = state_.Flush();
+  Status flushed = state_.Flush();
   broken_ = broken_ || !flushed.ok();
   return flushed;
 }
