@@ -769,10 +769,10 @@ std::string JsonDocument::Impl::Pointer() const {
 }
 
 JsonDocument::JsonDocument() : impl_(std::make_unique<Impl>()) {
-  // Error texts end up in dead letters, which are part of history. The vector kernels agree on every
-  // byte of them; the fallback, for processors older than SSE4.2 or NEON, does not.
-  static const bool vectors = simdjson::get_active_implementation()->name() != "fallback";
-  ALERTSTREAM_CHECK(vectors && "this processor lacks SSE4.2 and NEON");
+  // Error texts end up in dead letters, which are part of history. The vector kernels agree on
+  // every byte of them; the fallback, for processors older than SSE4.2 or NEON, does not.
+  static const bool has_vectors = simdjson::get_active_implementation()->name() != "fallback";
+  ALERTSTREAM_CHECK(has_vectors && "SSE4.2 or NEON");
 }
 JsonDocument::~JsonDocument() = default;
 JsonDocument::JsonDocument(JsonDocument&&) noexcept = default;

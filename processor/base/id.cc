@@ -1,7 +1,7 @@
 #include "processor/base/id.h"
 
 #include <algorithm>
-#include <cstring>
+#include <cstddef>
 
 namespace alertstream {
 namespace {
@@ -35,7 +35,7 @@ class CauseBytes {
   void Text(std::string_view text) {
     Number(text.size(), 2);
     ALERTSTREAM_CHECK(size_ + text.size() <= buffer_.size());
-    std::memcpy(buffer_.data() + size_, text.data(), text.size());
+    std::copy(text.begin(), text.end(), buffer_.begin() + static_cast<std::ptrdiff_t>(size_));
     size_ += text.size();
   }
   std::string_view view() const { return {reinterpret_cast<const char*>(buffer_.data()), size_}; }

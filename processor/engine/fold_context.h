@@ -6,7 +6,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "processor/base/id.h"
@@ -76,13 +75,7 @@ class FoldContext {
   std::string sweep_id;
 
  private:
-  struct TenantHash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view tenant) const {
-      return std::hash<std::string_view>()(tenant);
-    }
-  };
-  std::unordered_map<std::string, std::unique_ptr<TenantRules>, TenantHash, std::equal_to<>> rules_;
+  std::map<std::string, std::unique_ptr<TenantRules>, std::less<>> rules_;
   std::string buffer_;
   // No timer is due before this; a cache of the state.
   std::optional<LogTime> next_timer_not_before_;

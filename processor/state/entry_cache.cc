@@ -31,22 +31,15 @@ constexpr std::size_t Aligned(std::size_t bytes) {
 
 static_assert(sizeof(Entry) + kKeyBytesMax + kValueInPageMax + kAlignment <= kPageBytes);
 
-// Aligned, as huge pages must be: from twice the size the ends are given back.
+// Aligned, as huge pages must be. Without memory left both throw std::bad_alloc, as every
+// container.
 char* NewPage() {
-  void* mapped = mmap(nullptr, 2 * kPageBytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (mapped == MAP_FAILED) {
-    throw std::bad_alloc();
-  }
-  auto* bytes = static_cast<char*>(mapped);
-  const std::size_t before = kPageBytes - reinterpret_cast<std::uintptr_t>(bytes) % kPageBytes;
-  munmap(bytes, before);
-  if (before < kPageBytes) {
-    munmap(bytes + before + kPageBytes, kPageBytes - before);
-  }
-  static_cast<void>(madvise(bytes + before, kPageBytes, MADV_HUGEPAGE));  // A wish only.
-  return bytes + before;
+  auto* bytes = static_cast<char*>(::operator new (kPageBytes, std::align_val_t{kPageBytes}));
+  static_cast<void>(madvise(bytes, kPageBytes, MADV_HUGEPAGE));  // A wish only.
+  return bytes;
 }
+
+void DeletePage(char* bytes) { ::operator delete (bytes, std::align_val_t{kPageBytes}); }
 
 Entry* EntryAt(char* bytes) { return std::launder(reinterpret_cast<Entry*>(bytes)); }
 
@@ -61,10 +54,10 @@ EntryCache::~EntryCache() {
     }
   }
   for (const Page& page : pages_) {
-    munmap(page.bytes, kPageBytes);
+    DeletePage(page.bytes);
   }
   for (char* bytes : spare_) {
-    munmap(bytes, kPageBytes);
+    DeletePage(bytes);
   }
 }
 
@@ -118,10 +111,7 @@ void EntryCache::SetValue(Entry* entry, std::string_view value) {
   ALERTSTREAM_CHECK(value.size() < std::numeric_limits<std::uint32_t>::max() / 2);
   if (value.size() > entry->value_capacity) {
     const std::size_t capacity = value.size() + value.size() / 2;
-    auto* bytes = static_cast<char*>(std::malloc(capacity));
-    if (bytes == nullptr) {
-      throw std::bad_alloc();
-    }
+    auto* bytes = static_cast<char*>(::operator new(capacity));
     std::memcpy(bytes, value.data(), value.size());
     ReleaseHeap(entry);
     entry->value_data = bytes;
@@ -137,7 +127,7 @@ void EntryCache::SetValue(Entry* entry, std::string_view value) {
 void EntryCache::ReleaseHeap(Entry* entry) {
   if (entry->on_heap) {
     heap_bytes_ -= entry->value_capacity + kHeapSlack;
-    std::free(entry->value_data);
+    ::operator delete(entry->value_data);
     entry->on_heap = false;
   }
 }

@@ -135,6 +135,7 @@ pid_t Spawn(const Place& place) {
   std::vector<std::string> arguments = {"/proc/self/exe", "--decide", place.directory,
                                         place.bootstrap, place.prefix};
   std::vector<char*> pointers;
+  pointers.reserve(arguments.size() + 1);
   for (auto& argument : arguments) {
     pointers.push_back(argument.data());
   }

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "processor/base/check.h"
+#include "processor/base/clock.h"
 #include "schemas/topics.h"
 
 namespace alertstream::log {
@@ -277,7 +278,7 @@ Result<std::unique_ptr<LocalStore>> LocalStore::OpenFollower(const std::string& 
       ALERTSTREAM_RETURN_IF_ERROR(store->CatchUp());
       return store;
     }
-    ::usleep(10'000);
+    SystemClock().SleepFor(std::chrono::milliseconds(10));
   }
   fs::remove_all(scratch, error);
   return OpenFailed(directory, status);

@@ -196,6 +196,7 @@ Status GoldenStage::Decide() {
   for (int round = 0; round < 2; ++round) {
     for (std::size_t p = 0; p < owners_.size(); ++p) {
       std::vector<log::TopicPartition> inputs;
+      inputs.reserve(schemas::kInputTopicCount);
       for (const Topic topic : schemas::kInputTopics) {
         inputs.push_back({topic, static_cast<std::int32_t>(p)});
       }
