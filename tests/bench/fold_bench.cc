@@ -9,14 +9,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,10 +26,10 @@
 #include "processor/log/local/local_log.h"
 #include "processor/runtime/identity.h"
 #include "processor/runtime/replayer.h"
-#include "processor/runtime/task.h"
 #include "processor/state/rocksdb/rocksdb_store.h"
 #include "schemas/envelope.pb.h"
 #include "schemas/json.h"
+#include "tests/bench/deciders.h"
 #include "tests/bench/workload.h"
 
 extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX leaves it to us.
@@ -39,15 +37,9 @@ extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX leav
 namespace alertstream::bench {
 namespace {
 
-using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 constexpr std::int32_t kPartitions = 4;
-constexpr auto kTimeout = 30s;
-constexpr std::size_t kAppendRecords = 20'000;
-// Together with the local log's buffers (64 MiB) well below the 400 MiB that the whole may take.
-constexpr std::size_t kMapBytes = std::size_t{64} << 20;
-constexpr std::size_t kStoreBytes = std::size_t{128} << 20;
 // What is decided before the kill: several flushes of the state, and some of it unflushed.
 constexpr std::uint64_t kCrashEvents = 50'000;
 
@@ -59,165 +51,19 @@ struct Settings {
   WorkloadSize size;
 };
 
-HmacKey TokenKey() { return HmacKey("token key of the benchmark"); }
-
-double Seconds(std::chrono::microseconds duration) {
-  return std::chrono::duration<double>(duration).count();
-}
-
-class Stopwatch {
- public:
-  double wall() const { return Seconds(SystemClock().SinceBoot() - wall_); }
-  double cpu() const { return CpuSeconds() - cpu_; }
-
- private:
-  std::chrono::microseconds wall_ = SystemClock().SinceBoot();
-  double cpu_ = CpuSeconds();
-};
-
 std::unique_ptr<log::EventLog> OpenLog(const Settings& settings) {
   return Must(log::OpenLocalLog(
       {.directory = settings.directory + "/log", .clock = SystemClock(), .sync = false}));
 }
 
-// Background work of the stages before must not be paid by the one that is measured.
-void WaitForQuiet() {
-  for (int quiet = 0; quiet < 3;) {
-    const Stopwatch watch;
-    SystemClock().SleepFor(100ms);
-    quiet = watch.cpu() < 0.005 ? quiet + 1 : 0;
-  }
-}
-
-// Appends what `make(0)`, `make(1)`, ... give, each to its tenant's partition.
-template <typename Make>
-void Append(log::EventLog& log, schemas::Topic topic, std::uint64_t count, Make make) {
-  std::vector<Input> inputs;
-  std::vector<log::NewRecord> records;
-  for (std::uint64_t done = 0; done < count;) {
-    inputs.clear();
-    records.clear();
-    for (; done < count && inputs.size() < kAppendRecords; ++done) {
-      inputs.push_back(make(done));
-    }
-    for (const auto& input : inputs) {
-      records.push_back({.topic = topic,
-                         .partition = schemas::PartitionOf(input.key, kPartitions),
-                         .key = input.key,
-                         .value = input.value});
-    }
-    static_cast<void>(Must(log.Append(records, kTimeout)));
-  }
-}
-
-void AppendEvents(const Settings& settings, log::EventLog& log, std::uint64_t first,
-                  std::uint64_t count) {
-  const std::int64_t now_us = ToMicros(SystemClock().Now());
-  Append(log, schemas::Topic::kSiteEvents, count,
-         [&](std::uint64_t i) { return EventRecord(settings.size, first + i, now_us); });
-}
-
-struct Decided {
-  std::uint64_t inputs = 0;
-  std::uint64_t outputs = 0;
-  std::uint64_t sends = 0;
-  std::vector<double> commit_ms;
-
-  double Percentile(double part) {
-    std::sort(commit_ms.begin(), commit_ms.end());
-    const auto at = static_cast<std::size_t>(part * static_cast<double>(commit_ms.size()));
-    return commit_ms.empty() ? 0 : commit_ms[std::min(at, commit_ms.size() - 1)];
-  }
-};
-
-// The tasks of all partitions, one after the other on this thread.
-class Deciders {
- public:
-  Deciders(const Settings& settings, log::EventLog& log)
-      : memory_(state::StoreMemory::Create(kStoreBytes)),
-        horizon_(log, SystemClock(), {0, 1, 2, 3}) {
-    for (std::int32_t i = 0; i < kPartitions; ++i) {
-      const auto identity = Must(runtime::CheckMarkers(log, TokenKey(), i, kTimeout));
-      Partition partition;
-      partition.store = Must(
-          state::OpenRocksDbStore(settings.directory + "/state-" + std::to_string(i), memory_));
-      partition.state = Must(runtime::PartitionState::Open(
-          {.log_id = identity.log_id,
-           .fold = {.token_key = TokenKey(), .partition = i, .partitions = kPartitions},
-           .cache_bytes = kMapBytes / kPartitions},
-          *partition.store));
-      partition.task = Must(runtime::PartitionTask::Start(log, *partition.state, horizon_,
-                                                          SystemClock(), {.instance = "bench"}));
-      partitions_.push_back(std::move(partition));
-    }
-  }
-
-  // Decides until nothing is left, or `sends_max` messages have been commanded.
-  Decided Drain(std::uint64_t sends_max = ~std::uint64_t{0}) {
-    Decided total;
-    for (bool busy = true; busy && total.sends < sends_max;) {
-      busy = false;
-      for (auto& partition : partitions_) {
-        const auto report = Must(partition.task->RunOnce());
-        if (!report) {
-          continue;
-        }
-        busy = true;
-        total.inputs += report->inputs;
-        total.outputs += report->outputs;
-        total.sends += report->effects->commands.count();
-        total.commit_ms.push_back(
-            std::chrono::duration<double, std::milli>(report->commit).count());
-      }
-    }
-    return total;
-  }
-
-  void Flush() {
-    for (auto& partition : partitions_) {
-      Must(partition.task->Flush());
-    }
-  }
-
- private:
-  struct Partition {
-    std::unique_ptr<state::StateStore> store;
-    std::unique_ptr<runtime::PartitionState> state;
-    std::unique_ptr<runtime::PartitionTask> task;
-  };
-  std::shared_ptr<state::StoreMemory> memory_;  // Shared with the stores.
-  runtime::PermissionHorizon horizon_;
-  std::vector<Partition> partitions_;
-};
-
 void Prepare(const Settings& settings) {
   const auto log = OpenLog(settings);
-  Must(log->ApplyTopics({.partitions = kPartitions, .replication = 1}, kTimeout));
-  static_cast<void>(Must(runtime::EnsureMarkers(*log, TokenKey(), kTimeout)));
-  const auto& size = settings.size;
-  constexpr std::uint32_t kRecordsPerTenant = 2 + kTriggersPerTenant;
-  Append(*log, schemas::Topic::kAccountChanges, std::uint64_t{size.tenants} * kRecordsPerTenant,
-         [&](std::uint64_t i) {
-           const auto tenant = static_cast<std::uint32_t>(i / kRecordsPerTenant);
-           const auto record = static_cast<std::uint32_t>(i % kRecordsPerTenant);
-           return record == 0   ? TenantRecord(tenant)
-                  : record == 1 ? SenderRecord(tenant)
-                                : TriggerRecord(tenant, record - 2);
-         });
-  Deciders deciders(settings, *log);
-  // A consent for a tenant that is not known yet would be a dead letter.
-  static_cast<void>(deciders.Drain());
-  Append(*log, schemas::Topic::kConsentChanges, std::uint64_t{size.tenants} * size.recipients,
-         [&](std::uint64_t i) {
-           return ConsentRecord(static_cast<std::uint32_t>(i % size.tenants),
-                                static_cast<std::uint32_t>(i / size.tenants));
-         });
+  MakeTopics(*log, kPartitions);
+  Deciders deciders(*log, settings.directory);
   const Stopwatch watch;
-  const Decided decided = deciders.Drain();
-  deciders.Flush();
-  fmt::print("prepared   {} consents folded, {:.0f} a CPU-second\n", decided.inputs,
-             static_cast<double>(decided.inputs) / watch.cpu());
-  AppendEvents(settings, *log, 0, settings.events);
+  const Decided consents = deciders.ApplyRules(settings.size);
+  fmt::print("prepared   {} consents granted in {:.1f} CPU s\n", consents.inputs, watch.cpu());
+  AppendEvents(*log, settings.size, 0, settings.events);
   WaitForQuiet();
 }
 
@@ -244,11 +90,11 @@ double ParseAll(const Settings& settings) {
 void Decide(const Settings& settings) {
   const double parsing = ParseAll(settings);
   const auto log = OpenLog(settings);
-  Deciders deciders(settings, *log);
+  Deciders deciders(*log, settings.directory);
   WaitForQuiet();
   ResetRssPeak();
   const Stopwatch watch;
-  Decided decided = deciders.Drain();
+  const Decided decided = deciders.Drain();
   const double deciding = watch.wall();
   deciders.Flush();
   const double cpu = watch.cpu();
@@ -261,7 +107,8 @@ void Decide(const Settings& settings) {
       "           {:.0f} events a CPU-second, {:.1f} times the CPU time of parsing alone\n"
       "           commit p50 {:.1f} ms, p99 {:.1f} ms; resident at most {} MiB\n",
       settings.events, decided.outputs, decided.commit_ms.size(), deciding, cpu, events / cpu,
-      cpu / parsing, decided.Percentile(0.5), decided.Percentile(0.99), RssPeakBytes() >> 20);
+      cpu / parsing, Percentile(decided.commit_ms, 0.5), Percentile(decided.commit_ms, 0.99),
+      RssPeakBytes() >> 20);
   std::ofstream(settings.directory + "/live_rate") << events / cpu;
 }
 
@@ -315,22 +162,23 @@ void Audit(const Settings& settings) {
 // Decides some more and dies with a part of the state unwritten.
 void Crash(const Settings& settings) {
   const auto log = OpenLog(settings);
-  Deciders deciders(settings, *log);
-  AppendEvents(settings, *log, settings.events, 2 * kCrashEvents);
+  Deciders deciders(*log, settings.directory);
+  AppendEvents(*log, settings.size, settings.events, 2 * kCrashEvents);
   static_cast<void>(deciders.Drain(kCrashEvents));
   std::raise(SIGKILL);
 }
 
 void Restart(const Settings& settings) {
   const auto log = OpenLog(settings);
-  const double opened =
-      Seconds(SystemClock().SinceBoot()) - static_cast<double>(settings.began_us) / 1e6;
-  Deciders deciders(settings, *log);
+  const auto seconds = [&] {
+    return static_cast<double>(SystemClock().SinceBoot().count() - settings.began_us) / 1e6;
+  };
+  const double opened = seconds();
+  Deciders deciders(*log, settings.directory);
   if (deciders.Drain(1).sends == 0) {
     Die("nothing was left to decide after the kill");
   }
-  const double decided =
-      Seconds(SystemClock().SinceBoot()) - static_cast<double>(settings.began_us) / 1e6;
+  const double decided = seconds();
   fmt::print(
       "restart    after kill -9 with {} recipients: log open after {:.2f} s, first new "
       "decision after {:.2f} s (of the last of {} partitions)\n",
