@@ -1,0 +1,265 @@
+#include "ops/cli/command_line.h"
+
+#include <iostream>
+
+#include <fmt/format.h>
+
+#include "ops/cli/commands/about.h"
+#include "ops/cli/commands/explain.h"
+#include "ops/cli/commands/status.h"
+#include "ops/cli/commands/tail.h"
+#include "ops/cli/commands/topics.h"
+#include "ops/cli/runs.h"
+#include "ops/cli/version.h"
+
+namespace alertstream::cli {
+namespace {
+
+// Before the arguments are parsed, only their text can say that errors are wanted as JSON.
+bool WantsJson(int argc, char** argv) {
+  std::string joined;
+  for (int i = 1; i < argc; ++i) {
+    joined += fmt::format(" {}", argv[i]);
+  }
+  for (const std::string_view form :
+       {" -o json", " -ojson", " -o=json", " --output json", " --output=json"}) {
+    if (joined.find(form) != std::string::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+CommandLine::CommandLine()
+    : app_("AlertStream: decides which notifications are sent, and proves it.") {
+  app_.name("alertstream");
+  app_.require_subcommand(0, 1);
+  app_.fallthrough();
+  app_.set_version_flag("--version", std::string(kVersion) + " (" + kGitHash + ")");
+  app_.footer(
+      "Example:\n  alertstream decide --rules ops/examples/payments/rules \\\n"
+      "    --events ops/examples/payments/events.jsonl --data-dir .alertstream\n"
+      "Exit codes: 0 ok, 1 failed, 2 usage, 3 configuration, 4 not found, 5 not allowed,\n"
+      "6 conflict, 7 unreachable, 8 partly done, 9 mismatch, 124 timeout, 130 interrupted.");
+  AddGlobals();
+  AddRun();
+  AddLook();
+  AddAuthor();
+  AddComply();
+  AddRepair();
+}
+
+CLI::App* CommandLine::Add(CLI::App* parent, const std::string& name, const std::string& help,
+                           const std::string& example, Command command) {
+  CLI::App* app = parent->add_subcommand(name, help);
+  app->footer("Example:\n  alertstream " + example);
+  const std::string path = parent->get_parent() == nullptr ? name : parent->get_name() + " " + name;
+  app->callback([this, path, command = std::move(command)] {
+    command_ = command;
+    path_ = path;
+  });
+  return app;
+}
+
+void CommandLine::AddNamed(CLI::App* app, const std::string& flag, const std::string& key,
+                           const std::string& help) {
+  app->add_option_function<std::string>(
+      flag, [this, key](const std::string& value) { arguments_.named[key] = value; }, help);
+}
+
+void CommandLine::AddNamedSwitch(CLI::App* app, const std::string& flag, const std::string& key,
+                                 const std::string& help) {
+  app->add_flag_function(
+      flag, [this, key](std::int64_t) { arguments_.named[key] = "true"; }, help);
+}
+
+void CommandLine::AddGlobals() {
+  app_.add_option("--config", arguments_.config, "settings file (TOML)");
+  app_.add_option("--set", arguments_.set, "one setting: key=value; may be repeated")
+      ->allow_extra_args(false);
+  app_.add_option("-o,--output", arguments_.output, "text, wide, json, jsonl or csv");
+  app_.add_option("--columns", arguments_.columns, "columns of a table: a,b")->delimiter(',');
+  app_.add_option("--color", arguments_.color, "auto, always or never");
+  app_.add_option("--actor", arguments_.actor, "who makes a change; $USER if not given");
+  app_.add_flag("-q,--quiet", arguments_.quiet, "no hints on stderr");
+  app_.add_flag("-v,--verbose", arguments_.verbose, "also log what the program does");
+  AddNamed(&app_, "--data-dir", "data_dir", "local log, state and keys");
+  AddNamed(&app_, "--log", "log", "local, or kafka://HOST:PORT");
+  AddNamed(&app_, "--tenant", "tenant", "tenant of what names none");
+  AddNamed(&app_, "--partitions", "partitions", "of every topic, when a log is created");
+  AddNamed(&app_, "--log-level", "log_output.level", "debug, info, warning or error");
+  AddNamed(&app_, "--log-format", "log_output.format", "text or json");
+  AddNamed(&app_, "--instance", "instance", "name of this instance in leases");
+  AddNamedSwitch(&app_, "--accept-clock", "accept_clock",
+                 "start although the clock jumped by more than 7 days");
+}
+
+void CommandLine::AddRun() {
+  auto* decide = Keep(DecideArguments{});
+  CLI::App* app = Add(&app_, "decide", "Apply rules, append events, show what is decided",
+                      "decide --rules rules/ --events events.jsonl --data-dir .alertstream",
+                      [decide](Program& program) { return RunDecide(program, *decide); });
+  app->add_option("--rules", decide->rules, "rule file, or directory of them (YAML, JSON)");
+  app->add_option("--events", decide->events, "events, one JSON object a line; - for stdin")
+      ->required();
+  app->add_option("--limit", decide->limit, "rows of the tables");
+
+  auto* target = Keep(std::string());
+  CLI::App* serve = Add(&app_, "serve", "Run until SIGTERM",
+                        "serve --target=processor --log kafka://127.0.0.1:9092",
+                        [](Program& program) { return RunServe(program); });
+  serve->add_option("--target", *target, "what to run")
+      ->required()
+      ->check(CLI::IsMember({"processor"}));
+  AddNamed(serve, "--partitions-owned", "runtime.assigned", "all, none, or such as 0-3,8");
+  AddNamed(serve, "--metrics-port", "metrics.port", "of /metrics and /health; 0: a free one");
+  AddNamedSwitch(serve, "--take-over", "take_over",
+                 "start although another instance holds a live lease");
+  AddTopics();
+}
+
+void CommandLine::AddTopics() {
+  CLI::App* topics = Group("topics", "Create and check the topics of the log");
+  Add(topics, "plan", "What apply would do", "topics plan --log kafka://127.0.0.1:9092",
+      [](Program& program) -> Result<ExitCode> {
+        ALERTSTREAM_ASSIGN_OR_RETURN(
+            const auto log, OpenLog(program.settings(), program.clock(), LogAccess::kRead));
+        return TopicsPlan(*log, PlanOf(program.settings()), program.io());
+      });
+  Add(topics, "apply", "Create what is missing, mend settings, write the markers",
+      "topics apply --log kafka://127.0.0.1:9092 --partitions 8",
+      [](Program& program) -> Result<ExitCode> {
+        const Settings& settings = program.settings();
+        ALERTSTREAM_ASSIGN_OR_RETURN(const Deployment deployment,
+                                     OpenDeployment(settings, program.clock(), LogAccess::kCreate));
+        return TopicsApply(*deployment.log, deployment.token_key, PlanOf(settings), program.io());
+      });
+  Add(topics, "status", "Topics as they are, and what is wrong with them",
+      "topics status --log kafka://127.0.0.1:9092", [](Program& program) -> Result<ExitCode> {
+        ALERTSTREAM_ASSIGN_OR_RETURN(
+            const auto log, OpenLog(program.settings(), program.clock(), LogAccess::kRead));
+        return TopicsStatus(*log, program.io());
+      });
+}
+
+void CommandLine::AddLook() {
+  Add(&app_, "status", "Partitions: owner, journal, lag", "status --data-dir .alertstream",
+      [](Program& program) {
+        return program.Read([](const Session& session) { return ShowStatus(session); });
+      });
+  AddTail();
+  auto* what = Keep(std::string());
+  Add(&app_, "explain", "Why something was or was not sent, gate by gate",
+      "explain last        (or the beginning of an id: evt_, dec_, ntf_)",
+      [what](Program& program) {
+        return program.Read([&](const Session& session) { return Explain(session, *what); });
+      })
+      ->add_option("id", *what, "last, or an event, decision or notification")
+      ->required();
+  AddTopic();
+  auto* strict = Keep(false);
+  Add(&app_, "doctor", "Check settings, log, keys, clock and disk", "doctor",
+      [strict](Program& program) { return RunDoctor(program, *strict); })
+      ->add_flag("--strict", *strict, "exit 10 if there are warnings only");
+  Add(&app_, "version", "Versions of the program, the engine and its libraries", "version -o json",
+      [](Program& program) { return ShowVersion(program.io()); });
+  auto* origin = Keep(false);
+  CLI::App* config = Group("config", "The settings");
+  Add(config, "show", "Every setting and its value", "config show --origin",
+      [origin](Program& program) { return ShowConfig(program.settings(), *origin, program.io()); })
+      ->add_flag("--origin", *origin, "also where each value comes from");
+}
+
+void CommandLine::AddTail() {
+  struct Values {
+    std::string what;
+    std::string from;
+    bool no_follow = false;
+    std::uint64_t count = 0;
+  };
+  auto* values = Keep(Values{});
+  CLI::App* tail =
+      Add(&app_, "tail", "Show outputs as they are decided", "tail decisions --no-follow -o json",
+          [values](Program& program) -> Result<ExitCode> {
+            ALERTSTREAM_ASSIGN_OR_RETURN(const auto topic, TailTopic(values->what));
+            return program.Read([&](const Session& session) {
+              return Tail(session,
+                          {.topic = topic,
+                           .from_beginning = values->from.empty() ? values->no_follow
+                                                                  : values->from == "beginning",
+                           .follow = !values->no_follow,
+                           .records_max = values->count});
+            });
+          });
+  tail->add_option("what", values->what, "decisions, commands, facts, journal or dead-letters")
+      ->required()
+      ->check(CLI::IsMember({"decisions", "commands", "facts", "journal", "dead-letters"}));
+  tail->add_option("--from", values->from,
+                   "beginning or end; without it end, with --no-follow beginning")
+      ->check(CLI::IsMember({"beginning", "end"}));
+  tail->add_flag("--no-follow", values->no_follow, "stop at the end");
+  tail->add_option("-n", values->count, "stop after so many");
+}
+
+void CommandLine::AddTopic() {
+  struct Values {
+    std::string topic;
+    std::int32_t partition = -1;
+    std::int64_t offset = 0;
+    std::uint64_t count = 0;
+    bool personal = false;
+  };
+  auto* values = Keep(Values{});
+  CLI::App* topic = Group("topic", "Records as they lie in the log");
+  CLI::App* dump = Add(
+      topic, "dump", "Committed records as JSON lines",
+      "topic dump site-events --partition 0 -n 10", [values](Program& program) -> Result<ExitCode> {
+        const auto wanted = schemas::TopicByName(values->topic);
+        if (!wanted) {
+          return Error(ErrorCode::kNotFound,
+                       "there is no topic of that name; see: alertstream topic stats");
+        }
+        return program.Read([&](const Session& session) {
+          return TopicDump(
+              session,
+              {.topic = *wanted,
+               .partition = values->partition < 0 ? std::nullopt : std::optional(values->partition),
+               .offset = values->offset,
+               .records_max = values->count,
+               .show_personal = values->personal});
+        });
+      });
+  dump->add_option("topic", values->topic, "its name in the catalogue")->required();
+  dump->add_option("--partition", values->partition, "one of them")->check(CLI::NonNegativeNumber);
+  dump->add_option("--offset", values->offset, "the first one")->check(CLI::NonNegativeNumber);
+  dump->add_option("-n", values->count, "stop after so many");
+  dump->add_flag("--show-personal", values->personal, "addresses and texts as they are");
+  Add(topic, "stats", "End offsets and last times", "topic stats", [](Program& program) {
+    return program.Read([](const Session& session) { return TopicStats(session); });
+  });
+}
+
+std::optional<int> CommandLine::Parse(int argc, char** argv) {
+  try {
+    app_.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) {
+      return app_.exit(error);
+    }
+    if (WantsJson(argc, argv)) {
+      std::cout << ErrorJson(Error(ErrorCode::kInvalid, error.what()), "alertstream --help");
+    }
+    std::cerr << "alertstream: " << error.what() << "\nsee: alertstream --help, or --help after a "
+              << "command\n";
+    return static_cast<int>(ExitCode::kUsage);
+  }
+  if (!command_) {
+    std::cout << app_.help();
+    return static_cast<int>(ExitCode::kUsage);
+  }
+  return std::nullopt;
+}
+
+}  // namespace alertstream::cli

@@ -1,0 +1,72 @@
+// CommandLine: the tree of commands with their flags, help and examples. Parsing only carries
+// values into the library functions of ops/cli/commands; it opens nothing. Used by the program's
+// main.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ops/cli/program.h"
+
+namespace alertstream::cli {
+
+using Command = std::function<Result<ExitCode>(Program& program)>;
+
+class CommandLine {
+ public:
+  CommandLine();
+
+  // The exit code if the program ends here: help, version, a usage error.
+  std::optional<int> Parse(int argc, char** argv);
+
+  const Arguments& arguments() const { return arguments_; }
+  const Command& command() const { return command_; }
+  const std::string& path() const { return path_; }
+  bool serves() const { return path_ == "serve"; }
+
+ private:
+  CLI::App* Add(CLI::App* parent, const std::string& name, const std::string& help,
+                const std::string& example, Command command);
+  void AddNamed(CLI::App* app, const std::string& flag, const std::string& key,
+                const std::string& help);
+  void AddNamedSwitch(CLI::App* app, const std::string& flag, const std::string& key,
+                      const std::string& help);
+  void AddGlobals();
+  void AddRun();
+  void AddTopics();
+  void AddLook();
+  void AddTail();
+  void AddTopic();
+  void AddAuthor();
+  void AddComply();
+  void AddConsent();
+  void AddOptOut();
+  void AddRepair();
+
+  // A group of commands that does nothing itself.
+  CLI::App* Group(const std::string& name, const std::string& help) {
+    CLI::App* group = app_.add_subcommand(name, help);
+    group->require_subcommand(1);
+    return group;
+  }
+  // A value that lives as long as the parser, for an option to be written to.
+  template <typename T>
+  T* Keep(T value) {
+    auto kept = std::make_shared<T>(std::move(value));
+    kept_.push_back(kept);
+    return kept.get();
+  }
+
+  CLI::App app_;
+  Arguments arguments_;
+  Command command_;
+  std::string path_;
+  std::vector<std::shared_ptr<void>> kept_;
+};
+
+}  // namespace alertstream::cli

@@ -1,0 +1,81 @@
+#include "ops/cli/program.h"
+
+#include <unistd.h>
+
+#include <ostream>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "ops/cli/commands/status.h"
+#include "processor/base/config_env.h"
+
+namespace alertstream::cli {
+
+Session Program::MakeSession(const Deployment& deployment) {
+  std::string actor = arguments_.actor;
+  if (actor.empty()) {
+    actor = Environment("USER").value_or("");
+  }
+  return Session{.log = *deployment.log,
+                 .identity = deployment.identity,
+                 .token_key = deployment.token_key,
+                 .clock = clock(),
+                 .io = io_,
+                 .tenant = settings_.Text(Setting::kTenant),
+                 .actor = actor.empty() ? "cli" : actor,
+                 .processor = nullptr,
+                 .interrupted = &interrupted_};
+}
+
+Result<ExitCode> Program::Read(const Body& body) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const Deployment deployment,
+                               OpenDeployment(settings_, clock(), LogAccess::kRead));
+  return body(MakeSession(deployment));
+}
+
+Result<ExitCode> Program::Write(LogAccess access, bool may_decide, const Body& body) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const Deployment deployment,
+                               OpenDeployment(settings_, clock(), access));
+  Session session = MakeSession(deployment);
+  bool decides = deployment.log->ExclusiveWriter();
+  if (!decides && may_decide) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(const auto leases, ReadLiveLeases(session));
+    decides = leases.empty();
+    if (!decides) {
+      io_.err << "a server owns the log and decides\n";
+    }
+  }
+  if (!decides) {
+    return body(session);
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      auto options,
+      MakeProcessorOptions(settings_, deployment,
+                           {.instance = fmt::format("cli-{}", ::getpid()), .assigned = "all"}));
+  runtime::Processor processor(*deployment.log, clock(), std::move(options));
+  session.processor = &processor;
+  processor.Start();
+  auto result = body(session);
+  processor.Stop();
+  return result;
+}
+
+std::string Program::SameLog() const {
+  std::string flags;
+  if (settings_.source(Setting::kDataDir) == SettingSource::kFlag) {
+    flags += " --data-dir " + settings_.Text(Setting::kDataDir);
+  }
+  if (settings_.source(Setting::kLog) == SettingSource::kFlag) {
+    flags += " --log " + settings_.Text(Setting::kLog);
+  }
+  for (const std::string& pair : arguments_.set) {
+    flags += " --set " + pair;
+  }
+  if (!arguments_.config.empty()) {
+    flags += " --config " + arguments_.config;
+  }
+  return flags;
+}
+
+}  // namespace alertstream::cli

@@ -1,0 +1,70 @@
+// Program: one run of `alertstream`: what the user wrote, the settings that follow from it, and the
+// log opened as a command needs it. Used by the commands' lambdas (command_line*.cc); belongs to
+// one thread.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ops/cli/commands/session.h"
+#include "ops/cli/settings.h"
+#include "ops/cli/wiring.h"
+
+namespace alertstream::cli {
+
+// What the user wrote, before it means anything.
+struct Arguments {
+  std::string config;
+  std::vector<std::string> set;
+  std::map<std::string, std::string> named;  // --data-dir and others, by the setting's key.
+  std::string output = "text";
+  std::string color = "auto";
+  std::vector<std::string> columns;
+  std::string actor;
+  bool quiet = false;
+  bool verbose = false;
+};
+
+// A run of the program: settings resolved, streams at hand.
+class Program {
+ public:
+  // `arguments` and `interrupted` outlive the program.
+  Program(const Arguments& arguments, Settings settings, Streams io,
+          const std::atomic<bool>& interrupted)
+      : arguments_(arguments),
+        settings_(std::move(settings)),
+        io_(std::move(io)),
+        interrupted_(interrupted) {}
+
+  const Settings& settings() const { return settings_; }
+  const Streams& io() const { return io_; }
+  Clock& clock() { return SystemClock(); }
+  bool local() const { return settings_.Text(Setting::kLog) == "local"; }
+  bool quiet() const { return arguments_.quiet; }
+
+  using Body = std::function<Result<ExitCode>(const Session& session)>;
+  // With the log open for reading, beside whoever owns it.
+  Result<ExitCode> Read(const Body& body);
+  // With the log open for writing. A local log is decided by this process meanwhile; on Kafka the
+  // servers do it, or this process if `may_decide` and there is none.
+  Result<ExitCode> Write(LogAccess access, bool may_decide, const Body& body);
+
+  // The flags that lead another command to the same log.
+  std::string SameLog() const;
+
+  // Over an opened log. For commands that open it themselves.
+  Session MakeSession(const Deployment& deployment);
+
+ private:
+  const Arguments& arguments_;
+  Settings settings_;
+  Streams io_;
+  const std::atomic<bool>& interrupted_;
+};
+
+using Command = std::function<Result<ExitCode>(Program& program)>;
+
+}  // namespace alertstream::cli

@@ -1,0 +1,165 @@
+#include "ops/cli/runs.h"
+
+#include <csignal>
+#include <iostream>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "ops/cli/commands/rules.h"
+#include "ops/cli/commands/serve.h"
+#include "ops/cli/commands/status.h"
+
+namespace alertstream::cli {
+namespace {
+
+void PrintNext(Program& program) {
+  if (program.quiet()) {
+    return;
+  }
+  const std::string flags = program.SameLog();
+  program.io().err << fmt::format(
+      "\nNext:\n  alertstream explain last{0}\n  alertstream tail decisions "
+      "--no-follow{0}\n  alertstream audit verify{0}\n",
+      flags);
+}
+
+// --tenant, else the only tenant of the rules.
+std::string TenantOfEvents(const Session& session, const std::optional<RuleSet>& rules) {
+  std::set<std::string> tenants;
+  for (const RuleChange& change : rules ? rules->changes : std::vector<RuleChange>()) {
+    tenants.insert(change.tenant);
+  }
+  return session.tenant.empty() && tenants.size() == 1 ? *tenants.begin() : session.tenant;
+}
+
+}  // namespace
+
+log::TopicPlan PlanOf(const Settings& settings) {
+  return {.partitions = static_cast<std::int32_t>(settings.Integer(Setting::kPartitions)),
+          .replication = static_cast<std::int16_t>(settings.Integer(Setting::kKafkaReplication))};
+}
+
+Result<RuleSet> LoadRulesOf(Program& program, const std::string& path) {
+  std::vector<RuleProblem> problems;
+  auto rules = LoadRules(path, program.settings().Text(Setting::kTenant), &problems);
+  for (const RuleProblem& problem : problems) {
+    program.io().err << FormatRuleProblem(problem) << "\n";
+  }
+  return rules;
+}
+
+Result<ExitCode> RefuseRules(Program& program, const Error& error) {
+  if (error.code() != ErrorCode::kInvalid) {
+    return error;
+  }
+  const bool json = program.io().render.format == OutputFormat::kJson ||
+                    program.io().render.format == OutputFormat::kJsonLines;
+  if (json) {
+    program.io().out << ErrorJson(error, "alertstream triggers apply --help");
+  }
+  program.io().err << "nothing was appended\n";
+  return ExitCode::kConfiguration;
+}
+
+std::string NameOfInput(const std::string& file) { return file == "-" ? "stdin" : file; }
+
+Result<std::unique_ptr<EventsInput>> EventsInput::Open(const std::string& file) {
+  auto input = std::make_unique<EventsInput>();
+  if (file != "-") {
+    input->file_.open(file, std::ios::binary);
+    if (!input->file_.is_open()) {
+      return Error(ErrorCode::kNotFound, fmt::format("--events: {} cannot be opened", file));
+    }
+    input->from_file_ = true;
+  }
+  return input;
+}
+
+std::istream& EventsInput::stream() {
+  return from_file_ ? static_cast<std::istream&>(file_) : std::cin;
+}
+
+Result<ExitCode> RunDecide(Program& program, const DecideArguments& arguments) {
+  std::optional<RuleSet> rules;
+  if (!arguments.rules.empty()) {
+    auto loaded = LoadRulesOf(program, arguments.rules);
+    if (!loaded.ok()) {
+      return RefuseRules(program, loaded.error());
+    }
+    rules = std::move(loaded).value();
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto events, EventsInput::Open(arguments.events));
+  auto result =
+      program.Write(LogAccess::kCreate, true, [&](const Session& session) -> Result<ExitCode> {
+        if (rules) {
+          ALERTSTREAM_ASSIGN_OR_RETURN(const RulesReport report, ApplyRules(session, *rules));
+          for (const std::string& line : report.rejected) {
+            session.io.err << line << "\n";
+          }
+          session.io.err << DescribeRules(report) << "\n";
+          if (!report.rejected.empty()) {
+            return Error(ErrorCode::kInvalid, "the log rejected rules: no event was appended");
+          }
+        }
+        return Decide(session, {.events = events->stream(),
+                                .file = NameOfInput(arguments.events),
+                                .tenant = TenantOfEvents(session, rules),
+                                .rows_max = arguments.limit});
+      });
+  if (result.ok()) {
+    PrintNext(program);
+  }
+  return result;
+}
+
+Result<ExitCode> RunServe(Program& program) {
+  std::signal(SIGPIPE, SIG_IGN);  // A scraper that goes away must not end the processor.
+  const Settings& settings = program.settings();
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      const Deployment deployment,
+      OpenDeployment(settings, program.clock(),
+                     program.local() ? LogAccess::kCreate : LogAccess::kWrite));
+  ServeOptions options;
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      options.processor,
+      MakeProcessorOptions(settings, deployment,
+                           {.instance = settings.Text(Setting::kInstance),
+                            .assigned = settings.Text(Setting::kRuntimeAssigned)}));
+  options.health.address = settings.Text(Setting::kMetricsAddress);
+  options.health.port = static_cast<std::uint16_t>(settings.Integer(Setting::kMetricsPort));
+  options.drain_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
+      settings.Duration(Setting::kRuntimeDrainTimeout));
+  return Serve(program.MakeSession(deployment), std::move(options));
+}
+
+Result<ExitCode> RunDoctor(Program& program, bool strict) {
+  const Settings& settings = program.settings();
+  std::vector<DoctorCheck> checks;
+  checks.push_back(
+      {CheckResult::kOk, "config",
+       fmt::format("{} settings, {}", kSettingCount,
+                   settings.file().empty() ? std::string("no file") : "from " + settings.file())});
+  checks.push_back(CheckDisk(settings.Text(Setting::kDataDir)));
+  const auto log = OpenLog(settings, program.clock(), LogAccess::kRead);
+  if (!log.ok()) {
+    checks.push_back({CheckResult::kFailed, "log", log.error().message()});
+    return ReportChecks(checks, strict, program.io());
+  }
+  checks.push_back({CheckResult::kOk, "log", log.value()->Describe()});
+  for (DoctorCheck& check : CheckLog(*log.value(), program.clock(), !program.local())) {
+    checks.push_back(std::move(check));
+  }
+  const auto key = OpenTokenKey(settings, LogAccess::kRead);
+  if (!key.ok()) {
+    checks.push_back({CheckResult::kFailed, "token key", key.error().message()});
+  } else {
+    checks.push_back(CheckIdentity(*log.value(), key.value()));
+  }
+  return ReportChecks(checks, strict, program.io());
+}
+
+}  // namespace alertstream::cli

@@ -1,0 +1,52 @@
+// Commands that are more than one call: they load rules, open streams, make options from settings.
+// Used by command_line*.cc; belongs to one thread.
+#pragma once
+
+#include <cstddef>
+#include <fstream>
+#include <iosfwd>
+#include <memory>
+#include <string>
+
+#include "ops/cli/commands/decide.h"
+#include "ops/cli/program.h"
+#include "ops/cli/rules_file.h"
+
+namespace alertstream::cli {
+
+// What `topics plan` and `topics apply` are to bring about.
+log::TopicPlan PlanOf(const Settings& settings);
+
+// Everything that is wrong with the rules, on stderr; the error carries the first.
+Result<RuleSet> LoadRulesOf(Program& program, const std::string& path);
+
+// Rule files are configuration: they end with that exit code. The error itself goes the usual way.
+Result<ExitCode> RefuseRules(Program& program, const Error& error);
+
+// The name of `file` in messages.
+std::string NameOfInput(const std::string& file);
+
+// A stream of `file`, or of stdin for "-".
+class EventsInput {
+ public:
+  static Result<std::unique_ptr<EventsInput>> Open(const std::string& file);
+  std::istream& stream();
+
+ private:
+  std::ifstream file_;
+  bool from_file_ = false;
+};
+
+struct DecideArguments {
+  std::string rules;
+  std::string events;
+  std::size_t limit = kDecideRowsMax;
+};
+
+Result<ExitCode> RunDecide(Program& program, const DecideArguments& arguments);
+
+Result<ExitCode> RunServe(Program& program);
+
+Result<ExitCode> RunDoctor(Program& program, bool strict);
+
+}  // namespace alertstream::cli
