@@ -1,0 +1,39 @@
+// One document of a rule file, read field by field into the change that it describes, before it is
+// known whose it is. Pure. Used by rules_file.cc.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ops/cli/rules_fields.h"
+#include "ops/cli/rules_yaml.h"
+#include "schemas/envelope.pb.h"
+
+namespace alertstream::cli {
+
+// The order in which changes are applied: what others refer to comes first.
+enum class RuleKind : std::uint8_t { kTenant, kPlan, kSite, kSender, kTrigger };
+// The index is the enum value.
+inline constexpr std::array<std::string_view, 5> kRuleKinds = {"tenant", "plan", "site", "sender",
+                                                               "trigger"};
+inline std::string_view WordOf(RuleKind kind) { return kRuleKinds[static_cast<std::size_t>(kind)]; }
+
+struct RuleItem {
+  RuleKind kind = RuleKind::kTenant;
+  std::string tenant;  // As written; "" if it was not.
+  std::string id;
+  v1::AccountChange change;
+  std::string file;
+  int line = 0;
+  int column = 0;
+};
+
+// Appends to `items`. The document becomes an item even with problems, so that references to it are
+// not reported as well; not if its kind is not known.
+void ReadRuleDocument(const YamlDocument& document, std::uint32_t root, ProblemList* problems,
+                      std::vector<RuleItem>* items);
+
+}  // namespace alertstream::cli
