@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -37,6 +38,20 @@ std::string Phone(std::uint32_t tenant, std::uint32_t recipient) {
 // Trigger `candidate` of a type holds for amounts from here up to that of the next one.
 std::uint32_t AmountFrom(std::uint32_t tenant, std::uint32_t candidate) {
   return (candidate + 1) * 1'000'000 + tenant * 100;
+}
+
+// A size that /proc/self/status gives in KiB.
+std::size_t StatusBytes(std::string_view name) {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  while (status >> word) {
+    if (word == name) {
+      std::size_t kib = 0;
+      status >> kib;
+      return kib << 10;
+    }
+  }
+  return 0;
 }
 
 }  // namespace
@@ -97,12 +112,16 @@ Input ConsentRecord(std::uint32_t tenant, std::uint32_t recipient) {
 }
 
 Input EventRecord(const WorkloadSize& size, std::uint64_t number, std::int64_t event_time_us) {
+  // Once everybody was visited the same people come in the same order, each with the next type.
+  const std::uint64_t people = std::uint64_t{size.tenants} * size.recipients;
+  const std::uint64_t visit = number % people;
   // Odd steps visit every residue of a power of two, and nearly every one of other sizes once.
-  const std::uint64_t scattered = number * 2'654'435'761U;
+  const std::uint64_t scattered = visit * 2'654'435'761U;
   const auto tenant = static_cast<std::uint32_t>(scattered % size.tenants);
   const auto recipient =
-      static_cast<std::uint32_t>((number / size.tenants * 7919) % size.recipients);
-  const auto type = static_cast<std::uint32_t>(scattered / size.tenants % kEventTypes);
+      static_cast<std::uint32_t>((visit / size.tenants * 7919) % size.recipients);
+  const auto type =
+      static_cast<std::uint32_t>((scattered / size.tenants + number / people) % kEventTypes);
   const auto candidate = static_cast<std::uint32_t>(scattered / 31 % kCandidates);
   auto envelope = Head(tenant, v1::TRUST_KAFKA, EventType(type));
   envelope.set_id(fmt::format("{:016x}", number));
@@ -113,7 +132,7 @@ Input EventRecord(const WorkloadSize& size, std::uint64_t number, std::int64_t e
                   R"("customer":{{"name":"Wanjiru {}","since":2019}},"method":"mobile","items":3,)"
                   R"("reference":"{:016x}"}})",
                   number, AmountFrom(tenant, candidate) + number % 1000, Phone(tenant, recipient),
-                  recipient, scattered));
+                  recipient, number * 2'654'435'761U));
   return Encode(envelope);
 }
 
@@ -137,18 +156,9 @@ double CpuSeconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-std::size_t RssPeakBytes() {
-  std::ifstream status("/proc/self/status");
-  std::string word;
-  while (status >> word) {
-    if (word == "VmHWM:") {
-      std::size_t kib = 0;
-      status >> kib;
-      return kib << 10;
-    }
-  }
-  return 0;
-}
+std::size_t RssBytes() { return StatusBytes("VmRSS:"); }
+
+std::size_t RssPeakBytes() { return StatusBytes("VmHWM:"); }
 
 void ResetRssPeak() {
   // "5" sets the highest resident size back to the present one (proc(5), clear_refs).

@@ -35,7 +35,9 @@ Input TriggerRecord(std::uint32_t tenant, std::uint32_t trigger);
 // The recipient agrees to informational messages by SMS.
 Input ConsentRecord(std::uint32_t tenant, std::uint32_t recipient);
 // Event `number` of a stream that visits the tenants in turn and their recipients without a pattern
-// that a cache could use; tenants * recipients events in a row concern as many different people.
+// that a cache could use; tenants * recipients events in a row concern as many different people,
+// and nobody meets the same trigger twice in kEventTypes times as many. So each of those events
+// sends, if the daily cap and the cooldown, which are a trigger's own, are all that could hold it.
 Input EventRecord(const WorkloadSize& size, std::uint64_t number, std::int64_t event_time_us);
 
 // Ends the program with the error's message unless `status` is ok.
@@ -51,6 +53,8 @@ T Must(Result<T> result) {
 
 // Of all threads of the process, user and system.
 double CpuSeconds();
+// Resident memory.
+std::size_t RssBytes();
 // Resident memory at its highest since the process began or ResetRssPeak was called.
 std::size_t RssPeakBytes();
 void ResetRssPeak();
