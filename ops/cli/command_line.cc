@@ -1,6 +1,7 @@
 #include "ops/cli/command_line.h"
 
 #include <iostream>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -9,8 +10,10 @@
 #include "ops/cli/commands/status.h"
 #include "ops/cli/commands/tail.h"
 #include "ops/cli/commands/topics.h"
+#include "ops/cli/duration.h"
 #include "ops/cli/runs.h"
 #include "ops/cli/version.h"
+#include "ops/cli/words.h"
 
 namespace alertstream::cli {
 namespace {
@@ -28,6 +31,27 @@ bool WantsJson(int argc, char** argv) {
     }
   }
   return false;
+}
+
+// For Option::check: what `parse` finds wrong with a value, so that it is an error of usage.
+template <typename T>
+CLI::Validator Checked(Result<T> (*parse)(std::string_view)) {
+  return CLI::Validator(
+      [parse](const std::string& text) {
+        const auto parsed = parse(text);
+        return parsed.ok() ? std::string() : parsed.error().message();
+      },
+      "");
+}
+
+template <typename Enum>
+CLI::Validator CheckedWord() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        const auto parsed = ParseWord<Enum>("not known", text);
+        return parsed.ok() ? std::string() : parsed.error().message();
+      },
+      "");
 }
 
 }  // namespace
@@ -77,11 +101,13 @@ void CommandLine::AddNamedSwitch(CLI::App* app, const std::string& flag, const s
 
 void CommandLine::AddGlobals() {
   app_.add_option("--config", arguments_.config, "settings file (TOML)");
+  app_.add_option("--profile", arguments_.profile, "the part [profile.NAME] of the settings file");
   app_.add_option("--set", arguments_.set, "one setting: key=value; may be repeated")
       ->allow_extra_args(false);
   app_.add_option("-o,--output", arguments_.output, "text, wide, json, jsonl or csv");
   app_.add_option("--columns", arguments_.columns, "columns of a table: a,b")->delimiter(',');
   app_.add_option("--color", arguments_.color, "auto, always or never");
+  app_.add_option("--time", arguments_.time, "times in text: utc, local or relative");
   app_.add_option("--actor", arguments_.actor, "who makes a change; $USER if not given");
   app_.add_flag("-q,--quiet", arguments_.quiet, "no hints on stderr");
   app_.add_flag("-v,--verbose", arguments_.verbose, "also log what the program does");
@@ -91,6 +117,8 @@ void CommandLine::AddGlobals() {
   AddNamed(&app_, "--partitions", "partitions", "of every topic, when a log is created");
   AddNamed(&app_, "--log-level", "log_output.level", "debug, info, warning or error");
   AddNamed(&app_, "--log-format", "log_output.format", "text or json");
+  AddNamed(&app_, "--timeout", "timeout",
+           "how long to wait for an answer of the log, such as 30s; tail: for a new record");
   AddNamed(&app_, "--instance", "instance", "name of this instance in leases");
   AddNamedSwitch(&app_, "--accept-clock", "accept_clock",
                  "start although the clock jumped by more than 7 days");
@@ -126,7 +154,8 @@ void CommandLine::AddTopics() {
       [](Program& program) -> Result<ExitCode> {
         ALERTSTREAM_ASSIGN_OR_RETURN(
             const auto log, OpenLog(program.settings(), program.clock(), LogAccess::kRead));
-        return TopicsPlan(*log, PlanOf(program.settings()), program.io());
+        return TopicsPlan(*log, PlanOf(program.settings()), AskTimeout(program.settings()),
+                          program.io());
       });
   Add(topics, "apply", "Create what is missing, mend settings, write the markers",
       "topics apply --log kafka://127.0.0.1:9092 --partitions 8",
@@ -134,13 +163,14 @@ void CommandLine::AddTopics() {
         const Settings& settings = program.settings();
         ALERTSTREAM_ASSIGN_OR_RETURN(const Deployment deployment,
                                      OpenDeployment(settings, program.clock(), LogAccess::kCreate));
-        return TopicsApply(*deployment.log, deployment.token_key, PlanOf(settings), program.io());
+        return TopicsApply(*deployment.log, deployment.token_key, PlanOf(settings),
+                           AskTimeout(settings), program.io());
       });
   Add(topics, "status", "Topics as they are, and what is wrong with them",
       "topics status --log kafka://127.0.0.1:9092", [](Program& program) -> Result<ExitCode> {
         ALERTSTREAM_ASSIGN_OR_RETURN(
             const auto log, OpenLog(program.settings(), program.clock(), LogAccess::kRead));
-        return TopicsStatus(*log, program.io());
+        return TopicsStatus(*log, AskTimeout(program.settings()), program.io());
       });
 }
 
@@ -160,7 +190,8 @@ void CommandLine::AddLook() {
       ->required();
   AddTopic();
   auto* strict = Keep(false);
-  Add(&app_, "doctor", "Check settings, log, keys, clock and disk", "doctor",
+  Add(&app_, "doctor", "Check settings, log, rights, keys, clock and disk",
+      "doctor --log kafka://127.0.0.1:9092",
       [strict](Program& program) { return RunDoctor(program, *strict); })
       ->add_flag("--strict", *strict, "exit 10 if there are warnings only");
   Add(&app_, "version", "Versions of the program, the engine and its libraries", "version -o json",
@@ -173,34 +204,34 @@ void CommandLine::AddLook() {
 }
 
 void CommandLine::AddTail() {
-  struct Values {
-    std::string what;
-    std::string from;
-    bool no_follow = false;
-    std::uint64_t count = 0;
-  };
-  auto* values = Keep(Values{});
+  auto* values = Keep(TailArguments{});
   CLI::App* tail =
-      Add(&app_, "tail", "Show outputs as they are decided", "tail decisions --no-follow -o json",
-          [values](Program& program) -> Result<ExitCode> {
-            ALERTSTREAM_ASSIGN_OR_RETURN(const auto topic, TailTopic(values->what));
-            return program.Read([&](const Session& session) {
-              return Tail(session,
-                          {.topic = topic,
-                           .from_beginning = values->from.empty() ? values->no_follow
-                                                                  : values->from == "beginning",
-                           .follow = !values->no_follow,
-                           .records_max = values->count});
-            });
-          });
+      Add(&app_, "tail", "Show outputs as they are decided",
+          "tail decisions --outcome suppress --since 10m\n"
+          "  alertstream tail commands --from 2026-01-31T12:00:00Z --no-follow -o jsonl\n"
+          "  alertstream tail journal --partition 0 --from 88213 --limit 5 --timeout 30s",
+          [values](Program& program) { return RunTail(program, *values); });
   tail->add_option("what", values->what, "decisions, commands, facts, journal or dead-letters")
       ->required()
-      ->check(CLI::IsMember({"decisions", "commands", "facts", "journal", "dead-letters"}));
-  tail->add_option("--from", values->from,
-                   "beginning or end; without it end, with --no-follow beginning")
-      ->check(CLI::IsMember({"beginning", "end"}));
+      ->check(Checked(TailTopic));
+  auto* from = tail->add_option("--from", values->from,
+                                "beginning, end, an offset of the topic, or a time (RFC 3339); "
+                                "without it end, with --no-follow beginning");
+  from->check(Checked(ParseTailFrom));
+  tail->add_option("--since", values->since, "from so long ago: 10m, 2h, 7d")
+      ->check(Checked(ParseDuration))
+      ->excludes(from);
+  tail->add_option("--partition", values->partition, "one of them; without it all")
+      ->check(CLI::NonNegativeNumber);
+  tail->add_option("--trigger", values->trigger, "decisions and commands of this trigger");
+  tail->add_option("--channel", values->channel, "decisions and commands of this channel: sms, ...")
+      ->check(CheckedWord<v1::Channel>());
+  tail->add_option("--outcome", values->outcome, "decisions: send, defer, suppress or fail")
+      ->check(CheckedWord<v1::Outcome>());
+  tail->add_option("--reason", values->reason,
+                   "decisions and dead letters: the word of the reason");
   tail->add_flag("--no-follow", values->no_follow, "stop at the end");
-  tail->add_option("-n", values->count, "stop after so many");
+  tail->add_option("-n,--limit", values->count, "stop after so many");
 }
 
 void CommandLine::AddTopic() {
@@ -234,7 +265,7 @@ void CommandLine::AddTopic() {
   dump->add_option("topic", values->topic, "its name in the catalogue")->required();
   dump->add_option("--partition", values->partition, "one of them")->check(CLI::NonNegativeNumber);
   dump->add_option("--offset", values->offset, "the first one")->check(CLI::NonNegativeNumber);
-  dump->add_option("-n", values->count, "stop after so many");
+  dump->add_option("-n,--limit", values->count, "stop after so many");
   dump->add_flag("--show-personal", values->personal, "addresses and texts as they are");
   Add(topic, "stats", "End offsets and last times", "topic stats", [](Program& program) {
     return program.Read([](const Session& session) { return TopicStats(session); });

@@ -29,9 +29,10 @@ void CommandLine::AddAuthor() {
       })
       ->add_option("-f,--file", *path, "rule file or directory")
       ->required();
-  Add(triggers, "list", "Triggers in force", "triggers list -o wide", [](Program& program) {
-    return program.Read([](const Session& session) { return TriggersList(session); });
-  });
+  auto* rows = Keep(kListRowsMax);
+  Add(triggers, "list", "Triggers in force", "triggers list -o wide", [rows](Program& program) {
+    return program.Read([&](const Session& session) { return TriggersList(session, *rows); });
+  })->add_option("--limit", *rows, "rows");
 
   CLI::App* events = Group("events", "Events");
   auto* file = Keep(std::string());
@@ -64,13 +65,18 @@ void CommandLine::AddAuthor() {
 
   CLI::App* engine = Group("engine", "The version of the rules of deciding");
   auto* version = Keep(std::uint32_t{0});
-  Add(engine, "activate", "Put an engine version in force on every partition", "engine activate 2",
-      [version](Program& program) {
+  Add(engine, "activate", "Put an engine version in force on every partition", "engine activate 1",
+      [version](Program& program) -> Result<ExitCode> {
+        if (const Status known = CheckEngineVersion(*version); !known.ok()) {
+          return program.Refuse(known.error(), ExitCode::kUsage,
+                                "alertstream engine activate --help");
+        }
         return program.Write(LogAccess::kWrite, false, [&](const Session& session) {
           return EngineActivate(session, *version);
         });
       })
-      ->add_option("version", *version, "above the one in force")
+      ->add_option("version", *version,
+                   "above the one in force, and known to this program (alertstream version)")
       ->required();
 }
 
@@ -166,10 +172,12 @@ void CommandLine::AddOptOut() {
     app->add_option("--channel", values->channel, "sms, whatsapp, email, push, voice or all");
     app->add_option("--reason", values->reason, "for the audit trail")->required();
   }
+  auto* rows = Keep(kListRowsMax);
   Add(optout, "list", "Everybody who is opted out", "optout list --tenant acme",
-      [](Program& program) {
-        return program.Read([](const Session& session) { return ListOptOuts(session); });
-      });
+      [rows](Program& program) {
+        return program.Read([&](const Session& session) { return ListOptOuts(session, *rows); });
+      })
+      ->add_option("--limit", *rows, "rows");
 }
 
 void CommandLine::AddRepair() {

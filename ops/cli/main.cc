@@ -39,6 +39,9 @@ Result<Settings> SettingsOf(const Arguments& arguments) {
   if (!arguments.config.empty()) {
     input.config_file = arguments.config;
   }
+  if (!arguments.profile.empty()) {
+    input.profile = arguments.profile;
+  }
   return ResolveSettings(input);
 }
 
@@ -49,6 +52,8 @@ Result<RenderOptions> RenderOf(const Arguments& arguments) {
   render.color = UseColor(color, ::isatty(STDOUT_FILENO) == 1, Environment("NO_COLOR").value_or(""),
                           Environment("TERM").value_or(""));
   render.columns = arguments.columns;
+  ALERTSTREAM_ASSIGN_OR_RETURN(render.time, ParseTimeStyle(arguments.time));
+  render.now = SystemClock().Now();
   return render;
 }
 

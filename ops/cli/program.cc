@@ -25,6 +25,7 @@ Session Program::MakeSession(const Deployment& deployment) {
                  .tenant = settings_.Text(Setting::kTenant),
                  .actor = actor.empty() ? "cli" : actor,
                  .processor = nullptr,
+                 .ask_timeout = AskTimeout(settings_),
                  .interrupted = &interrupted_};
 }
 
@@ -61,6 +62,14 @@ Result<ExitCode> Program::Write(LogAccess access, bool may_decide, const Body& b
   return result;
 }
 
+ExitCode Program::Refuse(const Error& error, ExitCode exit, std::string_view docs) const {
+  if (io_.render.format == OutputFormat::kJson || io_.render.format == OutputFormat::kJsonLines) {
+    io_.out << ErrorJson(error, docs);
+  }
+  io_.err << "alertstream: " << error.message() << "\n";
+  return exit;
+}
+
 std::string Program::SameLog() const {
   std::string flags;
   if (settings_.source(Setting::kDataDir) == SettingSource::kFlag) {
@@ -74,6 +83,9 @@ std::string Program::SameLog() const {
   }
   if (!arguments_.config.empty()) {
     flags += " --config " + arguments_.config;
+  }
+  if (!arguments_.profile.empty()) {
+    flags += " --profile " + arguments_.profile;
   }
   return flags;
 }

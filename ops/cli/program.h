@@ -7,6 +7,8 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ops/cli/commands/session.h"
@@ -18,10 +20,12 @@ namespace alertstream::cli {
 // What the user wrote, before it means anything.
 struct Arguments {
   std::string config;
+  std::string profile;
   std::vector<std::string> set;
   std::map<std::string, std::string> named;  // --data-dir and others, by the setting's key.
   std::string output = "text";
   std::string color = "auto";
+  std::string time = "utc";
   std::vector<std::string> columns;
   std::string actor;
   bool quiet = false;
@@ -51,6 +55,9 @@ class Program {
   // With the log open for writing. A local log is decided by this process meanwhile; on Kafka the
   // servers do it, or this process if `may_decide` and there is none.
   Result<ExitCode> Write(LogAccess access, bool may_decide, const Body& body);
+
+  // Ends a command with this exit code before it did anything; `docs` is the help to read.
+  ExitCode Refuse(const Error& error, ExitCode exit, std::string_view docs) const;
 
   // The flags that lead another command to the same log.
   std::string SameLog() const;

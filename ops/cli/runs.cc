@@ -12,6 +12,10 @@
 #include "ops/cli/commands/rules.h"
 #include "ops/cli/commands/serve.h"
 #include "ops/cli/commands/status.h"
+#include "ops/cli/commands/tail.h"
+#include "ops/cli/doctor_kafka.h"
+#include "ops/cli/duration.h"
+#include "ops/cli/words.h"
 
 namespace alertstream::cli {
 namespace {
@@ -116,6 +120,39 @@ Result<ExitCode> RunDecide(Program& program, const DecideArguments& arguments) {
   return result;
 }
 
+Result<ExitCode> RunTail(Program& program, const TailArguments& arguments) {
+  TailOptions options{.follow = !arguments.no_follow, .records_max = arguments.count};
+  ALERTSTREAM_ASSIGN_OR_RETURN(options.topic, TailTopic(arguments.what));
+  const std::string from =
+      arguments.from.empty() ? (arguments.no_follow ? "beginning" : "end") : arguments.from;
+  ALERTSTREAM_ASSIGN_OR_RETURN(options.from, ParseTailFrom(from));
+  if (!arguments.since.empty()) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(const LogDuration since, ParseDuration(arguments.since));
+    options.from = {.kind = TailFrom::Kind::kTime, .time = program.clock().Now() - since};
+  }
+  if (arguments.partition >= 0) {
+    options.partition = arguments.partition;
+  }
+  // Without the flag a tail waits for ever; the setting bounds the questions of other commands.
+  if (program.settings().source(Setting::kTimeout) == SettingSource::kFlag) {
+    options.silence_max = program.settings().Duration(Setting::kTimeout);
+  }
+  options.filter.trigger = arguments.trigger;
+  options.filter.reason = arguments.reason;
+  if (!arguments.channel.empty()) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(options.filter.channel,
+                                 ParseWord<v1::Channel>("--channel", arguments.channel));
+  }
+  if (!arguments.outcome.empty()) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(options.filter.outcome,
+                                 ParseWord<v1::Outcome>("--outcome", arguments.outcome));
+  }
+  if (const Status fits = CheckTailFilter(options.topic, options.filter); !fits.ok()) {
+    return program.Refuse(fits.error(), ExitCode::kUsage, "alertstream tail --help");
+  }
+  return program.Read([&](const Session& session) { return Tail(session, options); });
+}
+
 Result<ExitCode> RunServe(Program& program) {
   std::signal(SIGPIPE, SIG_IGN);  // A scraper that goes away must not end the processor.
   const Settings& settings = program.settings();
@@ -150,14 +187,32 @@ Result<ExitCode> RunDoctor(Program& program, bool strict) {
     return ReportChecks(checks, strict, program.io());
   }
   checks.push_back({CheckResult::kOk, "log", log.value()->Describe()});
-  for (DoctorCheck& check : CheckLog(*log.value(), program.clock(), !program.local())) {
-    checks.push_back(std::move(check));
+  const auto timeout = AskTimeout(settings);
+  if (!program.local()) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(const LogTarget target,
+                                 ParseLogTarget(settings.Text(Setting::kLog)));
+    const auto rights = CheckRights(KafkaOptions(settings, target), timeout);
+    if (!rights.ok()) {
+      checks.back() = {CheckResult::kFailed, "log", rights.error().message()};
+      return ReportChecks(checks, strict, program.io());
+    }
+    checks.push_back(rights.value());
+  }
+  checks.push_back(CheckTopics(*log.value(), timeout));
+  if (checks.back().result == CheckResult::kFailed) {
+    return ReportChecks(checks, strict, program.io());
+  }
+  if (!program.local()) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(const LogTarget target,
+                                 ParseLogTarget(settings.Text(Setting::kLog)));
+    checks.push_back(CheckClock(*log.value(), program.clock(), timeout));
+    checks.push_back(CheckTransactions(KafkaOptions(settings, target), program.clock(), timeout));
   }
   const auto key = OpenTokenKey(settings, LogAccess::kRead);
   if (!key.ok()) {
     checks.push_back({CheckResult::kFailed, "token key", key.error().message()});
   } else {
-    checks.push_back(CheckIdentity(*log.value(), key.value()));
+    checks.push_back(CheckIdentity(*log.value(), key.value(), timeout));
   }
   return ReportChecks(checks, strict, program.io());
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <fstream>
 #include <iosfwd>
 #include <memory>
@@ -44,6 +45,21 @@ struct DecideArguments {
 };
 
 Result<ExitCode> RunDecide(Program& program, const DecideArguments& arguments);
+
+struct TailArguments {
+  std::string what;
+  std::string from;
+  std::string since;
+  std::int32_t partition = -1;
+  std::string trigger;
+  std::string channel;
+  std::string outcome;
+  std::string reason;
+  bool no_follow = false;
+  std::uint64_t count = 0;
+};
+
+Result<ExitCode> RunTail(Program& program, const TailArguments& arguments);
 
 Result<ExitCode> RunServe(Program& program);
 

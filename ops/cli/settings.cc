@@ -20,9 +20,11 @@ namespace {
 
 constexpr std::string_view kPrefix = "ALERTSTREAM_";
 constexpr std::string_view kFileSuffix = "_file";
+constexpr std::string_view kProfilePrefix = "profile.";
 // Variables of this prefix that are no settings: of the tests, and of the scripts around the build.
-constexpr std::array<std::string_view, 3> kForeignVariables = {
-    "ALERTSTREAM_CONFIG", "ALERTSTREAM_KAFKA_LIBS", "ALERTSTREAM_REGENERATE"};
+constexpr std::array<std::string_view, 4> kForeignVariables = {
+    "ALERTSTREAM_CONFIG", "ALERTSTREAM_KAFKA_LIBS", "ALERTSTREAM_PROFILE",
+    "ALERTSTREAM_REGENERATE"};
 constexpr std::string_view kTestPrefix = "ALERTSTREAM_TEST_";
 
 Result<std::string> ReadWhole(const std::string& path, std::size_t bytes_max) {
@@ -155,7 +157,11 @@ class SettingsResolver {
         path = candidate;
       }
     }
+    const std::string profile = ProfileAsked();
     if (!path) {
+      if (!profile.empty()) {
+        Problem("profile", fmt::format("{} needs a configuration file", profile));
+      }
       return;
     }
     settings_.file_ = *path;
@@ -169,26 +175,73 @@ class SettingsResolver {
       problems_.push_back(entries.error().message());
       return;
     }
-    for (const TomlEntry& entry : entries.value()) {
+    ReadEntries(entries.value(), profile);
+  }
+
+  std::string ProfileAsked() const {
+    const auto named = input_.environment.find("ALERTSTREAM_PROFILE");
+    return input_.profile.value_or(named != input_.environment.end() ? named->second : "");
+  }
+
+  // What all profiles share, then the chosen one. The keys of the others are looked at too.
+  void ReadEntries(const std::vector<TomlEntry>& entries, const std::string& profile) {
+    std::vector<TomlEntry> chosen;
+    std::set<std::string> names;
+    for (const TomlEntry& entry : entries) {
+      if (!entry.key.starts_with(kProfilePrefix)) {
+        ReadEntry(entry);
+        continue;
+      }
+      const std::string rest = entry.key.substr(kProfilePrefix.size());
+      const std::size_t dot = rest.find('.');
+      TomlEntry inner = entry;
+      inner.key = dot == std::string::npos ? entry.key : rest.substr(dot + 1);
+      names.insert(rest.substr(0, dot));
+      if (rest.substr(0, dot) == profile) {
+        chosen.push_back(inner);
+      } else {
+        static_cast<void>(SpecOfEntry(inner));
+      }
+    }
+    for (const TomlEntry& entry : chosen) {
       ReadEntry(entry);
+    }
+    if (!profile.empty() && chosen.empty()) {
+      Problem(settings_.file_,
+              fmt::format(
+                  "there is no [profile.{}]; it has {}", profile,
+                  names.empty() ? std::string("none") : fmt::format("{}", fmt::join(names, ", "))));
     }
   }
 
-  void ReadEntry(const TomlEntry& entry) {
-    const std::string place = fmt::format("{}:{}", settings_.file_, entry.line);
+  std::string PlaceOf(const TomlEntry& entry) const {
+    return fmt::format("{}:{}", settings_.file_, entry.line);
+  }
+
+  // The setting that an entry gives, itself or as the file of a secret; reports one that is none.
+  const SettingSpec* SpecOfEntry(const TomlEntry& entry) {
     const SettingSpec* spec = FindSetting(entry.key);
     if (spec == nullptr && entry.key.ends_with(kFileSuffix)) {
       spec =
           FindSetting(std::string_view(entry.key).substr(0, entry.key.size() - kFileSuffix.size()));
       spec = spec != nullptr && spec->type == SettingType::kSecret ? spec : nullptr;
-      if (spec != nullptr && entry.kind == TomlKind::kString) {
-        SetSecretFromFile(*spec, entry.text, SettingSource::kFile, place);
-        return;
-      }
     }
     if (spec == nullptr) {
-      Problem(place, fmt::format("there is no setting '{}'{}", entry.key,
-                                 DidYouMean(entry.key, SettingKeys())));
+      Problem(PlaceOf(entry), fmt::format("there is no setting '{}'{}", entry.key,
+                                          DidYouMean(entry.key, SettingKeys())));
+    }
+    return spec;
+  }
+
+  void ReadEntry(const TomlEntry& entry) {
+    const std::string place = PlaceOf(entry);
+    const SettingSpec* spec = SpecOfEntry(entry);
+    if (spec == nullptr) {
+      return;
+    }
+    if (spec->type == SettingType::kSecret && entry.key.ends_with(kFileSuffix) &&
+        entry.kind == TomlKind::kString) {
+      SetSecretFromFile(*spec, entry.text, SettingSource::kFile, place);
       return;
     }
     if (spec->type == SettingType::kSecret) {

@@ -34,6 +34,7 @@ enum class Setting : std::uint8_t {
   kPartitions,
   kTakeOver,
   kAcceptClock,
+  kTimeout,
   kTokenKey,
   kKafkaSecurityProtocol,
   kKafkaSaslMechanism,
@@ -94,6 +95,9 @@ struct SettingsInput {
   std::map<std::string, std::string> flags;        // By key, from --set and the named flags.
   std::map<std::string, std::string> environment;  // EnvironmentWithPrefix("ALERTSTREAM_")
   std::optional<std::string> config_file;          // --config; must exist. Or ALERTSTREAM_CONFIG.
+  // --profile, or ALERTSTREAM_PROFILE: what stands below [profile.NAME] in the file goes before the
+  // rest of the file. kInvalid if the file has none of that name.
+  std::optional<std::string> profile;
   // Without one: the first of these that exists.
   std::vector<std::string> default_files = {"alertstream.toml",
                                             "/etc/alertstream/alertstream.toml"};

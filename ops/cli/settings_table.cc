@@ -45,6 +45,8 @@ constexpr std::array<SettingSpec, kSettingCount> kTable = {{
      "start although another instance holds a live lease"},
     {Setting::kAcceptClock, "accept_clock", kBool, "false", 0, 0, "",
      "start although the clock jumped by more than 7 days"},
+    {Setting::kTimeout, "timeout", kDuration, "15s", kSecondUs / 10, 3600 * kSecondUs, "",
+     "how long a command waits for one answer of the log"},
     {Setting::kTokenKey, "token_key", kSecret, "", 0, 0, "",
      "32 bytes, hexadecimal or base64, under which recipients are named; generated for a local "
      "log"},

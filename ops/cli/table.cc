@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <cmath>
+#include <cstdlib>
+#include <ctime>
 #include <utility>
 
 #include "ops/cli/suggest.h"
@@ -133,11 +136,42 @@ std::string Words(const Cell& cell) {
   return {};
 }
 
+std::string LocalText(LogTime time) {
+  const std::time_t seconds =
+      std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
+  std::tm local{};
+  if (::localtime_r(&seconds, &local) == nullptr) {
+    return FormatRfc3339(time);
+  }
+  // The digits of the same moment in a zone that is that far from UTC.
+  std::string text = FormatRfc3339(time + std::chrono::seconds(local.tm_gmtoff));
+  text.pop_back();
+  const long minutes = std::abs(local.tm_gmtoff) / 60;
+  return text +
+         fmt::format("{}{:02}:{:02}", local.tm_gmtoff < 0 ? '-' : '+', minutes / 60, minutes % 60);
+}
+
+// In the largest unit of which there is at least one.
+std::string RelativeText(LogTime time, LogTime now) {
+  const std::int64_t seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::abs(now - time)).count();
+  constexpr std::array<std::pair<std::int64_t, char>, 4> kUnits = {
+      {{86'400, 'd'}, {3600, 'h'}, {60, 'm'}, {1, 's'}}};
+  for (const auto& [size, unit] : kUnits) {
+    if (seconds >= size) {
+      return time > now ? fmt::format("in {}{}", seconds / size, unit)
+                        : fmt::format("{}{} ago", seconds / size, unit);
+    }
+  }
+  return "now";
+}
+
 std::string TextCell(const Cell& cell, const RenderOptions& options) {
   if (std::holds_alternative<Absent>(cell.value)) {
     return "-";
   }
-  std::string text = Printable(Words(cell));
+  const auto* time = std::get_if<LogTime>(&cell.value);
+  std::string text = time != nullptr ? TimeText(*time, options) : Printable(Words(cell));
   return options.format == OutputFormat::kText ? Cut(std::move(text), kCellWidthMax) : text;
 }
 
@@ -317,6 +351,12 @@ void Table::Add(std::vector<Cell> row) {
   rows_.push_back(std::move(row));
 }
 
+std::size_t Table::Truncate(std::size_t rows_max) {
+  const std::size_t cut = rows_.size() > rows_max ? rows_.size() - rows_max : 0;
+  rows_.resize(rows_.size() - cut);
+  return cut;
+}
+
 Result<std::string> Table::Render(const RenderOptions& options) const {
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto chosen, SelectColumns(columns_, options));
   const View view{.columns = columns_, .chosen = chosen, .options = options};
@@ -368,6 +408,18 @@ Result<std::string> RenderRow(const std::vector<Column>& columns, const std::vec
   return out;
 }
 
+std::string TimeText(LogTime time, const RenderOptions& options) {
+  switch (options.time) {
+    case TimeStyle::kUtc:
+      break;
+    case TimeStyle::kLocal:
+      return LocalText(time);
+    case TimeStyle::kRelative:
+      return RelativeText(time, options.now);
+  }
+  return FormatRfc3339(time);
+}
+
 std::string Colored(std::string_view text, CellStyle style, bool color) {
   const std::string_view code = ColorCode(style);
   if (!color || code.empty()) {
@@ -404,6 +456,16 @@ Result<ColorMode> ParseColorMode(std::string_view text) {
                  "--color: expected auto, always or never" + DidYouMean(text, kNames));
   }
   return static_cast<ColorMode>(found - kNames.begin());
+}
+
+Result<TimeStyle> ParseTimeStyle(std::string_view text) {
+  constexpr std::array<std::string_view, 3> kNames = {"utc", "local", "relative"};
+  const auto found = std::find(kNames.begin(), kNames.end(), text);
+  if (found == kNames.end()) {
+    return Error(ErrorCode::kInvalid,
+                 "--time: expected utc, local or relative" + DidYouMean(text, kNames));
+  }
+  return static_cast<TimeStyle>(found - kNames.begin());
 }
 
 bool UseColor(ColorMode mode, bool is_terminal, std::string_view no_color, std::string_view term) {

@@ -24,6 +24,10 @@ Result<ColorMode> ParseColorMode(std::string_view text);  // auto|always|never
 // kAuto: colour on a terminal, unless NO_COLOR is set to anything but "" or TERM is "dumb".
 bool UseColor(ColorMode mode, bool is_terminal, std::string_view no_color, std::string_view term);
 
+// How text shows times; JSON and CSV are always RFC 3339 UTC.
+enum class TimeStyle : std::uint8_t { kUtc, kLocal, kRelative };
+Result<TimeStyle> ParseTimeStyle(std::string_view text);  // utc|local|relative
+
 enum class CellStyle : std::uint8_t { kPlain, kGood, kWarning, kBad, kDim };
 
 // No value: "-" in text, null in JSON, an empty field in CSV.
@@ -53,6 +57,8 @@ struct RenderOptions {
   OutputFormat format = OutputFormat::kText;
   bool color = false;
   std::vector<std::string> columns = {};  // Keys, in this order; empty: all of the format.
+  TimeStyle time = TimeStyle::kUtc;
+  LogTime now{};  // With kRelative.
 };
 
 class Table {
@@ -62,6 +68,8 @@ class Table {
   // REQUIRES: one cell a column.
   void Add(std::vector<Cell> row);
   std::size_t size() const { return rows_.size(); }
+  // Keeps the first `rows_max` rows; returns how many were cut.
+  std::size_t Truncate(std::size_t rows_max);
 
   // The whole table, ending in a line feed; text without rows is the headings alone. Times are RFC
   // 3339 UTC. Control characters of a cell are shown as escapes in text, so that data cannot drive
@@ -77,6 +85,9 @@ class Table {
 // because nothing is known about the rows that follow.
 Result<std::string> RenderRow(const std::vector<Column>& columns, const std::vector<Cell>& row,
                               const RenderOptions& options);
+
+// A time as text shows it: RFC 3339 in UTC or in the zone of the environment, "5m ago", "in 2h".
+std::string TimeText(LogTime time, const RenderOptions& options);
 
 // `text` in the colour of `style`, or as it is without `color`.
 std::string Colored(std::string_view text, CellStyle style, bool color);

@@ -12,14 +12,12 @@
 
 #include "ops/cli/token_key.h"
 #include "processor/base/log.h"
-#include "processor/log/kafka/kafka_log.h"
 #include "processor/log/local/local_log.h"
 #include "processor/state/rocksdb/rocksdb_store.h"
 
 namespace alertstream::cli {
 namespace {
 
-constexpr std::chrono::milliseconds kLogTimeout{15'000};
 // Block cache and memtables of all partitions' stores.
 constexpr std::size_t kStoreMemoryBytes = std::size_t{64} << 20U;
 
@@ -29,6 +27,36 @@ std::filesystem::path DataDir(const Settings& settings) {
 
 Result<LogTarget> TargetOf(const Settings& settings) {
   return ParseLogTarget(settings.Text(Setting::kLog));
+}
+
+// On Kafka several instances may share a machine and its data directory; each has its own state.
+std::filesystem::path StateDirectory(const Settings& settings, const log::EventLog& log) {
+  if (log.ExclusiveWriter()) {
+    return DataDir(settings) / "state";
+  }
+  std::string name = settings.Text(Setting::kInstance);
+  for (char& c : name) {
+    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
+    c = plain ? c : '_';
+  }
+  return DataDir(settings) / "state-kafka" / name;
+}
+
+Status MakeDirectory(const std::filesystem::path& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) {
+    return Error(ErrorCode::kUnavailable,
+                 fmt::format("{} cannot be made: {}", directory.string(), error.message()));
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+std::chrono::milliseconds AskTimeout(const Settings& settings) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+      settings.Duration(Setting::kTimeout));
 }
 
 log::KafkaLogOptions KafkaOptions(const Settings& settings, const LogTarget& target) {
@@ -62,31 +90,6 @@ log::KafkaLogOptions KafkaOptions(const Settings& settings, const LogTarget& tar
   };
   return options;
 }
-
-// On Kafka several instances may share a machine and its data directory; each has its own state.
-std::filesystem::path StateDirectory(const Settings& settings, const log::EventLog& log) {
-  if (log.ExclusiveWriter()) {
-    return DataDir(settings) / "state";
-  }
-  std::string name = settings.Text(Setting::kInstance);
-  for (char& c : name) {
-    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
-    c = plain ? c : '_';
-  }
-  return DataDir(settings) / "state-kafka" / name;
-}
-
-Status MakeDirectory(const std::filesystem::path& directory) {
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  if (error) {
-    return Error(ErrorCode::kUnavailable,
-                 fmt::format("{} cannot be made: {}", directory.string(), error.message()));
-  }
-  return Status::Ok();
-}
-
-}  // namespace
 
 Result<std::unique_ptr<log::EventLog>> OpenLog(const Settings& settings, Clock& clock,
                                                LogAccess access) {
@@ -128,12 +131,13 @@ Result<HmacKey> OpenTokenKey(const Settings& settings, LogAccess access) {
 }
 
 Result<Deployment> OpenDeployment(const Settings& settings, Clock& clock, LogAccess access) {
+  const auto timeout = AskTimeout(settings);
   Deployment deployment;
   ALERTSTREAM_ASSIGN_OR_RETURN(deployment.log, OpenLog(settings, clock, access));
   log::EventLog& log = *deployment.log;
   bool fresh = false;
   if (access == LogAccess::kCreate) {
-    const auto partitions = log.Partitions(kLogTimeout);
+    const auto partitions = log.Partitions(timeout);
     if (!partitions.ok() && partitions.error().code() != ErrorCode::kNotFound) {
       return partitions.error();
     }
@@ -146,15 +150,15 @@ Result<Deployment> OpenDeployment(const Settings& settings, Clock& clock, LogAcc
     ALERTSTREAM_RETURN_IF_ERROR(log.ApplyTopics(
         {.partitions = static_cast<std::int32_t>(settings.Integer(Setting::kPartitions)),
          .replication = static_cast<std::int16_t>(settings.Integer(Setting::kKafkaReplication))},
-        kLogTimeout));
+        timeout));
   }
   if (access == LogAccess::kCreate) {
     ALERTSTREAM_ASSIGN_OR_RETURN(deployment.identity,
-                                 runtime::EnsureMarkers(log, deployment.token_key, kLogTimeout));
+                                 runtime::EnsureMarkers(log, deployment.token_key, timeout));
     return deployment;
   }
   ALERTSTREAM_ASSIGN_OR_RETURN(deployment.identity,
-                               runtime::CheckMarkers(log, deployment.token_key, 0, kLogTimeout));
+                               runtime::CheckMarkers(log, deployment.token_key, 0, timeout));
   return deployment;
 }
 

@@ -3,6 +3,7 @@
 // adapters. Used by the program's main; belongs to one thread.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -12,6 +13,7 @@
 #include "processor/base/clock.h"
 #include "processor/base/crypto.h"
 #include "processor/log/event_log.h"
+#include "processor/log/kafka/kafka_log.h"
 #include "processor/runtime/identity.h"
 #include "processor/runtime/processor.h"
 #include "processor/state/state_store.h"
@@ -29,6 +31,12 @@ struct Deployment {
   HmacKey token_key{""};
   runtime::LogIdentity identity;
 };
+
+// How long one question to the log may take.
+std::chrono::milliseconds AskTimeout(const Settings& settings);
+
+// How to reach the cluster of `target`.
+log::KafkaLogOptions KafkaOptions(const Settings& settings, const LogTarget& target);
 
 // The log alone: for commands that ask whether there are topics at all.
 Result<std::unique_ptr<log::EventLog>> OpenLog(const Settings& settings, Clock& clock,

@@ -194,6 +194,97 @@ class CliTest(unittest.TestCase):
         self.run_program("decide", "--events", "no-such-file", exit_code=4)
         self.run_program("decide", "--events", EVENTS, "--log", "kafka://nonsense", exit_code=3)
 
+    def test_tail_begins_where_it_is_told_and_filters(self):
+        self.decide()
+        everything = self.tail("decisions")
+        self.assertEqual(len(everything), 40)
+        for word in ("beginning", "earliest"):
+            self.assertEqual(self.tail("decisions", "--from", word), everything)
+        self.assertEqual(self.tail("decisions", "--from", "end"), [])
+        self.assertEqual(self.tail("decisions", "--since", "1h"), everything)
+        self.decide()
+        known = {record["event"] for record in everything}
+        later = [record for record in self.tail("decisions") if record["event"] not in known]
+        second = min(record["decided_at"] for record in later)
+        self.assertEqual(self.tail("decisions", "--from", second), later)
+        self.assertEqual(self.tail("decisions", "--from", "2100-01-01T00:00:00Z"), [])
+        self.assertEqual(len(self.tail("decisions", "--limit", "3")), 3)
+
+        # All offsets of a partition of the topic itself, markers of transactions aside.
+        stored = [json.loads(line) for line in
+                  self.run_program("topic", "dump", "decisions").stdout.splitlines()]
+        places = [(record["partition"], record["offset"]) for record in stored
+                  if record["key"] != "_log"]
+        partition = max({p for p, _ in places}, key=lambda p: sum(q == p for q, _ in places))
+        offsets = sorted(offset for p, offset in places if p == partition)
+        rest = self.tail("decisions", "--partition", partition, "--from", offsets[5])
+        self.assertEqual(len(rest), len(offsets) - 5)
+
+        suppressed = self.tail("decisions", "--outcome", "suppress", "--reason", "consent_missing")
+        self.assertEqual(
+            {d["reason"] for record in suppressed for d in record["decisions"]},
+            {"consent_missing"})
+        sent = self.tail("commands", "--trigger", "payment-failed", "--channel", "sms")
+        self.assertTrue(sent)
+        self.assertEqual({command["trigger_id"] for command in sent}, {"payment-failed"})
+        for wrong in (("--from", "yesterday"), ("--from", "-1"), ("--since", "10"),
+                      ("--from", "end", "--since", "1h"), ("--outcome", "sent"),
+                      ("--channel", "fax"), ("--reason", "unknown_tenant")):
+            self.run_program("tail", "decisions", *wrong, exit_code=2)
+        self.run_program("tail", "facts", "--outcome", "send", exit_code=2)
+        self.run_program("tail", "decisions", "--partition", "4", exit_code=4)
+
+    def tail(self, what, *arguments):
+        done = self.run_program("tail", what, "--no-follow", "-o", "jsonl", *arguments)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def test_tail_ends_after_the_silence_that_was_asked_for(self):
+        self.decide()
+        begun = time.monotonic()
+        done = self.run_program("tail", "decisions", "--timeout", "500ms", exit_code=124)
+        self.assertLess(0.5, time.monotonic() - begun)
+        self.assertIn("nothing new on decisions for 500ms (0 shown)", done.stderr)
+        # Who stops at the end does not wait for it.
+        self.run_program("tail", "decisions", "--no-follow", "--timeout", "1h")
+        self.run_program("status", "--timeout", "5", exit_code=3)
+
+    def test_times_are_shown_as_asked(self):
+        self.decide()
+        self.assertRegex(self.run_program("explain", "last", "--time", "relative").stdout,
+                         r"appended (now|\d+s ago)")
+        local = self.run_program("tail", "decisions", "--no-follow", "--time", "local",
+                                 TZ="Asia/Kathmandu").stdout
+        self.assertEqual(local.count("+05:45  evt_"), 40)
+        as_json = self.run_program("status", "--time", "local", "-o", "json",
+                                   TZ="Asia/Kathmandu").stdout
+        self.assertNotIn("+05:45", as_json)
+        self.run_program("status", "--time", "moon", exit_code=2)
+
+    def test_a_profile_chooses_a_part_of_the_settings(self):
+        file = self.directory / "alertstream.toml"
+        file.write_text('[profile.small]\npartitions = 2\n[profile.large]\npartitions = 8\n')
+        common = ("config", "show", "-o", "json", "--config", file)
+        for profile, expected in (("small", "2"), ("large", "8")):
+            shown = json.loads(self.run_program(*common, "--profile", profile).stdout)
+            values = {row["setting"]: row["value"] for row in shown}
+            self.assertEqual(values["partitions"], expected)
+        self.assertIn("there is no [profile.none]; it has large, small",
+                      self.run_program(*common, "--profile", "none", exit_code=3).stderr)
+
+    def test_an_engine_version_that_the_program_does_not_know_is_refused(self):
+        self.decide()
+        before = self.run_program("topic", "stats", "-o", "json").stdout
+        versions = json.loads(self.run_program("version", "-o", "json").stdout)
+        known = next(int(row["version"]) for row in versions if row["part"] == "engine")
+        done = self.run_program("engine", "activate", known + 1, "-o", "json", exit_code=2)
+        error = json.loads(done.stdout)["error"]
+        self.assertEqual(error["code"], "invalid")
+        self.assertIn(f"knows engine versions up to {known}, not {known + 1}", error["message"])
+        self.run_program("engine", "activate", 0, exit_code=2)
+        self.assertEqual(self.run_program("topic", "stats", "-o", "json").stdout, before)
+        # The version in force is known, but not above itself.
+        self.run_program("engine", "activate", known, exit_code=6)
+
     def test_every_command_has_help_with_an_example(self):
         for command in ("decide", "serve", "topics plan", "topics apply", "topics status", "status",
                         "tail", "explain", "topic dump", "topic stats", "doctor", "version",

@@ -172,7 +172,7 @@ Result<ExitCode> SkipRecord(const Session& session, const v1::Position& record,
   ALERTSTREAM_ASSIGN_OR_RETURN(const std::string value, schemas::EncodeEnvelope(envelope));
   const log::NewRecord request{Topic::kAccountChanges, partition, schemas::kLogKey, value};
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto appended,
-                               session.log.Append(std::span(&request, 1), kAskTimeout));
+                               session.log.Append(std::span(&request, 1), session.ask_timeout));
   const std::string place = PositionText(static_cast<std::uint32_t>(Topic::kAccountChanges),
                                          record.partition(), appended.front().offset);
   if (session.Json()) {

@@ -218,7 +218,8 @@ Status DecideRun::Append() {
                        schemas::PartitionOf(keys_[i], session_.identity.partitions), keys_[i],
                        values_[i]});
   }
-  ALERTSTREAM_ASSIGN_OR_RETURN(const auto appended, session_.log.Append(records, kAskTimeout));
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto appended,
+                               session_.log.Append(records, session_.ask_timeout));
   const std::size_t first = events_.size() - unappended_;
   for (std::size_t i = 0; i < unappended_; ++i) {
     watcher_->Expect(Topic::kSiteEvents, records[i].partition, appended[i].offset,

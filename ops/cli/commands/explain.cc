@@ -402,7 +402,7 @@ void Explainer::PrintDecision(const v1::Decision& decision) {
       decision.reason() == v1::REASON_UNSPECIFIED ? "" : " (" + Word(decision.reason()) + ")",
       record.event_type(), Word(decision.channel()), Person(decision, trigger),
       trigger == nullptr || trigger->name().empty() ? decision.trigger_id() : trigger->name(),
-      decision.trigger_version(), FormatRfc3339(FromMicros(record.decided_at_us())));
+      decision.trigger_version(), TimeText(FromMicros(record.decided_at_us()), session_.io.render));
   out << fmt::format("   {}{}\n", FormatId(IdKind::kDecision, decision.id()),
                      decision.notification_id().empty()
                          ? ""
@@ -435,7 +435,8 @@ void Explainer::PrintText() {
   out << fmt::format("event {}   {}   tenant {}   {}   appended {}   key {}\n",
                      FormatId(IdKind::kEvent, record.event_id()), record.event_type(),
                      record.tenant(), PositionText(record.event()),
-                     FormatRfc3339(FromMicros(record.append_time_us())), record.tenant());
+                     TimeText(FromMicros(record.append_time_us()), session_.io.render),
+                     record.tenant());
   std::size_t shown = 0;
   std::size_t all = 0;
   for (const auto& part : found_.parts) {

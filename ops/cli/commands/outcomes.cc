@@ -247,7 +247,8 @@ Result<std::vector<RecordOutcome>> Submit(const Session& session,
           {changes[end].topic, changes[end].partition, changes[end].key, values[end]});
       ++end;
     }
-    ALERTSTREAM_ASSIGN_OR_RETURN(const auto appended, session.log.Append(records, kAskTimeout));
+    ALERTSTREAM_ASSIGN_OR_RETURN(const auto appended,
+                                 session.log.Append(records, session.ask_timeout));
     for (std::size_t i = begin; i < end; ++i) {
       watcher->Expect(changes[i].topic, changes[i].partition, appended[i - begin].offset,
                       &outcomes[i]);

@@ -199,7 +199,7 @@ Result<ExitCode> ShowConsent(const Session& session, const std::string& address)
   return ExitCode::kOk;
 }
 
-Result<ExitCode> ListOptOuts(const Session& session) {
+Result<ExitCode> ListOptOuts(const Session& session, std::size_t rows_max) {
   ALERTSTREAM_ASSIGN_OR_RETURN(const Permissions permissions, ReadPermissions(session, ""));
   Table table({{.key = "tenant"},
                {.key = "recipient"},
@@ -221,7 +221,7 @@ Result<ExitCode> ListOptOuts(const Session& session) {
                {FromMicros(fact.at_us())},
                {PositionText(fact.cause())}});
   }
-  ALERTSTREAM_RETURN_IF_ERROR(Print(session.io, table));
+  ALERTSTREAM_RETURN_IF_ERROR(PrintList(session.io, std::move(table), rows_max));
   return ExitCode::kOk;
 }
 

@@ -36,6 +36,6 @@ Result<ExitCode> ChangeOptOut(const Session& session, const OptOutOptions& optio
 // The person's consents and opt-outs, as the facts of the log tell them.
 Result<ExitCode> ShowConsent(const Session& session, const std::string& address);
 // Everybody who is opted out, as tokens: the log's facts name nobody.
-Result<ExitCode> ListOptOuts(const Session& session);
+Result<ExitCode> ListOptOuts(const Session& session, std::size_t rows_max);
 
 }  // namespace alertstream::cli

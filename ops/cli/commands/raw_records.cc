@@ -9,7 +9,6 @@ namespace alertstream::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kStep{50};
-constexpr std::chrono::milliseconds kStallMax{15'000};
 constexpr log::FetchLimits kFetch{.records_max = 1000, .bytes_max = std::size_t{4} << 20U};
 // Offsets looked at beyond the wanted ones: a transaction takes one for its marker.
 constexpr std::int64_t kSlackOffsets = 256;
@@ -28,7 +27,8 @@ OwnedRecord Own(const log::RecordView& record) {
 
 Result<std::int64_t> EndOf(const Session& session, log::TopicPartition where) {
   ALERTSTREAM_ASSIGN_OR_RETURN(
-      const auto ends, session.log.Ends(std::span(&where, 1), log::EndKind::kStable, kAskTimeout));
+      const auto ends,
+      session.log.Ends(std::span(&where, 1), log::EndKind::kStable, session.ask_timeout));
   return ends.front();
 }
 
@@ -59,7 +59,7 @@ Status ForEachRecord(const Session& session, log::TopicPartition where, std::int
       silent = std::chrono::milliseconds(0);
       continue;
     }
-    if (silent >= kStallMax) {
+    if (silent >= session.ask_timeout) {
       return Error(ErrorCode::kUnavailable,
                    fmt::format("{} partition {} cannot be read at offset {}",
                                schemas::NameOf(where.topic), where.partition, reader->Position(0)));

@@ -10,6 +10,7 @@
 #include "ops/cli/duration.h"
 #include "ops/cli/json_object.h"
 #include "ops/cli/words.h"
+#include "processor/engine/limits.h"
 
 namespace alertstream::cli {
 namespace {
@@ -176,7 +177,7 @@ Result<ExitCode> TriggersApply(const Session& session, const RuleSet& rules) {
   return report.rejected.empty() ? ExitCode::kOk : ExitCode::kFailed;
 }
 
-Result<ExitCode> TriggersList(const Session& session) {
+Result<ExitCode> TriggersList(const Session& session, std::size_t rows_max) {
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto entities, ReadEntities(session));
   Table table({{.key = "tenant"},
                {.key = "trigger"},
@@ -204,11 +205,23 @@ Result<ExitCode> TriggersList(const Session& session) {
                {static_cast<std::int64_t>(trigger.daily_cap())},
                {trigger.when()}});
   }
-  ALERTSTREAM_RETURN_IF_ERROR(Print(session.io, table));
+  ALERTSTREAM_RETURN_IF_ERROR(PrintList(session.io, std::move(table), rows_max));
   return ExitCode::kOk;
 }
 
+Status CheckEngineVersion(std::uint32_t version) {
+  if (version >= 1 && version <= engine::kEngineVersion) {
+    return Status::Ok();
+  }
+  return Error(ErrorCode::kInvalid,
+               fmt::format("this program knows engine versions up to {}, not {}; a processor that "
+                           "does not know the version in force stops. Install the newer program on "
+                           "every instance first",
+                           engine::kEngineVersion, version));
+}
+
 Result<ExitCode> EngineActivate(const Session& session, std::uint32_t version) {
+  ALERTSTREAM_RETURN_IF_ERROR(CheckEngineVersion(version));
   std::vector<Change> changes;
   for (std::int32_t partition = 0; partition < session.identity.partitions; ++partition) {
     v1::Envelope envelope = NewEnvelope(session, schemas::kLogKey, "engine.activate");

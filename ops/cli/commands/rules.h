@@ -39,7 +39,10 @@ std::string DescribeRules(const RulesReport& report);
 
 // `triggers apply`: kFailed if one was rejected; each is listed on io.err, or in the JSON.
 Result<ExitCode> TriggersApply(const Session& session, const RuleSet& rules);
-Result<ExitCode> TriggersList(const Session& session);
+Result<ExitCode> TriggersList(const Session& session, std::size_t rows_max);
+// kInvalid: this program does not know the version, so its processors would stop.
+Status CheckEngineVersion(std::uint32_t version);
+// Appends nothing if CheckEngineVersion refuses.
 Result<ExitCode> EngineActivate(const Session& session, std::uint32_t version);
 
 }  // namespace alertstream::cli

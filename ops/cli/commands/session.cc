@@ -10,4 +10,13 @@ Status Print(const Streams& io, const Table& table) {
   return Status::Ok();
 }
 
+Status PrintList(const Streams& io, Table table, std::size_t rows_max) {
+  const std::size_t cut = table.Truncate(rows_max);
+  ALERTSTREAM_RETURN_IF_ERROR(Print(io, table));
+  if (cut > 0) {
+    io.err << table.size() << " shown, " << cut << " more left out (--limit)\n";
+  }
+  return Status::Ok();
+}
+
 }  // namespace alertstream::cli

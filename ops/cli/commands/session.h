@@ -18,9 +18,6 @@
 
 namespace alertstream::cli {
 
-// How long one question to the log may take.
-inline constexpr std::chrono::milliseconds kAskTimeout{15'000};
-
 struct Streams {
   std::ostream& out;  // Data.
   std::ostream& err;  // Everything else.
@@ -37,6 +34,8 @@ struct Session {
   std::string actor;   // Who makes the changes of this run.
   // Decides while the command runs; null: another process does, or nobody needs to.
   runtime::Processor* processor = nullptr;
+  // How long one question to the log may take: --timeout.
+  std::chrono::milliseconds ask_timeout{15'000};
   const std::atomic<bool>* interrupted = nullptr;  // Set by a signal; may be null.
 
   bool Interrupted() const { return interrupted != nullptr && interrupted->load(); }
@@ -45,7 +44,12 @@ struct Session {
   }
 };
 
+// Rows of a list without --limit.
+inline constexpr std::size_t kListRowsMax = 1000;
+
 // Prints `table` on `io.out` in its format.
 Status Print(const Streams& io, const Table& table);
+// The first `rows_max` rows, and on io.err how many were left out, if any.
+Status PrintList(const Streams& io, Table table, std::size_t rows_max);
 
 }  // namespace alertstream::cli

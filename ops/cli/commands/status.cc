@@ -24,7 +24,7 @@ constexpr std::size_t kJournalLookedAt = 256;
 constexpr std::size_t kLeasesLookedAt = 64;
 constexpr std::uint64_t kDiskFreeWarn = std::uint64_t{1} << 30U;
 constexpr std::uint64_t kDiskFreeFail = std::uint64_t{256} << 20U;
-constexpr std::string_view kProbeId = "doctor";
+constexpr std::string_view kProbeInstance = "doctor";
 
 struct PartitionView {
   v1::JournalRecord last;  // seq 0: there is none.
@@ -94,79 +94,6 @@ CellStyle StyleOfCheck(CheckResult result) {
       return CellStyle::kBad;
   }
   return CellStyle::kPlain;
-}
-
-DoctorCheck CheckTopics(log::EventLog& log) {
-  const auto topics = log.DescribeTopics(kAskTimeout);
-  if (!topics.ok()) {
-    return {CheckResult::kFailed, "topics", topics.error().message()};
-  }
-  std::string missing;
-  std::string wrong;
-  for (const auto& info : topics.value()) {
-    const std::string_view name = schemas::NameOf(info.topic);
-    if (!info.exists) {
-      missing += fmt::format("{}{}", missing.empty() ? "" : ", ", name);
-    }
-    for (const std::string& setting : info.wrong_settings) {
-      wrong += fmt::format("{}{}: {}", wrong.empty() ? "" : "; ", name, setting);
-    }
-  }
-  if (!missing.empty()) {
-    return {CheckResult::kFailed, "topics",
-            fmt::format("missing: {}. Fix: alertstream topics apply", missing)};
-  }
-  if (!wrong.empty()) {
-    return {CheckResult::kWarning, "topics", wrong + ". Fix: alertstream topics apply"};
-  }
-  return {CheckResult::kOk, "topics",
-          fmt::format("{} topics, {} partitions", topics.value().size(),
-                      topics.value().front().partitions)};
-}
-
-v1::Lease ProbeLease(Clock& clock) {
-  v1::Lease lease;
-  lease.set_instance(std::string(kProbeId));
-  lease.set_released(true);
-  lease.set_at_us(ToMicros(clock.Now()));
-  return lease;
-}
-
-DoctorCheck CheckClock(log::EventLog& log, Clock& clock) {
-  const std::string bytes = ProbeLease(clock).SerializeAsString();
-  const log::NewRecord record{Topic::kOwnership, 0, schemas::kLogKey, bytes};
-  const auto appended = log.Append(std::span(&record, 1), kAskTimeout);
-  if (!appended.ok()) {
-    return {CheckResult::kFailed, "clock", appended.error().message()};
-  }
-  const Status skew = runtime::LogTimeSource(clock).CheckSkew(appended.value()[0].append_time);
-  if (!skew.ok()) {
-    return {CheckResult::kFailed, "clock",
-            skew.error().message() + ". Fix: enable time synchronisation on every machine"};
-  }
-  const auto off = std::chrono::abs(appended.value()[0].append_time - clock.Now());
-  return {CheckResult::kOk, "clock",
-          fmt::format("within {} ms of the log's clock", off.count() / 1000)};
-}
-
-DoctorCheck CheckTransactions(log::EventLog& log, Clock& clock) {
-  const auto began = clock.SinceBoot();
-  auto transactor = log.OpenTransactor(std::string(kProbeId));
-  if (!transactor.ok()) {
-    return {CheckResult::kFailed, "transactions", transactor.error().message()};
-  }
-  Status status = transactor.value()->Init(kAskTimeout);
-  const std::string bytes = ProbeLease(clock).SerializeAsString();
-  const log::NewRecord record{Topic::kOwnership, 0, schemas::kLogKey, bytes};
-  if (status.ok()) {
-    status = transactor.value()->Commit(std::span(&record, 1), kAskTimeout);
-  }
-  if (!status.ok()) {
-    return {CheckResult::kFailed, "transactions",
-            status.error().message() + ". Exactly-once needs transactions"};
-  }
-  return {CheckResult::kOk, "transactions",
-          fmt::format("a probe committed in {} ms", (clock.SinceBoot() - began).count() / 1000)};
 }
 
 }  // namespace
@@ -242,27 +169,64 @@ Result<ExitCode> ShowStatus(const Session& session) {
   return ExitCode::kOk;
 }
 
-std::vector<DoctorCheck> CheckLog(log::EventLog& log, Clock& clock, bool probe) {
-  std::vector<DoctorCheck> checks;
-  checks.push_back(CheckTopics(log));
-  if (checks.back().result == CheckResult::kFailed) {
-    return checks;
+DoctorCheck CheckTopics(log::EventLog& log, std::chrono::milliseconds timeout) {
+  const auto topics = log.DescribeTopics(timeout);
+  if (!topics.ok()) {
+    return {CheckResult::kFailed, "topics", topics.error().message()};
   }
-  if (probe) {
-    checks.push_back(CheckClock(log, clock));
-    checks.push_back(CheckTransactions(log, clock));
+  std::string missing;
+  std::string wrong;
+  for (const auto& info : topics.value()) {
+    const std::string_view name = schemas::NameOf(info.topic);
+    if (!info.exists) {
+      missing += fmt::format("{}{}", missing.empty() ? "" : ", ", name);
+    }
+    for (const std::string& setting : info.wrong_settings) {
+      wrong += fmt::format("{}{}: {}", wrong.empty() ? "" : "; ", name, setting);
+    }
   }
-  return checks;
+  if (!missing.empty()) {
+    return {CheckResult::kFailed, "topics",
+            fmt::format("missing: {}. Fix: alertstream topics apply", missing)};
+  }
+  if (!wrong.empty()) {
+    return {CheckResult::kWarning, "topics", wrong + ". Fix: alertstream topics apply"};
+  }
+  return {CheckResult::kOk, "topics",
+          fmt::format("{} topics, {} partitions", topics.value().size(),
+                      topics.value().front().partitions)};
 }
 
-DoctorCheck CheckIdentity(log::EventLog& log, const HmacKey& token_key) {
-  const auto partitions = log.Partitions(kAskTimeout);
+DoctorCheck CheckClock(log::EventLog& log, Clock& clock, std::chrono::milliseconds timeout) {
+  v1::Lease lease;
+  lease.set_instance(std::string(kProbeInstance));
+  lease.set_released(true);
+  lease.set_at_us(ToMicros(clock.Now()));
+  const std::string bytes = lease.SerializeAsString();
+  const log::NewRecord record{Topic::kOwnership, 0, schemas::kLogKey, bytes};
+  const auto appended = log.Append(std::span(&record, 1), timeout);
+  if (!appended.ok()) {
+    return {CheckResult::kFailed, "clock", appended.error().message()};
+  }
+  const Status skew = runtime::LogTimeSource(clock).CheckSkew(appended.value()[0].append_time);
+  if (!skew.ok()) {
+    return {CheckResult::kFailed, "clock",
+            skew.error().message() + ". Fix: enable time synchronisation on every machine"};
+  }
+  const auto off = std::chrono::abs(appended.value()[0].append_time - clock.Now());
+  return {CheckResult::kOk, "clock",
+          fmt::format("within {} ms of the log's clock", off.count() / 1000)};
+}
+
+DoctorCheck CheckIdentity(log::EventLog& log, const HmacKey& token_key,
+                          std::chrono::milliseconds timeout) {
+  const auto partitions = log.Partitions(timeout);
   if (!partitions.ok()) {
     return {CheckResult::kFailed, "markers", partitions.error().message()};
   }
   std::string id;
   for (std::int32_t partition = 0; partition < partitions.value(); ++partition) {
-    const auto identity = runtime::CheckMarkers(log, token_key, partition, kAskTimeout);
+    const auto identity = runtime::CheckMarkers(log, token_key, partition, timeout);
     if (!identity.ok()) {
       return {CheckResult::kFailed, "markers", identity.error().message()};
     }

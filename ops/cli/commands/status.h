@@ -26,11 +26,13 @@ struct DoctorCheck {
   std::string text;  // What was found, and the remedy.
 };
 
-// Checks of a log that answers; `probe`: also commits a small transaction (Kafka only), on a
-// transactional id of its own.
-std::vector<DoctorCheck> CheckLog(log::EventLog& log, Clock& clock, bool probe);
+// Topics and their settings.
+DoctorCheck CheckTopics(log::EventLog& log, std::chrono::milliseconds timeout);
+// The log's clock against ours, by a record on `ownership`: a released lease of nobody.
+DoctorCheck CheckClock(log::EventLog& log, Clock& clock, std::chrono::milliseconds timeout);
 // Markers and token key against each other, for every partition.
-DoctorCheck CheckIdentity(log::EventLog& log, const HmacKey& token_key);
+DoctorCheck CheckIdentity(log::EventLog& log, const HmacKey& token_key,
+                          std::chrono::milliseconds timeout);
 DoctorCheck CheckDisk(const std::string& directory);
 
 // Prints them; kFailed if one failed, kWarnings if `strict` and one warns.

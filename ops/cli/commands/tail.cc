@@ -1,13 +1,18 @@
 #include "ops/cli/commands/tail.h"
 
+#include <algorithm>
+#include <charconv>
 #include <memory>
 #include <ostream>
+#include <system_error>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "ops/cli/duration.h"
 #include "ops/cli/message_json.h"
 #include "ops/cli/words.h"
+#include "processor/base/rfc3339.h"
 #include "processor/runtime/output_reader.h"
 #include "schemas/output.pb.h"
 #include "schemas/personal.h"
@@ -78,6 +83,35 @@ Message Decode(const log::RecordView& record) {
   // A record whose root agrees with the journal is what the fold wrote.
   message.ParseFromArray(record.value.data(), static_cast<int>(record.value.size()));
   return message;
+}
+
+bool Fits(const TailFilter& filter, const v1::Decision& decision) {
+  return (filter.trigger.empty() || decision.trigger_id() == filter.trigger) &&
+         (!filter.channel || decision.channel() == *filter.channel) &&
+         (!filter.outcome || decision.outcome() == *filter.outcome) &&
+         (filter.reason.empty() || Word(decision.reason()) == filter.reason);
+}
+
+bool IsEmpty(const TailFilter& filter) {
+  return filter.trigger.empty() && !filter.channel && !filter.outcome && filter.reason.empty();
+}
+
+// Whether the record passes the filter. What a filter cannot ask of a topic was refused before.
+bool Fits(const TailFilter& filter, const runtime::ReleasedRecord& output) {
+  if (IsEmpty(filter)) {
+    return true;
+  }
+  if (output.topic == Topic::kDecisions) {
+    const auto record = Decode<v1::DecisionRecord>(output.record);
+    return std::any_of(record.decisions().begin(), record.decisions().end(),
+                       [&](const v1::Decision& decision) { return Fits(filter, decision); });
+  }
+  if (output.topic == Topic::kNotificationCommands) {
+    const auto command = Decode<v1::NotificationCommand>(output.record);
+    return (filter.trigger.empty() || command.trigger_id() == filter.trigger) &&
+           (!filter.channel || command.channel() == *filter.channel);
+  }
+  return Word(Decode<v1::DeadLetter>(output.record).reason()) == filter.reason;
 }
 
 TailLine DecisionLine(const log::RecordView& view) {
@@ -177,7 +211,10 @@ class TailRun {
   Result<ExitCode> Run();
 
  private:
+  Status OpenReaders();
   Result<bool> TakeAll();
+  bool IsBefore(std::int64_t offset) const;
+  void Tell(std::chrono::microseconds now, const std::string& line);
   Status Take(const runtime::ReleasedBatch& batch);
   Status PrintLine(const TailLine& line, const std::string& json);
   bool Done() const { return options_.records_max != 0 && printed_ >= options_.records_max; }
@@ -187,45 +224,65 @@ class TailRun {
   const std::vector<Column> columns_;
   std::vector<std::unique_ptr<runtime::OutputReader>> readers_;
   std::uint64_t printed_ = 0;
+  std::chrono::microseconds heard_{};  // When the last record was shown.
+  std::chrono::microseconds told_{};   // When the last line was written to io.err.
+  bool lost_ = false;                  // The log could not be read the last time.
 };
 
-Result<ExitCode> TailRun::Run() {
+Status TailRun::OpenReaders() {
+  if (options_.partition &&
+      (*options_.partition < 0 || *options_.partition >= session_.identity.partitions)) {
+    return Error(ErrorCode::kNotFound,
+                 fmt::format("there is no partition {}; the log has {}", *options_.partition,
+                             session_.identity.partitions));
+  }
   std::vector<Topic> topics;
   if (options_.topic != Topic::kJournal) {
     topics.push_back(options_.topic);
   }
   for (std::int32_t partition = 0; partition < session_.identity.partitions; ++partition) {
+    if (options_.partition && *options_.partition != partition) {
+      continue;
+    }
     ALERTSTREAM_ASSIGN_OR_RETURN(
-        auto reader,
-        runtime::OutputReader::Open(session_.log, {.log_id = session_.identity.log_id,
-                                                   .partition = partition,
-                                                   .topics = topics,
-                                                   .from_end = !options_.from_beginning}));
+        auto reader, runtime::OutputReader::Open(
+                         session_.log, {.log_id = session_.identity.log_id,
+                                        .partition = partition,
+                                        .topics = topics,
+                                        .from_end = options_.from.kind == TailFrom::Kind::kEnd}));
     readers_.push_back(std::move(reader));
   }
-  auto heard = session_.clock.SinceBoot();
+  return Status::Ok();
+}
+
+Result<ExitCode> TailRun::Run() {
+  ALERTSTREAM_RETURN_IF_ERROR(OpenReaders());
+  heard_ = told_ = session_.clock.SinceBoot();
   while (!Done()) {
     ALERTSTREAM_ASSIGN_OR_RETURN(const bool any, TakeAll());
-    const auto now = session_.clock.SinceBoot();
     if (any) {
-      heard = now;
       session_.io.out.flush();
       continue;
     }
     if (session_.Interrupted()) {
       return ExitCode::kInterrupted;
     }
-    bool at_end = true;
-    for (const auto& reader : readers_) {
-      at_end = at_end && reader->AtOpeningEnd();
-    }
+    const bool at_end = std::all_of(readers_.begin(), readers_.end(),
+                                    [](const auto& reader) { return reader->AtOpeningEnd(); });
     if (!options_.follow && at_end) {
       break;
     }
-    if (now - heard > kHeartbeatEvery) {
-      heard = now;
-      session_.io.err << fmt::format("waiting for {} ({} shown)\n", schemas::NameOf(options_.topic),
-                                     printed_);
+    const auto now = session_.clock.SinceBoot();
+    if (options_.silence_max && now - heard_ > *options_.silence_max) {
+      session_.io.out.flush();
+      session_.io.err << fmt::format("nothing new on {} for {} ({} shown)\n",
+                                     schemas::NameOf(options_.topic),
+                                     FormatDuration(*options_.silence_max), printed_);
+      return ExitCode::kTimeout;
+    }
+    if (now - std::max(heard_, told_) > kHeartbeatEvery) {
+      Tell(now,
+           fmt::format("waiting for {} ({} shown)", schemas::NameOf(options_.topic), printed_));
     }
     session_.clock.SleepFor(kPause);
   }
@@ -233,25 +290,56 @@ Result<ExitCode> TailRun::Run() {
   return ExitCode::kOk;
 }
 
+void TailRun::Tell(std::chrono::microseconds now, const std::string& line) {
+  told_ = now;
+  session_.io.err << line << "\n";
+  session_.io.err.flush();
+}
+
+// A log that cannot be read now is no end of following it: each reader goes on where it was.
 Result<bool> TailRun::TakeAll() {
   bool any = false;
   for (std::size_t i = 0; i < readers_.size() && !Done(); ++i) {
-    ALERTSTREAM_ASSIGN_OR_RETURN(const auto batch, readers_[i]->Next(std::chrono::milliseconds(0)));
-    if (batch) {
+    const auto batch = readers_[i]->Next(std::chrono::milliseconds(0));
+    if (!batch.ok()) {
+      const auto now = session_.clock.SinceBoot();
+      if (!options_.follow || batch.error().code() != ErrorCode::kUnavailable) {
+        return batch.error();
+      }
+      if (!lost_ || now - told_ > kHeartbeatEvery) {
+        Tell(now, "the log cannot be read, trying again: " + batch.error().message());
+      }
+      lost_ = true;
+    } else if (batch.value()) {
       any = true;
-      ALERTSTREAM_RETURN_IF_ERROR(Take(*batch));
+      lost_ = false;
+      ALERTSTREAM_RETURN_IF_ERROR(Take(*batch.value()));
     }
   }
   return any;
 }
 
+bool TailRun::IsBefore(std::int64_t offset) const {
+  return options_.from.kind == TailFrom::Kind::kOffset && offset < options_.from.offset;
+}
+
 Status TailRun::Take(const runtime::ReleasedBatch& batch) {
+  // The time of the batch never goes back inside a partition.
+  if (options_.from.kind == TailFrom::Kind::kTime &&
+      FromMicros(batch.journal.now_us()) < options_.from.time) {
+    return Status::Ok();
+  }
   if (options_.topic == Topic::kJournal) {
-    return PrintLine(JournalLine(batch), session_.Json() ? MessageJson(batch.journal) : "");
+    return IsBefore(batch.journal_offset)
+               ? Status::Ok()
+               : PrintLine(JournalLine(batch), session_.Json() ? MessageJson(batch.journal) : "");
   }
   for (const auto& output : batch.outputs) {
     if (Done()) {
       break;
+    }
+    if (IsBefore(output.record.offset) || !Fits(options_.filter, output)) {
+      continue;
     }
     TailLine line;
     if (output.topic == Topic::kDecisions) {
@@ -274,6 +362,7 @@ Status TailRun::PrintLine(const TailLine& line, const std::string& json) {
     return Status::Ok();
   }
   ++printed_;
+  heard_ = session_.clock.SinceBoot();
   if (session_.Json()) {
     session_.io.out << json << "\n";
     return Status::Ok();
@@ -302,7 +391,47 @@ Result<Topic> TailTopic(std::string_view word) {
   return Error(ErrorCode::kInvalid, "expected decisions, commands, facts, journal or dead-letters");
 }
 
+Result<TailFrom> ParseTailFrom(std::string_view text) {
+  if (text == "beginning" || text == "earliest") {
+    return TailFrom{.kind = TailFrom::Kind::kBeginning};
+  }
+  if (text == "end" || text == "latest") {
+    return TailFrom{.kind = TailFrom::Kind::kEnd};
+  }
+  std::int64_t offset = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), offset);
+  if (parsed.ec == std::errc() && parsed.ptr == text.data() + text.size() && offset >= 0) {
+    return TailFrom{.kind = TailFrom::Kind::kOffset, .offset = offset};
+  }
+  const auto time = ParseRfc3339(text);
+  if (time.ok()) {
+    return TailFrom{.kind = TailFrom::Kind::kTime, .time = time.value()};
+  }
+  return Error(ErrorCode::kInvalid,
+               "expected beginning, end, an offset, or a time such as 2026-01-31T12:00:00Z");
+}
+
+Status CheckTailFilter(Topic topic, const TailFilter& filter) {
+  const bool decisions = topic == Topic::kDecisions;
+  const bool commands = topic == Topic::kNotificationCommands;
+  if ((!filter.trigger.empty() || filter.channel) && !decisions && !commands) {
+    return Error(ErrorCode::kInvalid, "--trigger and --channel go with decisions and commands");
+  }
+  if (filter.outcome && !decisions) {
+    return Error(ErrorCode::kInvalid, "--outcome goes with decisions");
+  }
+  if (!filter.reason.empty() && !decisions && topic != Topic::kDeadLetters) {
+    return Error(ErrorCode::kInvalid, "--reason goes with decisions and dead-letters");
+  }
+  const auto* reasons = decisions ? v1::Reason_descriptor() : v1::DeadLetterReason_descriptor();
+  if (!filter.reason.empty() && !EnumOfWord(reasons, filter.reason)) {
+    return UnknownWord(reasons, "--reason");
+  }
+  return Status::Ok();
+}
+
 Result<ExitCode> Tail(const Session& session, const TailOptions& options) {
+  ALERTSTREAM_RETURN_IF_ERROR(CheckTailFilter(options.topic, options.filter));
   return TailRun(session, options).Run();
 }
 

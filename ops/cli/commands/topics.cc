@@ -62,8 +62,9 @@ Status PrintTopics(const std::vector<log::TopicInfo>& topics, std::int32_t parti
 
 }  // namespace
 
-Result<ExitCode> TopicsPlan(log::EventLog& log, const log::TopicPlan& plan, const Streams& io) {
-  ALERTSTREAM_ASSIGN_OR_RETURN(const auto topics, log.DescribeTopics(kAskTimeout));
+Result<ExitCode> TopicsPlan(log::EventLog& log, const log::TopicPlan& plan,
+                            std::chrono::milliseconds timeout, const Streams& io) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto topics, log.DescribeTopics(timeout));
   ALERTSTREAM_RETURN_IF_ERROR(PrintTopics(topics, plan.partitions, io));
   const auto missing =
       std::count_if(topics.begin(), topics.end(), [](const auto& info) { return !info.exists; });
@@ -76,19 +77,21 @@ Result<ExitCode> TopicsPlan(log::EventLog& log, const log::TopicPlan& plan, cons
 }
 
 Result<ExitCode> TopicsApply(log::EventLog& log, const HmacKey& token_key,
-                             const log::TopicPlan& plan, const Streams& io) {
-  ALERTSTREAM_RETURN_IF_ERROR(log.ApplyTopics(plan, kAskTimeout));
+                             const log::TopicPlan& plan, std::chrono::milliseconds timeout,
+                             const Streams& io) {
+  ALERTSTREAM_RETURN_IF_ERROR(log.ApplyTopics(plan, timeout));
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto identity,
-                               runtime::EnsureMarkers(log, token_key, kAskTimeout));
-  ALERTSTREAM_ASSIGN_OR_RETURN(const auto topics, log.DescribeTopics(kAskTimeout));
+                               runtime::EnsureMarkers(log, token_key, timeout));
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto topics, log.DescribeTopics(timeout));
   ALERTSTREAM_RETURN_IF_ERROR(PrintTopics(topics, identity.partitions, io));
   io.err << fmt::format("{} is ready: log {}, {} partitions\n", log.Describe(), identity.ToText(),
                         identity.partitions);
   return ExitCode::kOk;
 }
 
-Result<ExitCode> TopicsStatus(log::EventLog& log, const Streams& io) {
-  ALERTSTREAM_ASSIGN_OR_RETURN(const auto topics, log.DescribeTopics(kAskTimeout));
+Result<ExitCode> TopicsStatus(log::EventLog& log, std::chrono::milliseconds timeout,
+                              const Streams& io) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto topics, log.DescribeTopics(timeout));
   ALERTSTREAM_RETURN_IF_ERROR(PrintTopics(topics, 0, io));
   const bool missing =
       std::any_of(topics.begin(), topics.end(), [](const auto& info) { return !info.exists; });

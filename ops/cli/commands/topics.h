@@ -2,6 +2,7 @@
 // Library functions over ports.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 
@@ -11,12 +12,15 @@ namespace alertstream::cli {
 
 // What `topics apply` would do. kWarnings is never returned: a difference is no failure of the
 // plan.
-Result<ExitCode> TopicsPlan(log::EventLog& log, const log::TopicPlan& plan, const Streams& io);
+Result<ExitCode> TopicsPlan(log::EventLog& log, const log::TopicPlan& plan,
+                            std::chrono::milliseconds timeout, const Streams& io);
 // Creates and mends, then writes the markers that are missing.
 Result<ExitCode> TopicsApply(log::EventLog& log, const HmacKey& token_key,
-                             const log::TopicPlan& plan, const Streams& io);
+                             const log::TopicPlan& plan, std::chrono::milliseconds timeout,
+                             const Streams& io);
 // kNotFound if a topic is missing, kFailed if a setting is wrong.
-Result<ExitCode> TopicsStatus(log::EventLog& log, const Streams& io);
+Result<ExitCode> TopicsStatus(log::EventLog& log, std::chrono::milliseconds timeout,
+                              const Streams& io);
 
 struct TopicDumpOptions {
   schemas::Topic topic = schemas::Topic::kSiteEvents;

@@ -121,6 +121,10 @@ Result<std::shared_ptr<const KafkaContext>> MakeKafkaContext(const KafkaLogOptio
   return std::shared_ptr<const KafkaContext>(std::move(context));
 }
 
+std::string GroupOf(const KafkaContext& context) {
+  return context.options.topic_prefix + "alertstream";
+}
+
 ErrorCode CodeOf(rd_kafka_resp_err_t code) {
   if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
       code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||

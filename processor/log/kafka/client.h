@@ -81,6 +81,9 @@ struct KafkaContext {
 // kInvalid: an option is malformed.
 Result<std::shared_ptr<const KafkaContext>> MakeKafkaContext(const KafkaLogOptions& options);
 
+// The group id of our readers and of the offsets that are a courtesy to lag tools.
+std::string GroupOf(const KafkaContext& context);
+
 // kDenied, kNotFound or kFenced if the client says so, else kUnavailable.
 ErrorCode CodeOf(rd_kafka_resp_err_t code);
 // "site-events@3" for messages.

@@ -415,7 +415,7 @@ Result<std::unique_ptr<Reader>> OpenKafkaReader(std::shared_ptr<const KafkaConte
   const auto limits = LimitsOf(sources.size());
   KafkaHandle::Spec spec{.type = RD_KAFKA_CONSUMER,
                          .settings = {
-                             {"group.id", context->options.topic_prefix + "alertstream"},
+                             {"group.id", GroupOf(*context)},
                              {"isolation.level", "read_committed"},
                              {"enable.partition.eof", "true"},
                              {"auto.offset.reset", "error"},

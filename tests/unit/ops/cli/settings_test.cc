@@ -94,6 +94,41 @@ TEST_F(SettingsTest, ANamedFileReplacesTheDefaultOnes) {
   EXPECT_THAT(Problems(), EndsWith("none.toml does not exist"));
 }
 
+TEST_F(SettingsTest, AProfileGoesBeforeTheRestOfTheFile) {
+  const std::string path = scratch_.Write("alertstream.toml",
+                                          "[profile.staging]\n"
+                                          "tenant = \"staging\"\n"
+                                          "kafka.topic_prefix = \"s-\"\n"
+                                          "[profile.live]\n"
+                                          "tenant = \"live\"\n"
+                                          "[kafka]\n"
+                                          "topic_prefix = \"all-\"\n"
+                                          "replication = 3\n");
+  EXPECT_EQ(Resolved().Text(Setting::kTenant), "");
+  EXPECT_EQ(Resolved().Text(Setting::kKafkaTopicPrefix), "all-");
+  input_.environment = {{"ALERTSTREAM_PROFILE", "live"}};
+  EXPECT_EQ(Resolved().Text(Setting::kTenant), "live");
+  input_.profile = "staging";
+  const Settings settings = Resolved();
+  EXPECT_EQ(settings.Text(Setting::kTenant), "staging");
+  EXPECT_EQ(settings.origin(Setting::kTenant), path + ":2");
+  EXPECT_EQ(settings.Text(Setting::kKafkaTopicPrefix), "s-");
+  EXPECT_EQ(settings.Integer(Setting::kKafkaReplication), 3);
+  input_.environment = {{"ALERTSTREAM_TENANT", "env"}};
+  EXPECT_EQ(Resolved().Text(Setting::kTenant), "env");
+
+  input_.profile = "stagin";
+  EXPECT_THAT(Problems(), HasSubstr("there is no [profile.stagin]; it has live, staging"));
+  input_.default_files = {};
+  EXPECT_EQ(Problems(), "profile: stagin needs a configuration file");
+}
+
+TEST_F(SettingsTest, EveryProfileIsLookedAt) {
+  scratch_.Write("alertstream.toml", "[profile.a]\ntennant = \"x\"\n[profile.b]\npartitions = 2\n");
+  input_.profile = "b";
+  EXPECT_THAT(Problems(), HasSubstr("alertstream.toml:2: there is no setting 'tennant'"));
+}
+
 TEST_F(SettingsTest, SecretsComeFromTheEnvironmentOrAFile) {
   input_.environment = {{"ALERTSTREAM_TOKEN_KEY", kKey}};
   const Settings direct = Resolved();

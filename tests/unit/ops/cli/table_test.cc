@@ -1,7 +1,10 @@
 #include "ops/cli/table.h"
 
+#include <cstdlib>
+#include <ctime>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -34,6 +37,41 @@ Table Example() {
 std::string Render(const RenderOptions& options) {
   auto text = Example().Render(options);
   return text.ok() ? text.value() : text.error().message();
+}
+
+TEST(TableTest, TimesAreShownAsAskedInTextOnly) {
+  const LogTime time = FromMicros(1'700'000'000'000'000);
+  RenderOptions options;
+  EXPECT_EQ(TimeText(time, options), "2023-11-14T22:13:20Z");
+  ASSERT_EQ(::setenv("TZ", "Asia/Kathmandu", 1), 0);
+  ::tzset();
+  options.time = TimeStyle::kLocal;
+  EXPECT_EQ(TimeText(time, options), "2023-11-15T03:58:20+05:45");
+  ASSERT_EQ(::setenv("TZ", "America/St_Johns", 1), 0);
+  ::tzset();
+  EXPECT_EQ(TimeText(time, options), "2023-11-14T18:43:20-03:30");
+  ASSERT_EQ(::unsetenv("TZ"), 0);
+  ::tzset();
+
+  options.time = TimeStyle::kRelative;
+  for (const auto& [ago, text] : {std::pair<std::int64_t, std::string_view>{0, "now"},
+                                  {59, "59s ago"},
+                                  {60, "1m ago"},
+                                  {7199, "1h ago"},
+                                  {86'400 * 3, "3d ago"},
+                                  {-120, "in 2m"}}) {
+    options.now = time + std::chrono::seconds(ago);
+    EXPECT_EQ(TimeText(time, options), text);
+  }
+  EXPECT_THAT(Render(options), HasSubstr("in 2m"));
+  options.format = OutputFormat::kJson;
+  EXPECT_THAT(Render(options), HasSubstr("\"at\":\"2023-11-14T22:13:20Z\""));
+  options.format = OutputFormat::kCsv;
+  EXPECT_THAT(Render(options), HasSubstr("2023-11-14T22:13:20Z"));
+  const auto wrong = ParseTimeStyle("utcc");
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_EQ(wrong.error().code(), ErrorCode::kInvalid);
+  EXPECT_THAT(wrong.error().message(), HasSubstr("--time: expected utc, local or relative"));
 }
 
 TEST(TableTest, TextIsAlignedByDisplayWidthAndLeavesWideColumnsOut) {

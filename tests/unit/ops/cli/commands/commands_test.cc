@@ -14,6 +14,7 @@
 #include "ops/cli/commands/serve.h"
 #include "ops/cli/commands/tail.h"
 #include "ops/cli/commands/topics.h"
+#include "processor/engine/limits.h"
 #include "processor/log/memory/memory_log.h"
 #include "processor/state/memory/memory_store.h"
 
@@ -49,11 +50,13 @@ constexpr std::string_view kEvent =
     R"({"event_type":"payment.failed","id":"e1","data":{"order":"A","amount":1500,)"
     R"("currency":"KES","phone":"+254700000001"}})";
 
+constexpr std::chrono::milliseconds kTimeout{15'000};
+
 class CommandsTest : public ::testing::Test {
  protected:
   CommandsTest() : log_({.clock = SystemClock()}) {
-    EXPECT_TRUE(log_.ApplyTopics({.partitions = 2}, kAskTimeout).ok());
-    auto identity = runtime::EnsureMarkers(log_, key_, kAskTimeout);
+    EXPECT_TRUE(log_.ApplyTopics({.partitions = 2}, kTimeout).ok());
+    auto identity = runtime::EnsureMarkers(log_, key_, kTimeout);
     EXPECT_TRUE(identity.ok());
     identity_ = identity.value();
     runtime::ProcessorOptions options;
@@ -122,7 +125,7 @@ TEST_F(CommandsTest, RulesAreAppendedOnceAndChangesAreNoticed) {
   changed.replace(changed.find("Failed payment"), 6, "Missed");
   EXPECT_EQ(Apply(changed).changed, 1U);
 
-  ASSERT_TRUE(TriggersList(Make(OutputFormat::kJsonLines)).ok());
+  ASSERT_TRUE(TriggersList(Make(OutputFormat::kJsonLines), kListRowsMax).ok());
   EXPECT_THAT(out(), HasSubstr("\"trigger\":\"failed\",\"version\":2,\"enabled\":true"));
 }
 
@@ -205,7 +208,7 @@ TEST_F(CommandsTest, ConsentLetsTheNextMessagePassAndAnOptOutEndsIt) {
   EXPECT_THAT(out(), HasSubstr("\"what\":\"opt_out\",\"channel\":\"all\""));
   EXPECT_THAT(out(), HasSubstr("\"what\":\"consent\",\"channel\":\"all\","
                                "\"message_class\":\"informational\",\"status\":\"granted\""));
-  ASSERT_TRUE(ListOptOuts(Make(OutputFormat::kJsonLines)).ok());
+  ASSERT_TRUE(ListOptOuts(Make(OutputFormat::kJsonLines), kListRowsMax).ok());
   EXPECT_THAT(out(), HasSubstr("\"reason\":\"asked\""));
   std::string second(kEvent);
   second.replace(second.find("e1"), 2, "e2");
@@ -231,17 +234,133 @@ TEST_F(CommandsTest, TailPrintsWhatWasReleased) {
   Apply(kRules);
   DecideLines(std::string(kEvent), OutputFormat::kJsonLines);
   const auto exit =
-      Tail(Make(OutputFormat::kJsonLines),
-           {.topic = schemas::Topic::kDecisions, .from_beginning = true, .follow = false});
+      Tail(Make(OutputFormat::kJsonLines), {.topic = schemas::Topic::kDecisions,
+                                            .from = {.kind = TailFrom::Kind::kBeginning},
+                                            .follow = false});
   ASSERT_TRUE(exit.ok());
   EXPECT_THAT(out(), HasSubstr("{\"event\":\"evt_"));
   ASSERT_TRUE(Tail(Make(OutputFormat::kText), {.topic = schemas::Topic::kFacts,
-                                               .from_beginning = true,
+                                               .from = {.kind = TailFrom::Kind::kBeginning},
                                                .follow = false,
                                                .records_max = 1})
                   .ok());
   const std::string lines = out();
   EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 1) << lines;
+}
+
+TEST_F(CommandsTest, TailBeginsWhereItIsToldAndShowsWhatPassesTheFilter) {
+  Apply(kRules);
+  DecideLines(std::string(kEvent), OutputFormat::kJsonLines);
+  const auto lines_of = [&](const TailOptions& options) {
+    const auto exit = Tail(Make(OutputFormat::kJsonLines), options);
+    EXPECT_TRUE(exit.ok() && exit.value() == ExitCode::kOk);
+    const std::string text = out();
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  TailOptions options{.topic = schemas::Topic::kFacts,
+                      .from = {.kind = TailFrom::Kind::kBeginning},
+                      .follow = false};
+  const auto facts = lines_of(options);
+  EXPECT_EQ(facts, 3);
+  // Offset 0 of each partition holds the log's marker.
+  options.from = {.kind = TailFrom::Kind::kOffset, .offset = 2};
+  EXPECT_EQ(lines_of(options), facts - 1);
+  options.from = {.kind = TailFrom::Kind::kTime,
+                  .time = SystemClock().Now() + std::chrono::hours(1)};
+  EXPECT_EQ(lines_of(options), 0);
+  options.from.time = SystemClock().Now() - std::chrono::hours(1);
+  EXPECT_EQ(lines_of(options), facts);
+
+  options.topic = schemas::Topic::kDecisions;
+  options.filter = {.trigger = "failed", .reason = "consent_missing"};
+  EXPECT_EQ(lines_of(options), 1);
+  options.filter.outcome = v1::OUTCOME_SEND;
+  EXPECT_EQ(lines_of(options), 0);
+  options.filter = {.trigger = "other"};
+  EXPECT_EQ(lines_of(options), 0);
+}
+
+TEST_F(CommandsTest, TailEndsAfterTheSilenceThatWasAskedFor) {
+  const auto exit = Tail(Make(OutputFormat::kText), {.silence_max = std::chrono::milliseconds(50)});
+  ASSERT_TRUE(exit.ok());
+  EXPECT_EQ(exit.value(), ExitCode::kTimeout);
+  EXPECT_EQ(err(), "nothing new on decisions for 50ms (0 shown)\n");
+}
+
+TEST_F(CommandsTest, TailRefusesAPartitionThatDoesNotExist) {
+  const auto exit = Tail(Make(OutputFormat::kText), {.partition = 2});
+  ASSERT_FALSE(exit.ok());
+  EXPECT_EQ(exit.error().code(), ErrorCode::kNotFound);
+  EXPECT_THAT(exit.error().message(), HasSubstr("no partition 2; the log has 2"));
+}
+
+TEST(TailTest, ParsesWhereToBegin) {
+  using Kind = TailFrom::Kind;
+  struct Case {
+    std::string_view text;
+    Kind kind;
+    std::int64_t offset = 0;
+  };
+  for (const Case& each :
+       {Case{"beginning", Kind::kBeginning}, Case{"earliest", Kind::kBeginning},
+        Case{"end", Kind::kEnd}, Case{"latest", Kind::kEnd}, Case{"0", Kind::kOffset},
+        Case{"88213", Kind::kOffset, 88213}, Case{"2026-01-31T12:00:00+03:00", Kind::kTime}}) {
+    const auto from = ParseTailFrom(each.text);
+    ASSERT_TRUE(from.ok()) << each.text;
+    EXPECT_EQ(from.value().kind, each.kind) << each.text;
+    EXPECT_EQ(from.value().offset, each.offset) << each.text;
+  }
+  for (const std::string_view text :
+       {"", "-1", "1x", "now", "2026-01-31", "99999999999999999999"}) {
+    const auto from = ParseTailFrom(text);
+    ASSERT_FALSE(from.ok()) << text;
+    EXPECT_EQ(from.error().code(), ErrorCode::kInvalid);
+    EXPECT_THAT(from.error().message(), HasSubstr("expected beginning, end, an offset"));
+  }
+}
+
+TEST(TailTest, AFilterGoesWithTheTopicsThatHaveIt) {
+  using schemas::Topic;
+  struct Case {
+    Topic topic;
+    TailFilter filter;
+    std::string_view refusal;  // "": none.
+  };
+  for (const Case& each :
+       {Case{Topic::kDecisions, {.trigger = "t", .reason = "cooldown"}, ""},
+        Case{Topic::kNotificationCommands, {.channel = v1::CHANNEL_SMS}, ""},
+        Case{Topic::kDeadLetters, {.reason = "unknown_tenant"}, ""}, Case{Topic::kJournal, {}, ""},
+        Case{Topic::kFacts, {.trigger = "t"}, "--trigger and --channel go with decisions"},
+        Case{Topic::kNotificationCommands, {.outcome = v1::OUTCOME_SEND}, "--outcome goes with"},
+        Case{Topic::kJournal, {.reason = "cooldown"}, "--reason goes with"},
+        Case{Topic::kDecisions, {.reason = "unknown_tenant"}, "--reason: expected one of cooldown"},
+        Case{Topic::kDeadLetters, {.reason = "cooldown"}, "--reason: expected one of"}}) {
+    const Status fits = CheckTailFilter(each.topic, each.filter);
+    EXPECT_EQ(fits.ok(), each.refusal.empty()) << each.refusal;
+    if (!fits.ok()) {
+      EXPECT_EQ(fits.error().code(), ErrorCode::kInvalid);
+      EXPECT_THAT(fits.error().message(), HasSubstr(each.refusal));
+    }
+  }
+}
+
+TEST_F(CommandsTest, AnEngineVersionThatThisProgramDoesNotKnowIsNotAppended) {
+  for (const std::uint32_t version : {0U, engine::kEngineVersion + 1}) {
+    const auto exit = EngineActivate(Make(OutputFormat::kText), version);
+    ASSERT_FALSE(exit.ok());
+    EXPECT_EQ(exit.error().code(), ErrorCode::kInvalid);
+    EXPECT_THAT(exit.error().message(), HasSubstr("this program knows engine versions up to"));
+  }
+  ASSERT_TRUE(
+      TopicDump(Make(OutputFormat::kJson), {.topic = schemas::Topic::kAccountChanges}).ok());
+  EXPECT_THAT(out(), Not(HasSubstr("engine_activate")));
+}
+
+TEST_F(CommandsTest, AListTellsWhatItCut) {
+  Apply(kRules);
+  ASSERT_TRUE(TriggersList(Make(OutputFormat::kJsonLines), 0).ok());
+  EXPECT_EQ(out(), "");
+  EXPECT_EQ(err(), "0 shown, 1 more left out (--limit)\n");
 }
 
 TEST_F(CommandsTest, AuditFindsNothingInAHonestHistory) {
