@@ -173,6 +173,36 @@ Result<ExitCode> RunServe(Program& program) {
   return Serve(program.MakeSession(deployment), std::move(options));
 }
 
+namespace {
+
+// Rights first: what fails for want of one is better explained by it. False: the rest would say
+// nothing new.
+Result<bool> CheckCluster(Program& program, log::EventLog& log, std::vector<DoctorCheck>* checks) {
+  const Settings& settings = program.settings();
+  const auto timeout = AskTimeout(settings);
+  ALERTSTREAM_ASSIGN_OR_RETURN(const LogTarget target,
+                               ParseLogTarget(settings.Text(Setting::kLog)));
+  const log::KafkaLogOptions options = KafkaOptions(settings, target);
+  const auto rights = CheckRights(options, timeout);
+  if (!rights.ok()) {
+    checks->back() = {CheckResult::kFailed, "log", rights.error().message()};
+    return false;
+  }
+  checks->push_back(rights.value());
+  if (rights.value().result == CheckResult::kFailed) {
+    return false;
+  }
+  checks->push_back(CheckTopics(log, timeout));
+  if (checks->back().result == CheckResult::kFailed) {
+    return false;
+  }
+  checks->push_back(CheckClock(log, program.clock(), timeout));
+  checks->push_back(CheckTransactions(options, program.clock(), timeout));
+  return true;
+}
+
+}  // namespace
+
 Result<ExitCode> RunDoctor(Program& program, bool strict) {
   const Settings& settings = program.settings();
   std::vector<DoctorCheck> checks;
@@ -187,32 +217,21 @@ Result<ExitCode> RunDoctor(Program& program, bool strict) {
     return ReportChecks(checks, strict, program.io());
   }
   checks.push_back({CheckResult::kOk, "log", log.value()->Describe()});
-  const auto timeout = AskTimeout(settings);
-  if (!program.local()) {
-    ALERTSTREAM_ASSIGN_OR_RETURN(const LogTarget target,
-                                 ParseLogTarget(settings.Text(Setting::kLog)));
-    const auto rights = CheckRights(KafkaOptions(settings, target), timeout);
-    if (!rights.ok()) {
-      checks.back() = {CheckResult::kFailed, "log", rights.error().message()};
-      return ReportChecks(checks, strict, program.io());
-    }
-    checks.push_back(rights.value());
+  bool usable = true;
+  if (program.local()) {
+    checks.push_back(CheckTopics(*log.value(), AskTimeout(settings)));
+    usable = checks.back().result != CheckResult::kFailed;
+  } else {
+    ALERTSTREAM_ASSIGN_OR_RETURN(usable, CheckCluster(program, *log.value(), &checks));
   }
-  checks.push_back(CheckTopics(*log.value(), timeout));
-  if (checks.back().result == CheckResult::kFailed) {
+  if (!usable) {
     return ReportChecks(checks, strict, program.io());
-  }
-  if (!program.local()) {
-    ALERTSTREAM_ASSIGN_OR_RETURN(const LogTarget target,
-                                 ParseLogTarget(settings.Text(Setting::kLog)));
-    checks.push_back(CheckClock(*log.value(), program.clock(), timeout));
-    checks.push_back(CheckTransactions(KafkaOptions(settings, target), program.clock(), timeout));
   }
   const auto key = OpenTokenKey(settings, LogAccess::kRead);
   if (!key.ok()) {
     checks.push_back({CheckResult::kFailed, "token key", key.error().message()});
   } else {
-    checks.push_back(CheckIdentity(*log.value(), key.value(), timeout));
+    checks.push_back(CheckIdentity(*log.value(), key.value(), AskTimeout(settings)));
   }
   return ReportChecks(checks, strict, program.io());
 }

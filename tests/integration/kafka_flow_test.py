@@ -4,6 +4,7 @@ once, wherever it was written, and whatever happens to the process."""
 
 import collections
 import json
+import os
 import pathlib
 import random
 import shutil
@@ -171,8 +172,126 @@ def test_the_broker_goes_and_comes_back():
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def secure_broker():
+    """The values of the secure broker's client.env; nothing where there is none."""
+    path = os.environ.get("ALERTSTREAM_TEST_KAFKA_SECURE")
+    if not path:
+        return None
+    return {name: value.strip("'") for name, value in
+            (line.split("=", 1) for line in pathlib.Path(path).read_text().splitlines())}
+
+
+def log_in(deployment, kafka, user):
+    name, password = {"admin": ("KAFKA_ADMIN_USER", "KAFKA_ADMIN_PASSWORD_FILE"),
+                      "processor": ("KAFKA_USER", "KAFKA_PASSWORD_FILE")}[user]
+    deployment.environment.update({
+        "ALERTSTREAM_KAFKA_SECURITY_PROTOCOL": "sasl_ssl",
+        "ALERTSTREAM_KAFKA_SASL_MECHANISM": kafka["KAFKA_SASL_MECHANISM"],
+        "ALERTSTREAM_KAFKA_SSL_CA_LOCATION": kafka["KAFKA_CA"],
+        "ALERTSTREAM_KAFKA_SASL_USERNAME": kafka[name],
+        "ALERTSTREAM_KAFKA_SASL_PASSWORD_FILE": kafka[password],
+    })
+
+
+def kafka_acls(deployment, kafka, arguments):
+    """Kafka's own kafka-acls.sh, as the administrator."""
+    module = "scram.ScramLoginModule" if kafka["KAFKA_SASL_MECHANISM"].startswith("SCRAM") \
+        else "plain.PlainLoginModule"
+    password = pathlib.Path(kafka["KAFKA_ADMIN_PASSWORD_FILE"]).read_text().strip()
+    settings = deployment.directory / "admin.properties"
+    settings.write_text(
+        f"security.protocol={kafka['KAFKA_SECURITY_PROTOCOL']}\n"
+        f"sasl.mechanism={kafka['KAFKA_SASL_MECHANISM']}\n"
+        f"ssl.truststore.type=PEM\nssl.truststore.location={kafka['KAFKA_CA']}\n"
+        f"sasl.jaas.config=org.apache.kafka.common.security.{module} required "
+        f"username=\"{kafka['KAFKA_ADMIN_USER']}\" password=\"{password}\";\n")
+    root = pathlib.Path(os.environ.get("ALERTSTREAM_KAFKA_LIBS", harness.ROOT / "build/kafka-libs"))
+    jars = next(path for path in sorted(root.iterdir()) if path.is_dir())
+    subprocess.run(
+        ["java", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", f"{jars}/*",
+         "kafka.admin.AclCommand", "--command-config", str(settings), *arguments],
+        check=True, timeout=60, stdout=subprocess.DEVNULL)
+
+
+def doctor(deployment, expect):
+    done = deployment.run("doctor", "-o", "json", expect=expect)
+    return {row["check"]: (row["result"], row["text"]) for row in json.loads(done.stdout)}
+
+
+def test_doctor_tries_transactions_and_rights():
+    with started() as deployment:
+        checks = doctor(deployment, 0)
+        assert checks["rights"] == ("ok", "none of 54 is missing"), checks
+        result, text = checks["transactions"]
+        assert result == "ok" and "readers see the committed one only" in text, checks
+        # Nothing that was tried can be seen but the released leases of nobody.
+        for topic in ("site-events", "decisions", "journal", "account-changes"):
+            assert all(key == "_log" and offset == 0
+                       for _, offset, key, _ in deployment.consume(topic)), topic
+        process = deployment.serve()
+        deployment.run("triggers", "apply", "-f", RULES)
+        assert doctor(deployment, 0)["rights"][0] == "ok"
+        deployment.produce("site-events", [("acme", cloud_event(n)) for n in range(20)])
+        wait_decided(deployment, 20)
+        assert deployment.stop(process) < 10
+        assert deployment.audit()["mismatches"] == 0
+
+
+def test_doctor_names_missing_rights_and_how_to_grant_them():
+    kafka = secure_broker()
+    if kafka is None:
+        print("not run: ALERTSTREAM_TEST_KAFKA_SECURE names no broker; ops/test starts one")
+        return
+    with Deployment(kafka=kafka["KAFKA_BOOTSTRAP"]) as deployment:
+        log_in(deployment, kafka, "admin")
+        deployment.run("topics", "apply")
+        assert doctor(deployment, 0)["rights"] == ("ok", "none of 54 is missing")
+
+        log_in(deployment, kafka, "processor")
+        prefix = deployment.prefix
+        result, text = doctor(deployment, 1)["rights"]
+        assert result == "FAIL", text
+        for words in (f"DescribeConfigs, Read, Write on topic {prefix}account-changes, ",
+                      f"Read on group {prefix}alertstream",
+                      f"Write on transactional-id {prefix}alertstream-",
+                      "which topics may be written is not known"):
+            assert words in text, text
+
+        # Some of it: what is left is told exactly.
+        user = ("--add", "--allow-principal", "User:processor", "--bootstrap-server",
+                kafka["KAFKA_BOOTSTRAP"])
+        prefixed = ("--resource-pattern-type", "prefixed")
+        kafka_acls(deployment, kafka, [*user, "--operation", "All", "--transactional-id", prefix,
+                                       "--group", prefix, *prefixed])
+        kafka_acls(deployment, kafka, [*user, "--operation", "Read", "--operation",
+                                       "DescribeConfigs", "--topic", prefix, *prefixed])
+        kafka_acls(deployment, kafka, [*user, "--operation", "Write", "--topic",
+                                       prefix + "journal", "--topic", prefix + "ownership"])
+        result, text = wait_for(
+            "the rights spread",
+            lambda: (lambda check: check if "missing: Write on topic" in check[1] else None)(
+                doctor(deployment, 1)["rights"]), 20)
+        missing, fix = text.split(". Fix, as an administrator of the cluster: ")
+        assert prefix + "journal" not in missing and prefix + "ownership" not in missing, missing
+        assert missing.count(prefix) == 11, missing
+
+        # The commands do what they say.
+        for command in fix.split(" && "):
+            assert command.startswith("kafka-acls.sh "), command
+            kafka_acls(deployment, kafka, command.split()[1:])
+        checks = wait_for("no right missing", lambda: (lambda all: all if all["rights"][0] == "ok"
+                                                       else None)(doctor(deployment, None)), 20)
+        assert checks["transactions"][0] == "ok", checks
+        process = deployment.serve()
+        deployment.run("triggers", "apply", "-f", RULES)
+        assert deployment.stop(process) < 10
+        assert process.returncode == 0, deployment.log_of(process)
+
+
 if __name__ == "__main__":
     harness.main([
+        test_doctor_tries_transactions_and_rights,
+        test_doctor_names_missing_rights_and_how_to_grant_them,
         test_a_foreign_client_is_served,
         test_a_wrong_partition_is_mended_and_bad_input_is_kept,
         test_killed_again_and_again_every_event_is_decided_once,

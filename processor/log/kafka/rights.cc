@@ -175,6 +175,25 @@ class RightsProbe {
 
   // One transaction a topic, each aborted: an unauthorised topic spoils the whole transaction.
   Status TryWrite() {
+    const Status taken = TakeId();
+    if (!taken.ok() && taken.error().code() != ErrorCode::kDenied) {
+      return taken;
+    }
+    report_.writes_known = taken.ok();
+    Note("Write", KafkaResource::kTransactionalId,
+         context_->options.topic_prefix + std::string(kIds), !taken.ok());
+    for (const Topic topic : report_.writes_known ? topics_ : std::vector<Topic>()) {
+      if (producer_ == nullptr) {
+        ALERTSTREAM_RETURN_IF_ERROR(TakeId());
+      }
+      ALERTSTREAM_ASSIGN_OR_RETURN(const bool denied, IsWriteDenied(topic));
+      Note("Write", KafkaResource::kTopic, context_->NameOf(topic), denied);
+    }
+    producer_.reset();
+    return Status::Ok();
+  }
+
+  Status TakeId() {
     KafkaHandle::Spec spec{.type = RD_KAFKA_PRODUCER, .settings = ProducerSettings()};
     const std::string id = context_->options.topic_prefix + std::string(kProbeId);
     spec.settings.emplace_back("transactional.id", id);
@@ -182,62 +201,56 @@ class RightsProbe {
     spec.settings.emplace_back("transaction.timeout.ms", "10000");
     spec.settings.emplace_back("message.timeout.ms", "9000");
     spec.on_delivery = [this](const rd_kafka_message_t& message) { delivered_ = message.err; };
-    ALERTSTREAM_ASSIGN_OR_RETURN(const auto producer,
-                                 KafkaHandle::Create(context_, std::move(spec)));
+    ALERTSTREAM_ASSIGN_OR_RETURN(auto producer, KafkaHandle::Create(context_, std::move(spec)));
     ALERTSTREAM_RETURN_IF_ERROR(producer->MakeTopics());
     const KafkaError failed(
         rd_kafka_init_transactions(producer->get(), std::max(deadline_.RemainingMs(), 1)));
     if (failed != nullptr) {
-      const auto error =
-          producer->Fail("taking transactional id " + id, rd_kafka_error_code(failed.get()),
-                         rd_kafka_error_string(failed.get()));
-      if (error.code() != ErrorCode::kDenied) {
-        return error;
-      }
-      report_.writes_known = false;
+      return producer->Fail("taking transactional id " + id, rd_kafka_error_code(failed.get()),
+                            rd_kafka_error_string(failed.get()));
     }
-    Note("Write", KafkaResource::kTransactionalId,
-         context_->options.topic_prefix + std::string(kIds), failed != nullptr);
-    for (const Topic topic : report_.writes_known ? topics_ : std::vector<Topic>()) {
-      ALERTSTREAM_ASSIGN_OR_RETURN(const auto code, TryWriteTo(*producer, topic));
-      Note("Write", KafkaResource::kTopic, context_->NameOf(topic), IsDenied(code));
-    }
+    producer_ = std::move(producer);
     return Status::Ok();
   }
 
-  // What writing to a topic ends with; an error of ours if it ends with none in time.
-  Result<rd_kafka_resp_err_t> TryWriteTo(KafkaHandle& producer, Topic topic) {
+  Result<bool> IsWriteDenied(Topic topic) {
     const std::string what = "writing to " + context_->NameOf(topic);
-    const KafkaError begun(rd_kafka_begin_transaction(producer.get()));
+    const KafkaError begun(rd_kafka_begin_transaction(producer_->get()));
     if (begun != nullptr) {
-      return producer.Fail(what, rd_kafka_error_code(begun.get()),
-                           rd_kafka_error_string(begun.get()));
+      return producer_->Fail(what, rd_kafka_error_code(begun.get()),
+                             rd_kafka_error_string(begun.get()));
     }
     const NewRecord record{topic, 0, schemas::kLogKey, kProbeValue};
     delivered_.reset();
-    auto code = Produce(producer, record, nullptr);
+    auto code = Produce(*producer_, record, nullptr);
     while (code == RD_KAFKA_RESP_ERR_NO_ERROR && !delivered_ && !deadline_.Passed()) {
-      rd_kafka_poll(producer.get(), kPollMs);
+      rd_kafka_poll(producer_->get(), kPollMs);
       // A transaction that has failed takes no more records; nothing else would tell.
-      code = delivered_ ? code : Produce(producer, record, nullptr);
+      code = delivered_ ? code : Produce(*producer_, record, nullptr);
     }
-    if (code == RD_KAFKA_RESP_ERR__STATE) {
-      // It can only be aborted: to commit it names the reason.
-      const KafkaError reason(rd_kafka_commit_transaction(producer.get(), kPollMs));
-      code = reason == nullptr ? code : rd_kafka_error_code(reason.get());
-    } else if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
       code = delivered_.value_or(RD_KAFKA_RESP_ERR__TIMED_OUT);
     }
+    if (code == RD_KAFKA_RESP_ERR__STATE || code == RD_KAFKA_RESP_ERR__PURGE_QUEUE) {
+      // It cannot be committed any more: to be asked for it names the reason.
+      const KafkaError reason(rd_kafka_commit_transaction(producer_->get(), kPollMs));
+      code = reason == nullptr ? code : rd_kafka_error_code(reason.get());
+    }
+    if (IsDenied(code)) {
+      // The cluster knows of no transaction, so there is none to abort; the client believes in one.
+      producer_.reset();
+      return true;
+    }
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return producer_->Fail(what, code);
+    }
     const KafkaError aborted(
-        rd_kafka_abort_transaction(producer.get(), std::max(deadline_.RemainingMs(), 1)));
+        rd_kafka_abort_transaction(producer_->get(), std::max(deadline_.RemainingMs(), 1)));
     if (aborted != nullptr) {
-      return producer.Fail(what + ", aborting", rd_kafka_error_code(aborted.get()),
-                           rd_kafka_error_string(aborted.get()));
+      return producer_->Fail(what + ", aborting", rd_kafka_error_code(aborted.get()),
+                             rd_kafka_error_string(aborted.get()));
     }
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR && !IsDenied(code)) {
-      return producer.Fail(what, code);
-    }
-    return code;
+    return false;
   }
 
   const std::shared_ptr<const KafkaContext> context_;
@@ -245,6 +258,7 @@ class RightsProbe {
   std::shared_ptr<KafkaHandle> asker_;
   std::vector<Topic> topics_;  // Those that exist and may be described.
   KafkaRightsReport report_;
+  std::shared_ptr<KafkaHandle> producer_;         // Of our transactional id; null after a denial.
   std::optional<rd_kafka_resp_err_t> delivered_;  // Of the record written last.
 };
 
