@@ -4,6 +4,7 @@
 #include <iostream>
 #include <optional>
 #include <set>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -16,9 +17,13 @@
 #include "ops/cli/doctor_kafka.h"
 #include "ops/cli/duration.h"
 #include "ops/cli/words.h"
+#include "processor/log/kafka/group_offsets.h"
 
 namespace alertstream::cli {
 namespace {
+
+// What a clean end waits for the courtesy to lag tools.
+constexpr std::chrono::milliseconds kLastOffsetsMax{1000};
 
 void PrintNext(Program& program) {
   if (program.quiet()) {
@@ -170,6 +175,17 @@ Result<ExitCode> RunServe(Program& program) {
   options.health.port = static_cast<std::uint16_t>(settings.Integer(Setting::kMetricsPort));
   options.drain_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
       settings.Duration(Setting::kRuntimeDrainTimeout));
+  std::unique_ptr<log::KafkaGroupOffsets> offsets;
+  if (!program.local()) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(const LogTarget target,
+                                 ParseLogTarget(settings.Text(Setting::kLog)));
+    ALERTSTREAM_ASSIGN_OR_RETURN(offsets,
+                                 log::KafkaGroupOffsets::Open(KafkaOptions(settings, target)));
+    options.note_positions = [&](std::span<const log::ReadFrom> positions, bool last) {
+      const Status noted = offsets->Note(positions);
+      return last ? offsets->Finish(kLastOffsetsMax) : noted;
+    };
+  }
   return Serve(program.MakeSession(deployment), std::move(options));
 }
 

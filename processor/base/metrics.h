@@ -36,10 +36,8 @@ enum class MetricId : std::uint8_t {
   kSkipped,
   kTimersFired,
   kBatches,
-  kCommitFailures,
   kOwnershipChanges,
-  kLogErrors,
-  kReaderDropped,
+  kTaskErrors,
   kHeldSeconds,
   // Gauges.
   kBuildInfo,
@@ -48,8 +46,6 @@ enum class MetricId : std::uint8_t {
   kHeld,
   kJournalSeq,
   kOwnerEpoch,
-  kPermissionViewAgeSeconds,
-  kTimersDue,
   kStateCacheBytes,
   kRecoverySeconds,
   // Histograms.

@@ -32,7 +32,8 @@ struct Processor::Slot {
   std::string lease_error;        // Guarded by mutex: a skew found by the lease thread.
   std::array<std::int64_t, schemas::kInputTopicCount> positions{};  // Passed; guarded by mutex.
   std::chrono::microseconds held_since{};
-  bool needs_person = false;  // Guarded by mutex: waiting does not help.
+  std::chrono::microseconds held_before{};  // The waits that are over.
+  bool needs_person = false;                // Guarded by mutex: waiting does not help.
 };
 
 Processor::Processor(log::EventLog& log, Clock& clock, ProcessorOptions options)
@@ -100,6 +101,9 @@ void Processor::RunPartition(Slot& slot) {
     const alertstream::Status ended = RunOwned(slot);
     if (stop_) {
       break;
+    }
+    if (options_.on_error) {
+      options_.on_error(slot.partition, ended.error());
     }
     {
       const std::lock_guard lock(slot.mutex);
@@ -258,6 +262,9 @@ Status Processor::RunTask(Slot& slot, PartitionTask& task) {
       if (!task.CanGoOn(ran.error())) {
         return ran.error();
       }
+      if (options_.on_error) {
+        options_.on_error(slot.partition, ran.error());
+      }
       SetPhase(slot, "waiting_for_log", ran.error().message());
       clock_.SleepFor(std::chrono::milliseconds(100));
       continue;
@@ -266,7 +273,9 @@ Status Processor::RunTask(Slot& slot, PartitionTask& task) {
     const bool held =
         report ? report->held : (!task.idle() || !task.horizon_known()) && !task.stopped();
     if (held != (slot.held_since.count() != 0)) {
-      slot.held_since = held ? clock_.SinceBoot() : std::chrono::microseconds(0);
+      const auto now = clock_.SinceBoot();
+      slot.held_before += held ? std::chrono::microseconds(0) : now - slot.held_since;
+      slot.held_since = held ? now : std::chrono::microseconds(0);
     }
     {
       const std::lock_guard lock(slot.mutex);
@@ -277,6 +286,9 @@ Status Processor::RunTask(Slot& slot, PartitionTask& task) {
       slot.status.lag_seconds = report ? static_cast<double>(report->lag.count()) / 1e6 : 0.0;
       slot.status.held_seconds =
           held ? static_cast<double>((clock_.SinceBoot() - slot.held_since).count()) / 1e6 : 0.0;
+      slot.status.held_seconds_total =
+          static_cast<double>(slot.held_before.count()) / 1e6 + slot.status.held_seconds;
+      slot.status.cache_bytes = task.state().map().bytes();
       slot.positions = task.passed();
       slot.needs_person = task.stopped().has_value();
     }
@@ -355,6 +367,7 @@ std::vector<PartitionStatus> Processor::Status() const {
   for (const auto& slot : slots_) {
     const std::lock_guard lock(slot->mutex);
     all.push_back(slot->status);
+    all.back().positions = slot->positions;
   }
   return all;
 }

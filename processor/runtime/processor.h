@@ -3,6 +3,7 @@
 // leases, their retries and what health and metrics need to know.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -48,6 +49,8 @@ struct ProcessorOptions {
   // Called when a partition's phase or error changes; no personal data in it.
   std::function<void(std::int32_t partition, const std::string& phase, const std::string& error)>
       on_phase;
+  // Called on the task's thread for every failed attempt of it, also those that are repeated.
+  std::function<void(std::int32_t partition, const Error& error)> on_error;
 };
 
 struct PartitionStatus {
@@ -60,6 +63,10 @@ struct PartitionStatus {
   bool idle = false;
   double held_seconds =
       0;  // Since when site events wait for the permission topics; 0: they do not.
+  double held_seconds_total = 0;  // How long they have waited altogether.
+  std::size_t cache_bytes = 0;    // Of the write-back map.
+  // Of each input, index as in schemas::kInputTopics: everything below was consumed. 0: not known.
+  std::array<std::int64_t, schemas::kInputTopicCount> positions{};
 };
 
 class Processor {

@@ -353,7 +353,9 @@ Result<bool> PartitionTask::FoldNext() {
   if (marker_ != nullptr) {
     marker_->Enter();
   }
+  const auto begun = clock_.SinceBoot();
   state_.fold().Run(batch, &effects_);
+  pending_->fold = clock_.SinceBoot() - begun;
   if (marker_ != nullptr) {
     marker_->Leave();
   }
@@ -505,6 +507,7 @@ Status PartitionTask::CommitPending(BatchReport* report) {
   report->reroutes = effects_.reroutes.size();
   report->held = pending_->held;
   report->lag = pending_->lag;
+  report->fold = pending_->fold;
   for (const auto& span : pending_->consumed) {
     report->inputs += span.size();
   }

@@ -45,6 +45,7 @@ struct BatchReport {
   std::size_t outputs = 0;
   std::size_t reroutes = 0;
   const engine::Effects* effects = nullptr;  // Until the next RunOnce.
+  std::chrono::microseconds fold{};
   std::chrono::microseconds commit{};
   LogDuration lag{};  // now minus the append time of the oldest input of the batch.
   bool held = false;  // Site events and timers waited for the permission topics.
@@ -58,6 +59,7 @@ struct PendingBatch {
   LogTime now;
   bool held = false;
   LogDuration lag{};
+  std::chrono::microseconds fold{};
 };
 
 class PartitionTask {

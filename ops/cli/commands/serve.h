@@ -4,6 +4,11 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "ops/cli/commands/session.h"
 #include "ops/cli/health_listener.h"
@@ -11,24 +16,54 @@
 
 namespace alertstream::cli {
 
+inline constexpr std::chrono::seconds kPositionsEvery{5};
+
 struct ServeOptions {
   runtime::ProcessorOptions processor;  // Its callbacks are set here.
   HealthListenerOptions health;
   // SIGTERM to the end: what is under way is committed, the rest waits in the log.
   std::chrono::milliseconds drain_timeout{10'000};
+  // Told every kPositionsEvery how far inputs were consumed, and once more at the end (`last`), for
+  // tools that show lag. What it returns is logged and changes nothing. May be empty.
+  std::function<Status(std::span<const log::ReadFrom> positions, bool last)> note_positions;
 };
 
 // What a batch did, as counters. Thread-safe as Metrics is; used by serve and its tests.
 class BatchMetrics {
  public:
-  explicit BatchMetrics(Metrics& metrics) : metrics_(metrics) {}
+  // Series whose labels are known beforehand begin at 0, so that a first increase is seen.
+  explicit BatchMetrics(Metrics& metrics);
   void Add(std::int32_t partition, const runtime::BatchReport& report);
-  // What a partition is at now.
+
+ private:
+  void AddOutputs(const engine::Effects& effects);
+
+  Metrics& metrics_;
+};
+
+// What partitions are at, and how long for. Add and Phase are called by their threads, Set by the
+// one that serves.
+class PartitionMetrics {
+ public:
+  PartitionMetrics(Metrics& metrics, Clock& clock);
+  void Phase(std::int32_t partition, const std::string& phase, const std::string& error);
+  void Failed(const Error& error);
   void Set(const runtime::PartitionStatus& status);
 
  private:
+  struct Known {
+    double held_seconds = 0;  // Already counted.
+    std::chrono::microseconds seen_at{};
+  };
   Metrics& metrics_;
+  Clock& clock_;
+  std::map<std::int32_t, Known> known_;  // Of Set only.
+  std::mutex mutex_;
+  std::map<std::int32_t, std::chrono::microseconds> starting_since_;  // Guarded by mutex_.
 };
+
+// The positions of the partitions that are owned, for note_positions.
+std::vector<log::ReadFrom> PositionsOf(const std::vector<runtime::PartitionStatus>& partitions);
 
 // {"status":"ready|not_ready","partitions":[{"partition","phase","error"?,...}]}
 HealthState HealthOf(const std::vector<runtime::PartitionStatus>& partitions);
