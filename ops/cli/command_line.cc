@@ -33,17 +33,6 @@ bool WantsJson(int argc, char** argv) {
   return false;
 }
 
-// For Option::check: what `parse` finds wrong with a value, so that it is an error of usage.
-template <typename T>
-CLI::Validator Checked(Result<T> (*parse)(std::string_view)) {
-  return CLI::Validator(
-      [parse](const std::string& text) {
-        const auto parsed = parse(text);
-        return parsed.ok() ? std::string() : parsed.error().message();
-      },
-      "");
-}
-
 template <typename Enum>
 CLI::Validator CheckedWord() {
   return CLI::Validator(

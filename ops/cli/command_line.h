@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,17 @@
 namespace alertstream::cli {
 
 using Command = std::function<Result<ExitCode>(Program& program)>;
+
+// For Option::check: what `parse` finds wrong with a value, so that it is an error of usage.
+template <typename T>
+CLI::Validator Checked(Result<T> (*parse)(std::string_view)) {
+  return CLI::Validator(
+      [parse](const std::string& text) {
+        const auto parsed = parse(text);
+        return parsed.ok() ? std::string() : parsed.error().message();
+      },
+      "");
+}
 
 class CommandLine {
  public:

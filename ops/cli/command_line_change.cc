@@ -215,7 +215,9 @@ void CommandLine::AddRepair() {
                 OpenDeployment(program.settings(), program.clock(), LogAccess::kWrite));
             return SkipRecord(program.MakeSession(deployment), record, skip->reason);
           });
-  skip_app->add_option("record", skip->record, "TOPIC/PARTITION/OFFSET")->required();
+  skip_app->add_option("record", skip->record, "TOPIC/PARTITION/OFFSET")
+      ->required()
+      ->check(Checked(ParsePosition));
   skip_app->add_option("--reason", skip->reason, "for the audit trail")->required();
 }
 

@@ -12,6 +12,10 @@ import subprocess
 import tempfile
 import time
 import unittest
+import urllib.error
+import urllib.request
+
+import harness
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("ALERTSTREAM_TEST_PROGRAM", "")
@@ -19,6 +23,9 @@ PAYMENTS = ROOT / "ops" / "examples" / "payments"
 RULES = PAYMENTS / "rules"
 EVENTS = PAYMENTS / "events.jsonl"
 MANY = 30_000
+# Numbers of the catalogue, stored for ever.
+SITE_EVENTS = 1
+CONSENT_CHANGES = 2
 
 
 class CliTest(unittest.TestCase):
@@ -284,6 +291,92 @@ class CliTest(unittest.TestCase):
         self.assertEqual(self.run_program("topic", "stats", "-o", "json").stdout, before)
         # The version in force is known, but not above itself.
         self.run_program("engine", "activate", known, exit_code=6)
+
+    def end_of(self, topic, partition):
+        stats = json.loads(self.run_program("topic", "stats", "-o", "json").stdout)
+        return next(row["end"] for row in stats
+                    if (row["topic"], row["partition"]) == (topic, partition))
+
+    def home_of_acme(self):
+        return json.loads(self.run_program("explain", "last", "-o", "json").stdout)["records"][0][
+            "partition"]
+
+    def test_a_poisoned_record_stops_its_partition_until_it_is_skipped(self):
+        self.decide()
+        partition = self.home_of_acme()
+        offset = self.end_of("consent-changes", partition)
+        record = f"consent-changes/{partition}/{offset}"
+        # The next consent is one on which the process has died twice.
+        harness.mark_as_poison(self.data / "state" / f"{partition}.crash", CONSENT_CHANGES, offset)
+        grant = ("consent", "grant", "+254700000050", "--tenant", "acme")
+        done = self.run_program(*grant, exit_code=6)
+        self.assertIn(f"consent-changes partition {partition} offset {offset} crashed the process "
+                      f"2 times", done.stderr)
+        self.assertIn(f"dlq skip {record} --reason", done.stderr)
+        # Nothing else of the partition goes on either, and a server says why.
+        self.run_program("optout", "add", "+254700000051", "--tenant", "acme", "--reason", "x",
+                         exit_code=6)
+        line = json.dumps({"event_type": "payment.failed", "tenant": "acme", "id": "waits", "data": {
+            "order": "W", "amount": 1500, "currency": "KES", "phone": "+254700000052"}})
+        self.run_program("decide", "--events", "-", stdin=line, exit_code=6)
+        server = subprocess.Popen(
+            [PROGRAM, "serve", "--target=processor", "--metrics-port", "0", "--log-format", "json",
+             "--data-dir", str(self.data)], stderr=subprocess.PIPE, text=True, cwd=ROOT,
+            env=self.environment)
+        try:
+            port = None
+            for text in server.stderr:
+                event = json.loads(text)
+                port = event.get("metrics_port", port)
+                if event.get("phase") == "stopped":
+                    break
+            with self.assertRaises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5)
+            with refused.exception as answer:
+                self.assertEqual(answer.code, 503)
+                self.assertIn(f"offset {offset} crashed the process", answer.read().decode())
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.stderr.read()
+            self.assertEqual(server.wait(timeout=20), 0)
+            server.stderr.close()
+
+        for wrong, exit_code in (("consent-changes", 2), (f"consents/{partition}/1", 2),
+                                 (f"consent-changes/{partition}/{offset + 1000}", 4),
+                                 ("consent-changes/77/1", 4)):
+            self.run_program("dlq", "skip", wrong, "--reason", "x", exit_code=exit_code)
+        self.run_program("dlq", "skip", record, exit_code=2)  # Without a reason.
+        self.run_program("dlq", "skip", record, "--reason", "case 17")
+        # The next command finds the request, passes the record and decides what waited.
+        self.run_program("optout", "add", "+254700000053", "--tenant", "acme", "--reason", "x")
+        letters = json.loads(self.run_program("dlq", "list", "-o", "json").stdout)
+        letter = next(letter for letter in letters if letter["reason"] == "skipped_by_operator")
+        self.assertEqual(letter["detail"], "case 17")
+        self.assertEqual(letter["source"], f"consent-changes@{partition}:{offset}")
+        shown = json.loads(
+            self.run_program("dlq", "show", letter["id"], "--show-original").stdout)
+        self.assertGreater(shown["original_bytes"], 0)
+        self.assertEqual(len(shown["original_hex"]), 2 * shown["original_bytes"])
+        self.assertNotIn("granted",
+                         self.run_program("consent", "show", *grant[2:], "-o", "json").stdout)
+        self.assertEqual(
+            [record["verdict"] for record in self.tail("decisions", "--trigger", "payment-failed")
+             if record["decided_at"] >= letter["at"]], ["accepted"])
+        self.assertEqual(self.audit()["mismatches"], 0)
+        # Later it is no longer in the way.
+        self.run_program(*grant)
+
+    def test_a_poisoned_event_is_skipped_by_itself(self):
+        self.decide()
+        partition = self.home_of_acme()
+        offset = self.end_of("site-events", partition)
+        harness.mark_as_poison(self.data / "state" / f"{partition}.crash", SITE_EVENTS, offset)
+        done = self.decide("-o", "jsonl", exit_code=8)
+        records = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([record["reason"] for record in records if "dead_letter" in record],
+                         ["crashed_process"])
+        self.assertEqual(len(records), 40)
+        self.assertEqual(self.audit()["mismatches"], 0)
 
     def test_every_command_has_help_with_an_example(self):
         for command in ("decide", "serve", "topics plan", "topics apply", "topics status", "status",

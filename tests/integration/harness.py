@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -181,6 +182,13 @@ class Deployment:
 
     def audit(self):
         return json.loads(self.run("audit", "verify", "-o", "json").stdout)
+
+
+def mark_as_poison(path, topic, offset, crashes=2):
+    """Writes the crash marker of a partition as if its process had died that often on a record."""
+    # magic, offset and topic folded last, folding, signal, crashes, the suspect's topic and offset.
+    path.write_bytes(struct.pack("<QqIIIII4xq", 0x414C525443525331, offset, topic, 0, 0, crashes,
+                                 topic, offset))
 
 
 def main(tests):

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -162,6 +163,11 @@ def test_the_broker_goes_and_comes_back():
             assert process.poll() is None
             control("start")
             wait_for("ready again", deployment.ready, 60)
+            now = metrics_of(deployment)
+            failed = sum(value for series, value in now.items()
+                         if series.startswith("alertstream_task_errors_total"))
+            held = now['alertstream_held_seconds_total{cause="permission_view"}']
+            assert failed > 0 or held > 0, now
             deployment.produce("site-events", [("acme", cloud_event(n)) for n in range(100, 200)])
             wait_decided(deployment, 200, 60)
             assert all(len(records) == 1 for records in decided_by_event(deployment).values())
@@ -170,6 +176,129 @@ def test_the_broker_goes_and_comes_back():
     finally:
         control("stop", "--kill")
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def metrics_of(deployment):
+    """Series -> value, as scraped."""
+    status, text = deployment.get("/metrics")
+    assert status == 200, status
+    return {series: float(value) for series, value in
+            (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))}
+
+
+def declared_families():
+    source = (harness.ROOT / "processor/base/metrics_prometheus.cc").read_text()
+    return set(re.findall(r'"(alertstream_[a-z_]+)"', source))
+
+
+def test_every_family_of_metrics_is_fed():
+    with started() as deployment:
+        process = deployment.serve()
+        deployment.run("triggers", "apply", "-f", RULES)
+        home = next(p for p, _, key, _ in deployment.consume("account-changes") if key == "acme")
+        deployment.produce("site-events", [("acme", cloud_event(n)) for n in range(20)])
+        deployment.produce("site-events", [("acme", cloud_event(20))], partition=(home + 1) % 4)
+        deployment.produce("site-events", [("acme", "{broken")])
+        wait_decided(deployment, 21)
+        wait_for("the dead letter", lambda: deployment.outputs("dead-letters"), 20)
+        now = wait_for("the gauges", lambda: (lambda all: all if all[
+            f'alertstream_state_cache_bytes{{partition="{home}"}}'] > 0 else None)(
+                metrics_of(deployment)), 10)
+        families = {re.sub(r"_(bucket|sum|count)$", "", series.split("{")[0]) for series in now}
+        assert families == declared_families(), families ^ declared_families()
+        for series, value in {
+                # With the marker of each partition; the moved one was read twice.
+                'records_read_total{topic="site-events"}': 4 + 23,
+                'rerouted_total{topic="site-events"}': 1,
+                'events_total{verdict="accepted"}': 21,
+                'decisions_total{outcome="send",reason="none"}': 21,
+                'commands_total{channel="sms"}': 21,
+                'facts_total{kind="trigger"}': 4,
+                'dead_letters_total{reason="malformed_json",stage="decode"}': 1,
+                'ownership_changes_total{change="claimed"}': 4,
+                'ownership_changes_total{change="fenced"}': 0,
+                'skipped_total{topic="site-events"}': 0,
+                f'partition_ready{{partition="{home}"}}': 1,
+                f'owner_epoch{{partition="{home}"}}': 1,
+                f'lag_seconds{{partition="{home}"}}': 0,
+        }.items():
+            assert now.get("alertstream_" + series) == value, (series, value, now)
+        for series in ('batches_total{kind="batch"}', "commit_seconds_count", "fold_seconds_count",
+                       "commit_seconds_sum", "fold_seconds_sum", "batch_records_sum",
+                       "event_to_decision_seconds_count",
+                       f'journal_seq{{partition="{home}"}}',
+                       f'recovery_seconds{{partition="{home}"}}'):
+            assert now["alertstream_" + series] > 0, series
+        assert now["alertstream_fold_seconds_count"] == now["alertstream_commit_seconds_count"]
+        assert deployment.stop(process) < 10
+
+
+def test_offsets_of_the_group_tell_lag_tools_what_was_consumed():
+    with started() as deployment:
+        process = deployment.serve()
+        deployment.run("triggers", "apply", "-f", RULES)
+        deployment.produce("site-events", [("acme", cloud_event(n)) for n in range(30)])
+        wait_decided(deployment, 30)
+
+        def not_consumed():
+            done = subprocess.run(
+                ["kcat", "-C", "-b", deployment.kafka, "-t", deployment.prefix + "site-events",
+                 "-o", "stored", "-e", "-q", "-f", "%k\n", "-X", "auto.offset.reset=earliest",
+                 "-X", f"group.id={deployment.prefix}alertstream"],
+                capture_output=True, text=True, check=True, timeout=60)
+            return done.stdout.split()
+
+        # Every few seconds while it serves, and at its end.
+        wait_for("offsets of all partitions", lambda: not_consumed() == [], 15)
+        deployment.produce("site-events", [("acme", cloud_event(n)) for n in range(30, 40)])
+        wait_decided(deployment, 40)
+        assert deployment.stop(process) < 10
+        assert "group_offsets" not in deployment.log_of(process), deployment.log_of(process)
+        assert not_consumed() == []
+        deployment.produce("site-events", [("acme", cloud_event(n)) for n in range(40, 45)])
+        assert not_consumed() == ["acme"] * 5
+        # Nobody of ours goes by them.
+        process = deployment.serve()
+        wait_decided(deployment, 45)
+        assert len(decided_by_event(deployment)) == 45
+        deployment.stop(process)
+
+
+def test_a_poisoned_record_waits_for_a_skip_beside_the_server():
+    with started() as deployment:
+        process = deployment.serve()
+        deployment.run("triggers", "apply", "-f", RULES)
+        deployment.stop(process)
+        home = next(p for p, _, key, _ in deployment.consume("account-changes") if key == "acme")
+        stats = deployment.run("topic", "stats", "-o", "json").stdout
+        offset = next(row["end"] for row in json.loads(stats)
+                      if (row["topic"], row["partition"]) == ("consent-changes", home))
+        harness.mark_as_poison(deployment.data / "state-kafka" / "main" / f"{home}.crash", 2, offset)
+        process = deployment.serve()
+        grant = subprocess.Popen(
+            [harness.program(), "consent", "grant", "+254700000050", "--tenant", "acme"],
+            cwd=harness.ROOT, env=deployment.environment, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        deployment.processes.append(grant)
+        words = f"consent-changes partition {home} offset {offset} crashed the process 2 times"
+        wait_for("the stop", lambda: (lambda answer: answer[0] == 503 and words in answer[1])(
+            deployment.get("/health/ready")), 30)
+        deployment.produce("site-events", [("acme", cloud_event(n)) for n in range(5)])
+        wait_for("the stop's time", lambda: metrics_of(deployment)[
+            'alertstream_held_seconds_total{cause="stopped"}'] > 0, 10)
+        assert deployment.decisions() == []
+
+        deployment.run("dlq", "skip", f"consent-changes/{home}/{offset}", "--reason", "case 17")
+        wait_for("ready again", deployment.ready, 20)
+        wait_decided(deployment, 5)
+        letters = json.loads(deployment.run("dlq", "list", "-o", "json").stdout)
+        assert [(letter["reason"], letter["detail"]) for letter in letters] == [
+            ("skipped_by_operator", "case 17")], letters
+        now = metrics_of(deployment)
+        assert now['alertstream_skipped_total{topic="consent-changes"}'] == 1
+        assert now['alertstream_batches_total{kind="skip"}'] == 1
+        assert deployment.stop(process) < 10
+        assert deployment.audit()["mismatches"] == 0
 
 
 def secure_broker():
@@ -290,6 +419,9 @@ def test_doctor_names_missing_rights_and_how_to_grant_them():
 
 if __name__ == "__main__":
     harness.main([
+        test_every_family_of_metrics_is_fed,
+        test_offsets_of_the_group_tell_lag_tools_what_was_consumed,
+        test_a_poisoned_record_waits_for_a_skip_beside_the_server,
         test_doctor_tries_transactions_and_rights,
         test_doctor_names_missing_rights_and_how_to_grant_them,
         test_a_foreign_client_is_served,

@@ -316,6 +316,10 @@ Result<ExitCode> Serve(const Session& session, ServeOptions options) {
       HealthListener::Start(options.health,
                             {.metrics_text = [&metrics] { return metrics.RenderText(); },
                              .health = [&processor] { return HealthOf(processor.Status()); }}));
+  // The phase that partitions begin with is no change, so nobody is told of it.
+  for (const auto& status : processor.Status()) {
+    partition_metrics.Phase(status.partition, status.phase, status.error);
+  }
   processor.Start();
   Log(LogLevel::kInfo, "serving",
       {{"log", session.log.Describe()},
