@@ -166,7 +166,12 @@ void CommandLine::AddTopics() {
 void CommandLine::AddLook() {
   Add(&app_, "status", "Partitions: owner, journal, lag", "status --data-dir .alertstream",
       [](Program& program) {
-        return program.Read([](const Session& session) { return ShowStatus(session); });
+        return program.Read([&](const Session& session) {
+          return ShowStatus(session, [&](std::int32_t partition) {
+            return runtime::CrashMarker::Peek(
+                CrashMarkerPath(program.settings(), session.log, partition));
+          });
+        });
       });
   AddTail();
   auto* what = Keep(std::string());

@@ -42,6 +42,10 @@ std::filesystem::path StateDirectory(const Settings& settings, const log::EventL
   return DataDir(settings) / "state-kafka" / name;
 }
 
+std::string MarkerIn(const std::filesystem::path& state, std::int32_t partition) {
+  return (state / fmt::format("{}.crash", partition)).string();
+}
+
 Status MakeDirectory(const std::filesystem::path& directory) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
@@ -186,9 +190,14 @@ Result<runtime::ProcessorOptions> MakeProcessorOptions(const Settings& settings,
         return state::OpenRocksDbStore((directory / std::to_string(partition)).string(), memory);
       };
   options.crash_marker_path = [directory](std::int32_t partition) {
-    return (directory / fmt::format("{}.crash", partition)).string();
+    return MarkerIn(directory, partition);
   };
   return options;
+}
+
+std::string CrashMarkerPath(const Settings& settings, const log::EventLog& log,
+                            std::int32_t partition) {
+  return MarkerIn(StateDirectory(settings, log), partition);
 }
 
 struct ScratchStores::Memory {

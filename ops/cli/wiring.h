@@ -58,6 +58,10 @@ Result<runtime::ProcessorOptions> MakeProcessorOptions(const Settings& settings,
                                                        const Deployment& deployment,
                                                        const Ownership& ownership);
 
+// Where the crash marker of a partition lies.
+std::string CrashMarkerPath(const Settings& settings, const log::EventLog& log,
+                            std::int32_t partition);
+
 // Stores in a temporary directory that is removed with this object: for audits.
 class ScratchStores {
  public:

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <csignal>
+#include <cstddef>
 #include <cstring>
 #include <mutex>
 
@@ -94,6 +95,28 @@ Result<std::unique_ptr<CrashMarker>> CrashMarker::Open(const std::string& path) 
                                mapped->suspect_offset, mapped->crashes};
   }
   return marker;
+}
+
+std::optional<CrashMarker::Suspect> CrashMarker::Peek(const std::string& path) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) {
+    return std::nullopt;
+  }
+  std::array<char, sizeof(Mapped)> bytes{};
+  const bool whole = read(file, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());
+  close(file);
+  const auto field = [&]<typename T>(std::size_t at, T value) {
+    std::memcpy(&value, bytes.data() + at, sizeof(value));
+    return value;
+  };
+  const auto topic = field(offsetof(Mapped, suspect_topic), std::uint32_t{0});
+  const auto crashes = field(offsetof(Mapped, crashes), std::uint32_t{0});
+  if (!whole || field(offsetof(Mapped, magic), std::uint64_t{0}) != kMagic || crashes == 0 ||
+      topic < 1 || topic > schemas::kTopicCount) {
+    return std::nullopt;
+  }
+  return Suspect{static_cast<schemas::Topic>(topic),
+                 field(offsetof(Mapped, suspect_offset), std::int64_t{0}), crashes};
 }
 
 CrashMarker::~CrashMarker() { munmap(mapped_, sizeof(Mapped)); }

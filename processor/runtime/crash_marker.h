@@ -22,6 +22,8 @@ class CrashMarker {
   };
 
   static Result<std::unique_ptr<CrashMarker>> Open(const std::string& path);
+  // What the file of another process says, without touching it; nothing if there is no such file.
+  static std::optional<Suspect> Peek(const std::string& path);
   ~CrashMarker();
   CrashMarker(const CrashMarker&) = delete;
   CrashMarker& operator=(const CrashMarker&) = delete;

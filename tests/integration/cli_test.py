@@ -313,6 +313,10 @@ class CliTest(unittest.TestCase):
         self.assertIn(f"consent-changes partition {partition} offset {offset} crashed the process "
                       f"2 times", done.stderr)
         self.assertIn(f"dlq skip {record} --reason", done.stderr)
+        status = self.run_program("status", "-o", "json")
+        self.assertEqual([row["stopped_by"] for row in json.loads(status.stdout)],
+                         [record if p == partition else None for p in range(4)])
+        self.assertIn(f"dlq skip {record} --reason", status.stderr)
         # Nothing else of the partition goes on either, and a server says why.
         self.run_program("optout", "add", "+254700000051", "--tenant", "acme", "--reason", "x",
                          exit_code=6)
@@ -364,6 +368,8 @@ class CliTest(unittest.TestCase):
              if record["decided_at"] >= letter["at"]], ["accepted"])
         self.assertEqual(self.audit()["mismatches"], 0)
         # Later it is no longer in the way.
+        status = json.loads(self.run_program("status", "-o", "json").stdout)
+        self.assertEqual([row["stopped_by"] for row in status], [None] * 4)
         self.run_program(*grant)
 
     def test_a_poisoned_event_is_skipped_by_itself(self):

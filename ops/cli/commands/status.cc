@@ -72,6 +72,16 @@ Result<std::optional<LogTime>> OldestUndecided(const Session& session, std::int3
   return oldest;
 }
 
+// "consent-changes/3/88213" if that record stops the partition. The first crash may have been
+// another record's doing, and site events are skipped without being asked.
+std::string StoppedBy(const std::optional<runtime::CrashMarker::Suspect>& suspect,
+                      std::int32_t partition) {
+  if (!suspect || suspect->crashes < 2 || suspect->topic == Topic::kSiteEvents) {
+    return "";
+  }
+  return fmt::format("{}/{}/{}", schemas::NameOf(suspect->topic), partition, suspect->offset);
+}
+
 std::string_view WordOfCheck(CheckResult result) {
   switch (result) {
     case CheckResult::kOk:
@@ -124,7 +134,7 @@ Result<std::map<std::int32_t, std::string>> ReadLiveLeases(const Session& sessio
   return live;
 }
 
-Result<ExitCode> ShowStatus(const Session& session) {
+Result<ExitCode> ShowStatus(const Session& session, const SuspectOf& suspect_of) {
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto leases, ReadLiveLeases(session));
   Table table({{.key = "partition", .right = true},
                {.key = "owner"},
@@ -133,7 +143,9 @@ Result<ExitCode> ShowStatus(const Session& session) {
                {.key = "engine", .right = true},
                {.key = "last_batch"},
                {.key = "lag_seconds", .title = "LAG S", .right = true},
-               {.key = "dead_letters", .right = true}});
+               {.key = "dead_letters", .right = true},
+               {.key = "stopped_by"}});
+  std::string skips;
   for (std::int32_t partition = 0; partition < session.identity.partitions; ++partition) {
     ALERTSTREAM_ASSIGN_OR_RETURN(const PartitionView view, ViewJournal(session, partition));
     Cell lag{Absent{}};
@@ -147,21 +159,31 @@ Result<ExitCode> ShowStatus(const Session& session) {
     ALERTSTREAM_ASSIGN_OR_RETURN(const auto letters,
                                  ReadLast(session, {Topic::kDeadLetters, partition}, 1));
     const auto lease = leases.find(partition);
-    table.Add({{static_cast<std::int64_t>(partition)},
-               {lease == leases.end() ? Cell::Value(Absent{}) : Cell::Value(lease->second)},
-               {static_cast<std::int64_t>(view.last.owner_epoch())},
-               {static_cast<std::int64_t>(view.last.seq())},
-               {static_cast<std::int64_t>(view.last.engine_version())},
-               {view.last.seq() == 0 ? Cell::Value(Absent{})
-                                     : Cell::Value(FromMicros(view.last.now_us()))},
-               lag,
-               {std::max<std::int64_t>(0, letters.end - 1)}});
+    const std::string stopped_by = StoppedBy(suspect_of(partition), partition);
+    if (!stopped_by.empty()) {
+      skips += fmt::format(
+          "partition {} is stopped by a record that crashes the process: look at it "
+          "with `topic dump`, then: alertstream dlq skip {} --reason TEXT\n",
+          partition, stopped_by);
+    }
+    table.Add(
+        {{static_cast<std::int64_t>(partition)},
+         {lease == leases.end() ? Cell::Value(Absent{}) : Cell::Value(lease->second)},
+         {static_cast<std::int64_t>(view.last.owner_epoch())},
+         {static_cast<std::int64_t>(view.last.seq())},
+         {static_cast<std::int64_t>(view.last.engine_version())},
+         {view.last.seq() == 0 ? Cell::Value(Absent{})
+                               : Cell::Value(FromMicros(view.last.now_us()))},
+         lag,
+         {std::max<std::int64_t>(0, letters.end - 1)},
+         {stopped_by.empty() ? Cell::Value(Absent{}) : Cell::Value(stopped_by), CellStyle::kBad}});
   }
   if (!session.Json()) {
     session.io.out << fmt::format("log  {}   id {}   {} partitions\n\n", session.log.Describe(),
                                   session.identity.ToText(), session.identity.partitions);
   }
   ALERTSTREAM_RETURN_IF_ERROR(Print(session.io, table));
+  session.io.err << skips;
   if (!session.Json()) {
     session.io.err << "dead letters: offsets up to the end of the topic; details: alertstream dlq "
                       "list\n";

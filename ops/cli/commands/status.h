@@ -2,12 +2,14 @@
 // deployment. Library functions over ports; nothing is repaired here.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "ops/cli/commands/session.h"
+#include "processor/runtime/crash_marker.h"
 
 namespace alertstream::cli {
 
@@ -15,8 +17,12 @@ namespace alertstream::cli {
 // which needs no leases.
 Result<std::map<std::int32_t, std::string>> ReadLiveLeases(const Session& session);
 
-// One row a partition: who owns it, where its journal stands, what waits.
-Result<ExitCode> ShowStatus(const Session& session);
+// The crash marker of a partition of this machine, if it has one.
+using SuspectOf = std::function<std::optional<runtime::CrashMarker::Suspect>(std::int32_t)>;
+
+// One row a partition: who owns it, where its journal stands, what waits, and the record that stops
+// it, if one does.
+Result<ExitCode> ShowStatus(const Session& session, const SuspectOf& suspect_of);
 
 enum class CheckResult : std::uint8_t { kOk, kWarning, kFailed };
 

@@ -17,6 +17,7 @@
 #include "processor/engine/limits.h"
 #include "processor/log/memory/memory_log.h"
 #include "processor/state/memory/memory_store.h"
+#include "tests/support/manual_clock.h"
 
 namespace alertstream::cli {
 namespace {
@@ -372,6 +373,68 @@ TEST_F(CommandsTest, AuditFindsNothingInAHonestHistory) {
   ASSERT_TRUE(exit.ok());
   EXPECT_EQ(exit.value(), ExitCode::kOk);
   EXPECT_THAT(out(), HasSubstr("\"decisions\":1,\"mismatches\":0"));
+}
+
+TEST(PositionsTest, AreThoseOfOwnedPartitions) {
+  runtime::PartitionStatus owned{.partition = 3, .phase = "owner"};
+  owned.positions = {5, 0, 0, 0, 0, 0, 88};
+  runtime::PartitionStatus held = owned;
+  held.partition = 4;
+  held.phase = "holding";
+  runtime::PartitionStatus lost = owned;
+  lost.phase = "stopped";
+  runtime::PartitionStatus early = owned;
+  early.phase = "catching_up";
+  const auto positions = PositionsOf({owned, lost, early, held});
+  ASSERT_EQ(positions.size(), 4U);
+  EXPECT_EQ(positions[0].source, (log::TopicPartition{schemas::Topic::kAccountChanges, 3}));
+  EXPECT_EQ(positions[0].offset, 5);
+  EXPECT_EQ(positions[1].source, (log::TopicPartition{schemas::Topic::kSiteEvents, 3}));
+  EXPECT_EQ(positions[1].offset, 88);
+  EXPECT_EQ(positions[2].source.partition, 4);
+}
+
+TEST(PartitionMetricsTest, TimeIsCountedOnceAndOnlyWhileItPasses) {
+  Metrics metrics;
+  ManualClock clock;
+  PartitionMetrics partitions(metrics, clock);
+  Counter& held = metrics.CounterOf(MetricId::kHeldSeconds, {"permission_view"});
+  Counter& stopped = metrics.CounterOf(MetricId::kHeldSeconds, {"stopped"});
+  runtime::PartitionStatus status{.partition = 1, .phase = "owner"};
+  status.held_seconds_total = 1.5;
+  partitions.Set(status);
+  partitions.Set(status);
+  EXPECT_DOUBLE_EQ(held.value(), 1.5);
+  status.held_seconds_total = 2;
+  status.phase = "stopped";
+  clock.Advance(std::chrono::seconds(3));
+  partitions.Set(status);
+  EXPECT_DOUBLE_EQ(held.value(), 2);
+  EXPECT_DOUBLE_EQ(stopped.value(), 3);
+  clock.Advance(std::chrono::seconds(4));
+  status.phase = "owner";
+  partitions.Set(status);
+  EXPECT_DOUBLE_EQ(stopped.value(), 3);
+}
+
+TEST(PartitionMetricsTest, AStartIsMeasuredUntilThePartitionIsOwned) {
+  Metrics metrics;
+  ManualClock clock;
+  PartitionMetrics partitions(metrics, clock);
+  Counter& claimed = metrics.CounterOf(MetricId::kOwnershipChanges, {"claimed"});
+  partitions.Phase(1, "starting", "");
+  clock.Advance(std::chrono::seconds(2));
+  partitions.Phase(1, "catching_up", "");
+  clock.Advance(std::chrono::seconds(5));
+  partitions.Phase(1, "owner", "");
+  EXPECT_DOUBLE_EQ(metrics.GaugeOf(MetricId::kRecoverySeconds, {"1"}).value(), 7);
+  // Held for a while and owner again: that is no claim.
+  partitions.Phase(1, "holding", "waits");
+  partitions.Phase(1, "owner", "");
+  EXPECT_DOUBLE_EQ(claimed.value(), 1);
+  partitions.Failed(Error(ErrorCode::kFenced, "another owner"));
+  EXPECT_DOUBLE_EQ(metrics.CounterOf(MetricId::kOwnershipChanges, {"fenced"}).value(), 1);
+  EXPECT_DOUBLE_EQ(metrics.CounterOf(MetricId::kTaskErrors, {"fenced"}).value(), 1);
 }
 
 TEST(ParsePositionTest, ReadsTopicPartitionAndOffset) {
