@@ -147,7 +147,7 @@ Decided Deciders::ApplyRules(const WorkloadSize& size) {
               return ConsentRecord(static_cast<std::uint32_t>(i % size.tenants),
                                    static_cast<std::uint32_t>(i / size.tenants));
             });
-  const Decided consents = Drain();
+  Decided consents = Drain();
   Flush();
   return consents;
 }

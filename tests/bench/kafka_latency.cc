@@ -34,6 +34,7 @@ class Places {
  public:
   Places(log::EventLog& log, std::int32_t partitions) {
     std::vector<log::TopicPartition> asked;
+    asked.reserve(static_cast<std::size_t>(partitions));
     for (std::int32_t i = 0; i < partitions; ++i) {
       asked.push_back({schemas::Topic::kSiteEvents, i});
     }
@@ -148,20 +149,20 @@ void Follow(log::EventLog& log, const std::vector<log::ReadFrom>& from, const Pl
 
 std::vector<log::ReadFrom> DecisionEnds(log::EventLog& log, std::int32_t partitions) {
   std::vector<log::TopicPartition> asked;
+  asked.reserve(static_cast<std::size_t>(partitions));
   for (std::int32_t i = 0; i < partitions; ++i) {
     asked.push_back({schemas::Topic::kDecisions, i});
   }
   const auto ends = Must(log.Ends(asked, log::EndKind::kStable, kTimeout));
   std::vector<log::ReadFrom> from;
+  from.reserve(asked.size());
   for (std::size_t i = 0; i < asked.size(); ++i) {
     from.push_back({asked[i], ends[i]});
   }
   return from;
 }
 
-}  // namespace
-
-void MeasureLatency(const KafkaSettings& settings) {
+void MeasureOver(const KafkaSettings& settings) {
   KafkaScratch scratch(settings.broker, settings.partitions);
   LiveProcessor processor(scratch, settings.partitions, settings.size);
   Run run(settings);
@@ -188,7 +189,7 @@ void MeasureLatency(const KafkaSettings& settings) {
   const double seconds =
       static_cast<double>(run.produced[run.events.size() - 1] - run.produced[first]) / 1e6;
   fmt::print(
-      "latency    {} events at {:.0f} a second over {} partitions, from the producer's call to a "
+      "latency    {} events at {:.0f} a second over {} partition(s), from the producer's call to a "
       "reader of committed decisions:\n"
       "           p50 {:.1f} ms (goal {}), p90 {:.1f} ms, p99 {:.1f} ms (goal {}), at most {:.1f} "
       "ms; {:.1f} events a batch, {:.2f} CPU s a second\n",
@@ -198,6 +199,20 @@ void MeasureLatency(const KafkaSettings& settings) {
       static_cast<double>(run.events.size()) / static_cast<double>(processor.batches() - batches),
       cpu / watch.wall());
   std::fflush(stdout);
+}
+
+}  // namespace
+
+void MeasureLatency(const KafkaSettings& settings) {
+  KafkaSettings run = settings;
+  if (run.partitions > 0) {
+    MeasureOver(run);
+    return;
+  }
+  for (const std::int32_t partitions : {1, 4}) {
+    run.partitions = partitions;
+    MeasureOver(run);
+  }
 }
 
 }  // namespace alertstream::bench

@@ -1,4 +1,8 @@
+#include <cstdint>
 #include <cstdio>
+#include <filesystem>
+#include <string>
+#include <system_error>
 #include <vector>
 
 #include <fmt/format.h>
@@ -11,6 +15,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr std::int32_t kPartitions = 4;
 constexpr auto kPrintEvery = 30s;
 // Caches and buffers fill up first; the slope is that of the time after.
 constexpr auto kFilling = 2min;
@@ -41,17 +46,34 @@ double MibAMinute(const std::vector<Sample>& samples) {
   return xx > 0 ? xy / xx : 0;
 }
 
+// Of the partitions' states. Files come and go meanwhile: what is gone is not counted.
+std::uintmax_t StateBytes(const std::string& directory) {
+  namespace fs = std::filesystem;
+  std::uintmax_t bytes = 0;
+  std::error_code error;
+  for (auto at = fs::recursive_directory_iterator(directory, error);
+       !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
+    std::error_code gone;
+    const auto size = at->is_regular_file(gone) ? at->file_size(gone) : 0;
+    bytes += gone ? 0 : size;
+  }
+  return bytes;
+}
+
 }  // namespace
 
 void MeasureMemory(const KafkaSettings& settings) {
-  KafkaScratch scratch(settings.broker, settings.partitions);
-  LiveProcessor processor(scratch, settings.partitions, settings.memory_size);
+  const std::int32_t partitions = settings.partitions > 0 ? settings.partitions : kPartitions;
+  KafkaScratch scratch(settings.broker, partitions);
+  LiveProcessor processor(scratch, partitions, settings.memory_size);
   const Stopwatch watch;
   std::vector<Sample> samples;
   std::uint64_t appended = 0;
   std::chrono::duration<double> next = kPrintEvery;
   const std::chrono::duration<double> run = settings.memory_run;
-  fmt::print("memory     {} MiB before the first event\n", RssBytes() >> 20);
+  fmt::print("memory     {} MiB resident before the first event, {} partition(s), {} recipients\n",
+             RssBytes() >> 20, partitions,
+             std::uint64_t{settings.memory_size.tenants} * settings.memory_size.recipients);
   while (watch.wall() < run.count()) {
     if (appended - processor.decided() < kAheadEventsMax) {
       AppendEvents(scratch.log(), settings.memory_size, appended, kAppendEvents);
@@ -62,8 +84,11 @@ void MeasureMemory(const KafkaSettings& settings) {
     if (watch.wall() >= next.count()) {
       processor.Check();
       const double mib = static_cast<double>(RssBytes()) / (1 << 20);
-      fmt::print("           {:4.0f} s: {:.0f} MiB resident, {} events decided, {} sent\n",
-                 watch.wall(), mib, processor.decided(), processor.sends());
+      fmt::print(
+          "           {:4.0f} s: {:.0f} MiB resident, {} MiB of state on disk, {} events "
+          "decided, {} sent\n",
+          watch.wall(), mib, StateBytes(scratch.directory()) >> 20, processor.decided(),
+          processor.sends());
       std::fflush(stdout);
       if (next > kFilling) {
         samples.push_back({.minutes = watch.wall() / 60, .mib = mib});
@@ -71,12 +96,12 @@ void MeasureMemory(const KafkaSettings& settings) {
       next += kPrintEvery;
     }
   }
+  const double rate = static_cast<double>(processor.decided()) / watch.wall();
+  const double slope = MibAMinute(samples);
   fmt::print(
-      "           {:.0f} events a second; after the first {} minutes the resident memory changes "
-      "by "
-      "{:+.2f} MiB a minute (goal: flat), at most {} MiB\n",
-      static_cast<double>(processor.decided()) / watch.wall(), kFilling.count(),
-      MibAMinute(samples), RssPeakBytes() >> 20);
+      "           {:.0f} events a second; after the first {} minutes {:+.2f} MiB a minute, {:+.1f} "
+      "bytes an event (goal: flat); at most {} MiB\n",
+      rate, kFilling.count(), slope, slope * (1 << 20) / (60 * rate), RssPeakBytes() >> 20);
 }
 
 }  // namespace alertstream::bench

@@ -22,7 +22,7 @@ struct KafkaSettings {
   std::string stage;               // Empty: all but memory.
   std::uint64_t events = 200'000;  // Of the throughput stage.
   std::uint32_t rounds = 2;        // Of the throughput stage.
-  std::int32_t partitions = 4;     // Of the latency and the memory stage.
+  std::int32_t partitions = 0;     // Of the latency and the memory stage; 0: as README.md says.
   std::uint64_t rate = 1000;       // Events a second of the latency stage.
   std::chrono::seconds latency_run{30};
   std::chrono::minutes memory_run{10};

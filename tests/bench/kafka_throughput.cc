@@ -9,7 +9,7 @@
 
 #include "processor/engine/limits.h"
 #include "processor/log/kafka/client.h"
-#include "processor/log/local/local_log.h"
+#include "processor/log/memory/memory_log.h"
 #include "tests/bench/deciders.h"
 #include "tests/bench/kafka_stages.h"
 
@@ -58,6 +58,7 @@ void Print(const char* what, const char* on, const KafkaSettings& settings,
 
 std::vector<std::int64_t> OutputEnds(log::EventLog& log) {
   std::vector<log::TopicPartition> asked;
+  asked.reserve(kOutputs.size() + 1);
   for (const auto topic : kOutputs) {
     asked.push_back({topic, 0});
   }
@@ -214,11 +215,11 @@ void MeasureThroughput(const KafkaSettings& settings) {
     KafkaScratch scratch(settings.broker, 1);
     Measured fold;
     {
-      const std::string directory = scratch.directory() + "/local";
-      const auto local = Must(log::OpenLocalLog(
-          {.directory = directory + "/log", .clock = SystemClock(), .sync = false}));
-      MakeTopics(*local, 1);
-      fold = Decide("fold", "local log", *local, directory, settings);
+      const std::string directory = scratch.directory() + "/fold";
+      std::filesystem::create_directory(directory);
+      log::MemoryEventLog memory({.clock = SystemClock()});
+      MakeTopics(memory, 1);
+      fold = Decide("fold", "memory log", memory, directory, settings);
     }
     const Measured full = Decide("full", "Kafka", scratch.log(), scratch.directory(), settings);
     // Last, because its records do not belong into the journal.
