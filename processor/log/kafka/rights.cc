@@ -39,7 +39,6 @@ class RightsProbe {
     ALERTSTREAM_RETURN_IF_ERROR(TryRead());
     ALERTSTREAM_RETURN_IF_ERROR(TryGroup());
     ALERTSTREAM_RETURN_IF_ERROR(TryWrite());
-    std::sort(report_.missing.begin(), report_.missing.end());
     return std::move(report_);
   }
 
@@ -175,7 +174,7 @@ class RightsProbe {
 
   // One transaction a topic, each aborted: an unauthorised topic spoils the whole transaction.
   Status TryWrite() {
-    const Status taken = TakeId();
+    Status taken = TakeId();
     if (!taken.ok() && taken.error().code() != ErrorCode::kDenied) {
       return taken;
     }

@@ -22,12 +22,10 @@ struct KafkaRight {
   std::string operation;
   KafkaResource resource{};
   std::string name;  // With the prefix. Of transactional ids: what ours begin with.
-
-  friend auto operator<=>(const KafkaRight&, const KafkaRight&) = default;
 };
 
 struct KafkaRightsReport {
-  std::vector<KafkaRight> missing;
+  std::vector<KafkaRight> missing;  // In the order in which they were tried.
   std::size_t tried = 0;
   // False: without the right to our transactional ids nobody can say which topics may be written.
   bool writes_known = true;

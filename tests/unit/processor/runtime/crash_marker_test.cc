@@ -201,9 +201,16 @@ TEST_F(CrashTest, AFileOfAnotherLayoutIsStartedAnew) {
     std::fputs("something of somebody else, longer than the marker itself is, and no marker", file);
     std::fclose(file);
   }
+  EXPECT_FALSE(CrashMarker::Peek(path_).has_value());
   const auto marker = CrashMarker::Open(path_);
   ASSERT_TRUE(marker.ok());
   EXPECT_FALSE(marker.value()->suspect().has_value());
+  EXPECT_FALSE(CrashMarker::Peek(path_).has_value());
+}
+
+TEST_F(CrashTest, WhereThereIsNoFileNothingIsSeenAndNoneIsMade) {
+  EXPECT_FALSE(CrashMarker::Peek(path_ + ".none").has_value());
+  EXPECT_FALSE(std::filesystem::exists(path_ + ".none"));
 }
 
 TEST_F(CrashTest, APathThatCannotBeOpenedIsSaid) {
