@@ -12,6 +12,7 @@
 
 #include "ops/cli/token_key.h"
 #include "processor/base/log.h"
+#include "processor/engine/state_keys.h"
 #include "processor/log/local/local_log.h"
 #include "processor/state/rocksdb/rocksdb_store.h"
 
@@ -187,7 +188,8 @@ Result<runtime::ProcessorOptions> MakeProcessorOptions(const Settings& settings,
   options.cache_bytes = static_cast<std::size_t>(settings.Integer(Setting::kRuntimeCacheBytes));
   options.open_store =
       [directory, memory = state::StoreMemory::Create(kStoreMemoryBytes)](std::int32_t partition) {
-        return state::OpenRocksDbStore((directory / std::to_string(partition)).string(), memory);
+        return state::OpenRocksDbStore((directory / std::to_string(partition)).string(),
+                                       engine::IsHistoryKey, memory);
       };
   options.crash_marker_path = [directory](std::int32_t partition) {
     return MarkerIn(directory, partition);
@@ -225,7 +227,8 @@ Result<std::unique_ptr<ScratchStores>> ScratchStores::Create() {
 
 Result<std::unique_ptr<state::StateStore>> ScratchStores::Open(std::int32_t partition) {
   return state::OpenRocksDbStore(
-      (std::filesystem::path(directory_) / std::to_string(partition)).string(), memory_->shared);
+      (std::filesystem::path(directory_) / std::to_string(partition)).string(),
+      engine::IsHistoryKey, memory_->shared);
 }
 
 }  // namespace alertstream::cli

@@ -29,18 +29,12 @@ void SetGate(const GateOutcome& outcome, v1::Gate gate, v1::GateResult* result) 
   }
 }
 
-struct Recipient {
-  std::string address;
-  RecipientToken token{};
-  GateOutcome outcome;
-};
-
 std::string_view TokenView(const RecipientToken& token) {
   return {reinterpret_cast<const char*>(token.data()), token.size()};
 }
 
 // First 16 bytes of SHA-256 over the parts of the scope and the key, each preceded by its length.
-std::string DedupeHash(const v1::Envelope& envelope, std::string_view key) {
+IdBytes DedupeHash(const v1::Envelope& envelope, std::string_view key) {
   Sha256 hash;
   const char trust = static_cast<char>(envelope.trust());
   hash.Update(&trust, 1);
@@ -52,7 +46,9 @@ std::string DedupeHash(const v1::Envelope& envelope, std::string_view key) {
     hash.Update(length, sizeof(length)).Update(part);
   }
   const Digest digest = hash.Final();
-  return std::string(AsView(digest).substr(0, 16));
+  IdBytes bytes;
+  std::copy_n(digest.begin(), bytes.size(), bytes.begin());
+  return bytes;
 }
 
 }  // namespace
@@ -73,7 +69,6 @@ struct EventFold::Work {
   std::uint32_t next_trigger = 0;
   std::uint32_t next_recipient = 0;
   std::uint32_t part = 0;
-  std::vector<Recipient> recipients;  // Of the trigger at hand.
   // Versions that are no longer the present one, compiled for a continuation.
   std::vector<std::unique_ptr<CompiledTrigger>> pinned;
 };
@@ -189,8 +184,8 @@ bool EventFold::PassDedupe(const RecordRef& ref, const v1::Envelope& envelope, W
     SetGate(Passed(), v1::GATE_DEDUPE, record_.add_gates());
     return true;
   }
-  const std::string hash = DedupeHash(envelope, key);
-  const StateKey state_key = StateKey(work->tenant, Table::kDedupe).Bytes(hash);
+  const IdBytes hash = DedupeHash(envelope, key);
+  const StateKey state_key = StateKey(work->tenant, Table::kDedupe).Bytes(AsView(hash));
   const bool seen = context_.Load(state_key, &dedupe_);
   Digest own_digest;
   std::string_view body = envelope.body_sha256();
@@ -305,22 +300,19 @@ bool EventFold::DecideTrigger(Work* work, const CompiledTrigger& trigger) {
   return DecideRecipients(work, trigger, expiry, condition);
 }
 
-namespace {
-
 // The values that the trigger's field names: one for a string, several for an array of strings.
-void RecipientsFromEvent(const EventView& event, const CompiledTrigger& trigger,
-                         std::string_view tenant, const HmacKey& token_key,
-                         std::vector<Recipient>* recipients) {
+void EventFold::FindRecipients(const Work& work, const CompiledTrigger& trigger) {
   constexpr std::string_view kData = "data";
   std::string_view path = trigger.recipient_field;
   std::optional<schemas::JsonValue> value;
-  if (event.data && path.starts_with(kData)) {
+  if (work.view.data && path.starts_with(kData)) {
     path.remove_prefix(kData.size());
-    value = path.empty() ? event.data : event.data->FindPath(path.substr(1));
+    value = path.empty() ? work.view.data : work.view.data->FindPath(path.substr(1));
   }
+  recipients_.clear();
   const v1::AddressKind kind = AddressKindOf(trigger.channel);
-  std::set<RecipientToken> seen;
-  const auto add = [&](const schemas::JsonValue& each) {
+  std::set<RecipientToken> seen;  // Of several.
+  const auto add = [&](const schemas::JsonValue& each, bool several) {
     Recipient recipient;
     if (each.type() != schemas::JsonType::kString) {
       recipient.outcome = Failed(v1::REASON_RECIPIENT_ABSENT);
@@ -328,41 +320,37 @@ void RecipientsFromEvent(const EventView& event, const CompiledTrigger& trigger,
       recipient.outcome = Failed(v1::REASON_RECIPIENT_INVALID);
     } else {
       recipient.address = std::move(address).value();
-      recipient.token =
-          MakeRecipientToken(token_key, tenant, static_cast<std::uint8_t>(kind), recipient.address);
-      if (!seen.insert(recipient.token).second) {
+      recipient.token = MakeRecipientToken(context_.config.token_key, work.tenant,
+                                           static_cast<std::uint8_t>(kind), recipient.address);
+      if (several && !seen.insert(recipient.token).second) {
         return;
       }
     }
-    recipients->push_back(std::move(recipient));
+    recipients_.push_back(std::move(recipient));
   };
   if (value && value->type() == schemas::JsonType::kArray) {
     if (value->size() > kRecipientsMax) {
-      recipients->push_back(
+      recipients_.push_back(
           Recipient{.outcome = Failed(v1::REASON_TOO_MANY_RECIPIENTS,
                                       static_cast<std::int64_t>(value->size()), kRecipientsMax)});
       return;
     }
     for (auto each = value->first_child(); each; each = each->next_sibling()) {
-      add(*each);
+      add(*each, true);
     }
   } else if (value) {
-    add(*value);
+    add(*value, false);
   }
-  if (recipients->empty()) {
-    recipients->push_back(Recipient{.outcome = Failed(v1::REASON_RECIPIENT_ABSENT)});
+  if (recipients_.empty()) {
+    recipients_.push_back(Recipient{.outcome = Failed(v1::REASON_RECIPIENT_ABSENT)});
   }
 }
-
-}  // namespace
 
 bool EventFold::DecideRecipients(Work* work, const CompiledTrigger& trigger,
                                  const GateOutcome& expiry, const GateOutcome& condition) {
   const bool from_event = !trigger.recipient_field.empty();
-  work->recipients.clear();
   if (from_event) {
-    RecipientsFromEvent(work->view, trigger, work->tenant, context_.config.token_key,
-                        &work->recipients);
+    FindRecipients(*work, trigger);
   }
   // A publishable key is in everybody's hands: without consent of the trigger and a brake it could
   // be used to send messages to strangers.
@@ -373,7 +361,7 @@ bool EventFold::DecideRecipients(Work* work, const CompiledTrigger& trigger,
       trigger.sender.empty() ? work->rules->tenant().default_sender() : trigger.sender;
   const v1::SenderState* sender =
       sender_id.empty() ? nullptr : work->rules->FindSender(sender_id, context_.state);
-  const std::size_t count = from_event ? work->recipients.size() : trigger.recipients.size();
+  const std::size_t count = from_event ? recipients_.size() : trigger.recipients.size();
   for (; work->next_recipient < count; ++work->next_recipient) {
     if (!HasRoom()) {
       return false;
@@ -384,10 +372,10 @@ bool EventFold::DecideRecipients(Work* work, const CompiledTrigger& trigger,
                      .now = context_.now,
                      .plan = work->plan,
                      .sends_this_month = 0,
-                     .address = from_event ? std::string_view(work->recipients[i].address)
+                     .address = from_event ? std::string_view(recipients_[i].address)
                                            : std::string_view(trigger.recipients[i].address),
-                     .token = from_event ? work->recipients[i].token : trigger.recipients[i].token,
-                     .recipient_outcome = from_event ? work->recipients[i].outcome : Passed(),
+                     .token = from_event ? recipients_[i].token : trigger.recipients[i].token,
+                     .recipient_outcome = from_event ? recipients_[i].outcome : Passed(),
                      .sender = sender,
                      .sender_named = !sender_id.empty(),
                      .scratch = scratch_};
@@ -506,7 +494,12 @@ void EventFold::Send(Work* work, const CompiledTrigger& trigger, PairContext* pa
   context_.StoreFresh(StateKey(work->tenant, Table::kNotification).Bytes(decision->id()),
                       notification_);
 
-  command_.Clear();
+  // Every other field is set below; clearing all would give back the memory of address and text.
+  command_.clear_sender_id();
+  command_.clear_provider();
+  command_.clear_account();
+  command_.clear_from_number();
+  command_.clear_trace();
   command_.set_notification_id(decision->id());
   command_.set_kind(v1::COMMAND_KIND_SEND);
   command_.set_tenant(work->tenant.data(), work->tenant.size());

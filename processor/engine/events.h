@@ -28,12 +28,18 @@ class EventFold {
 
  private:
   struct Work;
+  struct Recipient {
+    std::string address;
+    RecipientToken token{};
+    GateOutcome outcome;
+  };
 
   bool PassEventGates(const RecordRef& ref, const v1::Envelope& envelope, Work* work);
   bool PassDedupe(const RecordRef& ref, const v1::Envelope& envelope, Work* work);
   void Decide(Work* work);
   // False: the batch is full before everything was decided.
   bool DecideTrigger(Work* work, const CompiledTrigger& trigger);
+  void FindRecipients(const Work& work, const CompiledTrigger& trigger);
   bool DecideRecipients(Work* work, const CompiledTrigger& trigger, const GateOutcome& expiry,
                         const GateOutcome& condition);
   void DecidePair(Work* work, const CompiledTrigger& trigger, PairContext* pair,
@@ -54,6 +60,7 @@ class EventFold {
   v1::DedupeState dedupe_;
   v1::QuotaState quota_;
   std::vector<const CompiledTrigger*> candidates_;
+  std::vector<Recipient> recipients_;  // Of the event, for the trigger at hand.
   PairScratch scratch_;
 };
 

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include <google/protobuf/arena.h>
+
 #include "processor/engine/events.h"
 #include "processor/engine/fold_context.h"
 #include "schemas/input_codec.h"
@@ -78,7 +80,8 @@ struct Fold::Impl {
   FoldContext context;
   EventFold events;
   Probe probe;
-  v1::Envelope envelope;  // Reused from record to record.
+  // The envelope of the record at hand: its messages lie side by side and go together.
+  google::protobuf::Arena arena;
   v1::DedupeState swept;
 };
 
@@ -164,9 +167,11 @@ void Fold::Impl::FoldEach(const FoldBatch& batch, Topic topic,
   const auto records = batch.inputs[slot];
   for (std::size_t i = 0; i < records.size(); ++i) {
     const RecordRef ref{topic, &records[i]};
+    arena.Reset();
+    auto* envelope = google::protobuf::Arena::CreateMessage<v1::Envelope>(&arena);
     Guarded(ref, [&] {
-      if (Open(ref, i, &envelope)) {
-        fold(context, ref, envelope);
+      if (Open(ref, i, envelope)) {
+        fold(context, ref, *envelope);
       }
     });
   }
@@ -268,9 +273,11 @@ void Fold::Impl::FoldSiteEvents(const FoldBatch& batch) {
   std::size_t i = 0;
   for (; i < records.size() && events.HasRoom(); ++i) {
     const RecordRef ref{Topic::kSiteEvents, &records[i]};
+    arena.Reset();
+    auto* envelope = google::protobuf::Arena::CreateMessage<v1::Envelope>(&arena);
     Guarded(ref, [&] {
-      if (Open(ref, i, &envelope)) {
-        events.FoldEvent(ref, envelope);
+      if (Open(ref, i, envelope)) {
+        events.FoldEvent(ref, *envelope);
       }
     });
   }

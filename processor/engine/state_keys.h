@@ -82,6 +82,34 @@ class StateKey {
   std::size_t size_ = 0;
 };
 
+// What events write, which is hardly ever read again or lies in the map's own memory; the other
+// tables are what people and tenants are, read for every event. No part of the state's layout: a
+// store may use it.
+inline bool IsHistoryKey(std::string_view key) {
+  const std::size_t end = key.find('\0');
+  if (end == std::string_view::npos || end + 1 >= key.size()) {
+    return false;
+  }
+  switch (static_cast<Table>(key[end + 1])) {
+    case Table::kSends:
+    case Table::kQuota:
+    case Table::kDedupe:
+    case Table::kNotification:
+    case Table::kTimer:
+      return true;
+    case Table::kTenant:
+    case Table::kSite:
+    case Table::kPlan:
+    case Table::kSender:
+    case Table::kTrigger:
+    case Table::kTriggerVersion:
+    case Table::kRecipient:
+    case Table::kEngine:
+      return false;
+  }
+  return false;
+}
+
 // Every timer's key begins with this; they are the ordered keys of the state map.
 inline std::string TimerPrefix() {
   return std::string(std::string_view(StateKey(schemas::kLogKey, Table::kTimer)));

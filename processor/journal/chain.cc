@@ -74,18 +74,15 @@ Result<Tail> Continue(const Tail& tail, const v1::JournalRecord& record, std::st
               .engine_version = record.engine_version()};
 }
 
-std::string EncodeStamp(const Stamp& stamp) {
-  std::string bytes;
-  bytes.reserve(24);
-  AppendBigEndian(stamp.partition, 4, &bytes);
-  AppendBigEndian(stamp.seq, 8, &bytes);
-  AppendBigEndian(stamp.index, 4, &bytes);
-  AppendBigEndian(stamp.owner_epoch, 8, &bytes);
-  return bytes;
+void AppendStamp(const Stamp& stamp, std::string* bytes) {
+  AppendBigEndian(stamp.partition, 4, bytes);
+  AppendBigEndian(stamp.seq, 8, bytes);
+  AppendBigEndian(stamp.index, 4, bytes);
+  AppendBigEndian(stamp.owner_epoch, 8, bytes);
 }
 
 std::optional<Stamp> DecodeStamp(std::string_view bytes) {
-  if (bytes.size() != 24) {
+  if (bytes.size() != kStampBytes) {
     return std::nullopt;
   }
   return Stamp{.partition = static_cast<std::uint32_t>(ReadBigEndian(bytes.substr(0, 4))),

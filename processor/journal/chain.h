@@ -50,7 +50,8 @@ struct Stamp {
   friend bool operator==(const Stamp&, const Stamp&) = default;
 };
 
-std::string EncodeStamp(const Stamp& stamp);
+inline constexpr std::size_t kStampBytes = 24;
+void AppendStamp(const Stamp& stamp, std::string* bytes);
 std::optional<Stamp> DecodeStamp(std::string_view bytes);
 
 // Deterministic bytes of a record; its hash is Sha256::Of of them.

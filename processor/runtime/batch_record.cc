@@ -196,25 +196,29 @@ void Transaction::Build(const PartitionState& state, const InputSpans& inputs,
   // Views into these: no growth after this point.
   records_.reserve(count + 1);
   headers_.reserve(count);
-  stamps_.reserve(count);
+  stamps_.reserve(count * journal::kStampBytes);
+  origins_.clear();
+  origins_.reserve(effects.reroutes.size());
   reroute_headers_.reserve(effects.reroutes.size());
   const auto partition = static_cast<std::int32_t>(state.partition());
   for (const schemas::Topic topic : engine::kOutputTopics) {
     const engine::OutputBuffer& outputs = engine::OutputsOf(effects, topic);
     for (std::size_t i = 0; i < outputs.count(); ++i) {
-      stamps_.push_back(journal::EncodeStamp({.partition = state.partition(),
-                                              .seq = record.seq(),
-                                              .index = static_cast<std::uint32_t>(i),
-                                              .owner_epoch = record.owner_epoch()}));
-      headers_.push_back({journal::kStampHeader, stamps_.back()});
+      const std::size_t at = stamps_.size();
+      journal::AppendStamp({.partition = state.partition(),
+                            .seq = record.seq(),
+                            .index = static_cast<std::uint32_t>(i),
+                            .owner_epoch = record.owner_epoch()},
+                           &stamps_);
+      headers_.push_back({journal::kStampHeader, std::string_view(stamps_).substr(at)});
       records_.push_back(
           {topic, partition, outputs.key(i), outputs.value(i), std::span(&headers_.back(), 1)});
     }
   }
   for (const auto& reroute : effects.reroutes) {
     const log::RecordView& moved = RecordOf(inputs, reroute);
-    stamps_.push_back(OriginOf(reroute.topic, state.partition(), moved.offset));
-    reroute_headers_.push_back(RerouteHeaders(moved, stamps_.back()));
+    origins_.push_back(OriginOf(reroute.topic, state.partition(), moved.offset));
+    reroute_headers_.push_back(RerouteHeaders(moved, origins_.back()));
     records_.push_back(
         {reroute.topic, reroute.to_partition, moved.key, moved.value, reroute_headers_.back()});
   }

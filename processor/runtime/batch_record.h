@@ -57,7 +57,8 @@ class Transaction {
  private:
   std::vector<log::NewRecord> records_;
   std::vector<log::Header> headers_;
-  std::vector<std::string> stamps_;
+  std::string stamps_;                // One after the other.
+  std::vector<std::string> origins_;  // Of re-routed records.
   std::vector<std::vector<log::Header>> reroute_headers_;
   std::string journal_bytes_;
 };

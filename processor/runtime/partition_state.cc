@@ -8,11 +8,11 @@
 namespace alertstream::runtime {
 namespace {
 
-constexpr std::uint32_t kStoreFormat = 1;
+constexpr std::uint32_t kStoreFormat = 2;
 
 // More than this is written at once: a WriteBatch of some megabytes, of which a hot key is one
 // entry. Recovery folds what was not written again, which takes a fraction of a second.
-constexpr std::size_t kDirtyEntriesMax = 16'384;
+constexpr std::size_t kDirtyEntriesMax = 32'768;
 
 std::size_t IndexOf(std::uint32_t topic) {
   for (std::size_t i = 0; i < schemas::kInputTopics.size(); ++i) {
@@ -112,7 +112,9 @@ Status PartitionState::Flush() {
 }
 
 Status PartitionState::FlushIfLarge() {
-  return map_.dirty_count() >= kDirtyEntriesMax ? Flush() : Status::Ok();
+  const bool large = config_.scratch ? map_.bytes() >= config_.cache_bytes
+                                     : map_.dirty_count() >= kDirtyEntriesMax;
+  return large ? Flush() : Status::Ok();
 }
 
 }  // namespace alertstream::runtime

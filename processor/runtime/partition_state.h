@@ -21,6 +21,9 @@ struct PartitionConfig {
   std::string log_id;
   engine::FoldConfig fold;
   std::size_t cache_bytes = 48 << 20;
+  // Nobody goes on with this state after a restart (audit): it is written out only when memory is
+  // full.
+  bool scratch = false;
 };
 
 class PartitionState {

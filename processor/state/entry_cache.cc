@@ -29,6 +29,10 @@ constexpr std::size_t Aligned(std::size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
+// The least room for a value: where one on the heap lies.
+constexpr std::size_t kPlaceBytesMin = sizeof(char*) + sizeof(std::size_t);
+
+static_assert(sizeof(Entry) == 20, "there are many");
 static_assert(sizeof(Entry) + kKeyBytesMax + kValueInPageMax + kAlignment <= kPageBytes);
 
 // Aligned, as huge pages must be. Without memory left both throw std::bad_alloc, as every
@@ -77,7 +81,8 @@ Entry* EntryCache::Find(std::string_view key, std::uint64_t hash) const {
 
 Entry* EntryCache::Allocate(std::size_t key_bytes, std::size_t value_capacity) {
   ALERTSTREAM_CHECK(key_bytes <= kKeyBytesMax);
-  const std::size_t in_page = value_capacity > kValueInPageMax ? 0 : value_capacity;
+  const std::size_t in_page =
+      value_capacity > kValueInPageMax ? kPlaceBytesMin : std::max(value_capacity, kPlaceBytesMin);
   const std::size_t extent = Aligned(sizeof(Entry) + key_bytes + in_page);
   if (pages_.empty() || pages_.back().used + extent > kPageBytes) {
     char* bytes = nullptr;
@@ -94,54 +99,73 @@ Entry* EntryCache::Allocate(std::size_t key_bytes, std::size_t value_capacity) {
   page.used += extent;
   entry->extent = static_cast<std::uint32_t>(extent);
   entry->key_bytes = static_cast<std::uint16_t>(key_bytes);
-  entry->value_data = reinterpret_cast<char*>(entry + 1) + key_bytes;
-  entry->value_capacity = static_cast<std::uint32_t>(extent - sizeof(Entry) - key_bytes);
   return entry;
+}
+
+// Only the newest entry can: behind it the page is free.
+bool EntryCache::GrowInPlace(Entry* entry, std::size_t value_capacity) {
+  Page& page = pages_.back();
+  const char* end = reinterpret_cast<const char*>(entry) + entry->extent;
+  const std::size_t extent = Aligned(sizeof(Entry) + entry->key_bytes + value_capacity);
+  if (entry->on_heap || end != page.bytes + page.used || value_capacity > kValueInPageMax ||
+      page.used - entry->extent + extent > kPageBytes) {
+    return false;
+  }
+  page.used += extent - entry->extent;
+  entry->extent = static_cast<std::uint32_t>(extent);
+  return true;
 }
 
 Entry* EntryCache::Insert(std::string_view key, std::uint64_t hash, std::size_t value_capacity) {
   Entry* entry = Allocate(key.size(), value_capacity);
   std::memcpy(reinterpret_cast<char*>(entry + 1), key.data(), key.size());
-  entry->hash = hash;
-  Index(entry);
+  Index(hash, entry);
   return entry;
+}
+
+EntryCache::HeapValue EntryCache::HeapValueOf(Entry* entry) {
+  HeapValue value{};
+  std::memcpy(&value, PlaceOf(entry), sizeof(value));
+  return value;
 }
 
 void EntryCache::SetValue(Entry* entry, std::string_view value) {
   ALERTSTREAM_CHECK(value.size() < std::numeric_limits<std::uint32_t>::max() / 2);
-  if (value.size() > entry->value_capacity) {
-    const std::size_t capacity = value.size() + value.size() / 2;
-    auto* bytes = static_cast<char*>(::operator new(capacity));
-    std::memcpy(bytes, value.data(), value.size());
+  const std::size_t room = entry->on_heap ? HeapValueOf(entry).capacity : RoomOf(*entry);
+  if (value.size() > room && !GrowInPlace(entry, value.size())) {
+    HeapValue heap{.bytes = nullptr, .capacity = value.size() + value.size() / 2};
+    heap.bytes = static_cast<char*>(::operator new(heap.capacity));
+    std::memcpy(heap.bytes, value.data(), value.size());
     ReleaseHeap(entry);
-    entry->value_data = bytes;
-    entry->value_capacity = static_cast<std::uint32_t>(capacity);
+    std::memcpy(PlaceOf(entry), &heap, sizeof(heap));
     entry->on_heap = true;
-    heap_bytes_ += capacity + kHeapSlack;
+    heap_bytes_ += heap.capacity + kHeapSlack;
   } else if (!value.empty()) {
-    std::memmove(entry->value_data, value.data(), value.size());
+    std::memmove(entry->on_heap ? HeapValueOf(entry).bytes : PlaceOf(entry), value.data(),
+                 value.size());
   }
   entry->value_bytes = static_cast<std::uint32_t>(value.size());
 }
 
 void EntryCache::ReleaseHeap(Entry* entry) {
   if (entry->on_heap) {
-    heap_bytes_ -= entry->value_capacity + kHeapSlack;
-    ::operator delete(entry->value_data);
+    const HeapValue value = HeapValueOf(entry);
+    heap_bytes_ -= value.capacity + kHeapSlack;
+    ::operator delete(value.bytes);
     entry->on_heap = false;
   }
 }
 
-void EntryCache::Index(Entry* entry) {
-  if ((count_ + 1) * 2 > slots_.size()) {
+void EntryCache::Index(std::uint64_t hash, Entry* entry) {
+  if ((count_ + 1) * 4 > slots_.size() * 3) {
     GrowIndex();
   }
   const std::size_t mask = slots_.size() - 1;
-  std::size_t i = entry->hash & mask;
+  std::size_t i = hash & mask;
   while (slots_[i].entry != nullptr) {
     i = (i + 1) & mask;
   }
-  slots_[i] = Slot{entry->hash, entry};
+  slots_[i] = Slot{hash, entry};
   ++count_;
 }
 
@@ -151,14 +175,14 @@ void EntryCache::GrowIndex() {
   count_ = 0;
   for (const Slot& slot : old) {
     if (slot.entry != nullptr) {
-      Index(slot.entry);
+      Index(slot.hash, slot.entry);
     }
   }
 }
 
-void EntryCache::Unindex(const Entry& entry) {
+void EntryCache::Unindex(const Entry& entry, std::uint64_t hash) {
   const std::size_t mask = slots_.size() - 1;
-  std::size_t i = entry.hash & mask;
+  std::size_t i = hash & mask;
   while (slots_[i].entry != &entry) {
     ALERTSTREAM_CHECK(slots_[i].entry != nullptr);
     i = (i + 1) & mask;
@@ -175,22 +199,17 @@ void EntryCache::Unindex(const Entry& entry) {
   --count_;
 }
 
-void EntryCache::Move(const Entry& entry) {
-  Entry* moved = Allocate(entry.key_bytes, entry.on_heap ? 0 : entry.value_capacity);
-  std::memcpy(reinterpret_cast<char*>(moved + 1), entry.key().data(), entry.key_bytes);
-  moved->rooted = entry.rooted;
-  moved->hash = entry.hash;
-  moved->batch = entry.batch;
-  moved->present = entry.present;
-  moved->value_bytes = entry.value_bytes;
-  if (entry.on_heap) {
-    moved->on_heap = true;
-    moved->value_data = entry.value_data;
-    moved->value_capacity = entry.value_capacity;
-  } else if (entry.value_bytes > 0) {
-    std::memcpy(moved->value_data, entry.value_data, entry.value_bytes);
-  }
-  Index(moved);
+void EntryCache::Move(Entry* entry, std::uint64_t hash) {
+  Entry* moved = Allocate(entry->key_bytes, entry->on_heap ? 0 : entry->value_bytes);
+  std::memcpy(reinterpret_cast<char*>(moved + 1), entry->key().data(), entry->key_bytes);
+  moved->batch = entry->batch;
+  moved->filtered_in = entry->filtered_in;
+  moved->present = entry->present;
+  moved->on_heap = entry->on_heap;
+  moved->value_bytes = entry->value_bytes;
+  std::memcpy(PlaceOf(moved), PlaceOf(entry),
+              entry->on_heap ? sizeof(HeapValue) : entry->value_bytes);
+  Index(hash, moved);
 }
 
 void EntryCache::Shrink(std::size_t bytes_max) {
@@ -202,9 +221,10 @@ void EntryCache::Shrink(std::size_t bytes_max) {
       Entry* entry = EntryAt(page.bytes + at);
       at += entry->extent;
       ALERTSTREAM_CHECK(!entry->dirty);
-      Unindex(*entry);
+      const std::uint64_t hash = HashOf(entry->key());
+      Unindex(*entry, hash);
       if (entry->used_again) {
-        Move(*entry);
+        Move(entry, hash);
       } else {
         ReleaseHeap(entry);
       }

@@ -9,32 +9,34 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <string_view>
 #include <vector>
 
-#include "processor/state/state_root.h"
-
 namespace alertstream::state {
 
 struct Entry {
-  StateRoot rooted;  // What the root holds for this key now; zero if absent.
-  std::uint64_t hash = 0;
-  char* value_data = nullptr;  // Behind the key, or on the heap if it outgrew that place.
   std::uint32_t value_bytes = 0;
-  std::uint32_t value_capacity = 0;
-  std::uint32_t extent =
-      0;                    // Bytes of its page that it takes, key and place of the value included.
-  std::uint32_t batch = 0;  // Of the last use.
+  // Bytes of its page that it takes: this, the key, and the place of the value.
+  std::uint32_t extent = 0;
+  std::uint32_t batch = 0;        // Of the last use.
+  std::uint32_t filtered_in = 0;  // The KeyFilter's round in which the key was added to it.
   std::uint16_t key_bytes = 0;
-  bool on_heap = false;
-  bool used_again = false;  // In a later batch than the one that made the entry or moved it.
-  bool present = false;
-  bool dirty = false;     // Differs from the store.
-  bool unsealed = false;  // Written since the last SealBatch.
+  bool on_heap : 1 = false;     // The value outgrew its place, which now says where it lies.
+  bool used_again : 1 = false;  // In a later batch than the one that made the entry or moved it.
+  bool present : 1 = false;
+  bool dirty : 1 = false;     // Differs from the store.
+  bool unsealed : 1 = false;  // Written since the last SealBatch.
 
   std::string_view key() const { return {reinterpret_cast<const char*>(this + 1), key_bytes}; }
-  std::string_view value() const { return {value_data, value_bytes}; }
+  std::string_view value() const {
+    const char* place = reinterpret_cast<const char*>(this + 1) + key_bytes;
+    if (on_heap) [[unlikely]] {
+      std::memcpy(&place, place, sizeof(place));
+    }
+    return {place, value_bytes};
+  }
 };
 
 class EntryCache {
@@ -48,8 +50,8 @@ class EntryCache {
 
   // Null if there is none.
   Entry* Find(std::string_view key, std::uint64_t hash) const;
-  // A new entry, absent, with room for a value of `value_capacity` bytes. REQUIRES: Find gives
-  // null.
+  // A new entry, absent, with room for a value of `value_capacity` bytes (and some; the newest
+  // entry's place grows with its value). REQUIRES: Find gives null.
   Entry* Insert(std::string_view key, std::uint64_t hash, std::size_t value_capacity);
   // `value` may lie in the entry's present value.
   void SetValue(Entry* entry, std::string_view value);
@@ -70,11 +72,26 @@ class EntryCache {
     std::size_t used;
   };
 
+  // A value on the heap: what its place in the page holds instead of it.
+  struct HeapValue {
+    char* bytes;
+    std::size_t capacity;
+  };
+
+  static char* PlaceOf(Entry* entry) {
+    return reinterpret_cast<char*>(entry + 1) + entry->key_bytes;
+  }
+  static std::size_t RoomOf(const Entry& entry) {
+    return entry.extent - sizeof(Entry) - entry.key_bytes;
+  }
+  static HeapValue HeapValueOf(Entry* entry);
+
   Entry* Allocate(std::size_t key_bytes, std::size_t value_capacity);
-  void Index(Entry* entry);
-  void Unindex(const Entry& entry);
+  bool GrowInPlace(Entry* entry, std::size_t value_capacity);
+  void Index(std::uint64_t hash, Entry* entry);
+  void Unindex(const Entry& entry, std::uint64_t hash);
   void GrowIndex();
-  void Move(const Entry& entry);
+  void Move(Entry* entry, std::uint64_t hash);
   void ReleaseHeap(Entry* entry);
 
   std::deque<Page> pages_;    // Oldest first.

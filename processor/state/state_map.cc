@@ -8,10 +8,12 @@
 namespace alertstream::state {
 namespace {
 
-// What an absent key is given room for: the values that are written once for every event.
-constexpr std::size_t kNewValueBytes = 96;
 // Values grow by a timestamp or a status rather than by a multiple.
 constexpr std::size_t kLoadedValueSlack = 16;
+// How far a batch takes the filter of the store's keys: reading a key is far cheaper than the
+// look-ups that it will spare, and a busy partition is to be done within seconds.
+constexpr std::size_t kFilterKeysMin = 256;
+constexpr std::size_t kFilterKeysPerWrite = 8;
 
 std::uint64_t BigEndianAt(std::string_view text, std::size_t at) {
   std::uint64_t value = 0;
@@ -24,7 +26,10 @@ std::uint64_t BigEndianAt(std::string_view text, std::size_t at) {
 }  // namespace
 
 StateMap::StateMap(StateStore& store, Options options, StateRoot root)
-    : store_(store), options_(std::move(options)), root_(root) {}
+    : store_(store),
+      options_(std::move(options)),
+      root_(root),
+      filter_(store, options_.bytes_max / 4) {}
 
 std::optional<std::string_view> StateMap::Get(std::string_view key) {
   const Entry& entry = Load(key);
@@ -56,21 +61,28 @@ Entry& StateMap::Load(std::string_view key) {
     found->batch = batch_;
     return *found;
   }
+  if (!filter_.MayContain(hash)) {
+    return Insert(key, hash, 0);
+  }
   const auto present = store_.Get(key, &buffer_);
   if (!present.ok()) {
-    if (status_.ok()) {
-      status_ = present.error();
-    }
-    return Insert(key, hash, kNewValueBytes);
+    FailWith(present.error());
+    return Insert(key, hash, 0);
   }
   if (!present.value()) {
-    return Insert(key, hash, kNewValueBytes);
+    return Insert(key, hash, 0);
   }
   Entry& entry = Insert(key, hash, buffer_.size() + kLoadedValueSlack);
   cache_.SetValue(&entry, buffer_);
   entry.present = true;
-  entry.rooted = StateRoot::OfEntry(key, buffer_);
   return entry;
+}
+
+// The first failure is kept for ever.
+void StateMap::FailWith(const Status& status) {
+  if (!status.ok() && status_.ok()) {
+    status_ = status;
+  }
 }
 
 Entry& StateMap::Insert(std::string_view key, std::uint64_t hash, std::size_t value_capacity) {
@@ -85,11 +97,17 @@ void StateMap::Write(Entry& entry, std::optional<std::string_view> value) {
                        .bytes = entry.value_bytes,
                        .present = entry.present});
   undo_bytes_.append(entry.value());
-  entry.present = value.has_value();
-  cache_.SetValue(&entry, value.value_or(std::string_view()));
   if (!entry.unsealed) {
     entry.unsealed = true;
-    unsealed_.push_back(&entry);
+    unsealed_.push_back(
+        {.entry = &entry,
+         .rooted = entry.present ? StateRoot::OfEntry(entry.key(), entry.value()) : StateRoot{}});
+  }
+  entry.present = value.has_value();
+  cache_.SetValue(&entry, value.value_or(std::string_view()));
+  if (value && entry.filtered_in != filter_round_) {
+    entry.filtered_in = filter_round_;
+    filter_.Add(EntryCache::HashOf(entry.key()));
   }
   if (!entry.dirty) {
     entry.dirty = true;
@@ -140,18 +158,21 @@ std::optional<std::string_view> StateMap::FirstOrdered(std::string_view from) {
     best = first_ordered_;
     return false;
   });
-  if (!scanned.ok() && status_.ok()) {
-    status_ = scanned;
-  }
+  FailWith(scanned);
   return best;
 }
 
 const StateRoot& StateMap::SealBatch() {
-  for (Entry* entry : unsealed_) {
-    root_.Subtract(entry->rooted);
-    entry->rooted = entry->present ? StateRoot::OfEntry(entry->key(), entry->value()) : StateRoot{};
-    root_.Add(entry->rooted);
-    entry->unsealed = false;
+  if (filter_.building()) {
+    FailWith(filter_.Advance(kFilterKeysMin + unsealed_.size() * kFilterKeysPerWrite));
+  }
+  for (const Unsealed& unsealed : unsealed_) {
+    Entry& entry = *unsealed.entry;
+    root_.Subtract(unsealed.rooted);
+    if (entry.present) {
+      root_.Add(StateRoot::OfEntry(entry.key(), entry.value()));
+    }
+    entry.unsealed = false;
   }
   unsealed_.clear();
   BeginRecord();
@@ -200,9 +221,7 @@ Status StateMap::Flush(std::string_view meta) {
   SortDirty();
   const Status applied = store_.Apply(writes_, meta);
   if (!applied.ok()) {
-    if (status_.ok()) {
-      status_ = applied;
-    }
+    FailWith(applied);
     return applied;
   }
   for (Entry* entry : dirty_) {
@@ -211,7 +230,13 @@ Status StateMap::Flush(std::string_view meta) {
   dirty_.clear();
   ordered_dirty_.clear();
   BeginRecord();  // What could be undone may be forgotten now.
-  cache_.Shrink(options_.bytes_max);
+  if (cache_.bytes() > options_.bytes_max) {
+    // By more than is needed now, so that not every flush has to.
+    cache_.Shrink(options_.bytes_max / 4 * 3);
+  }
+  if (filter_.RestartIfFull()) {
+    ++filter_round_;
+  }
   return Status::Ok();
 }
 

@@ -18,6 +18,7 @@
 
 #include "processor/base/result.h"
 #include "processor/state/entry_cache.h"
+#include "processor/state/key_filter.h"
 #include "processor/state/state_root.h"
 #include "processor/state/state_store.h"
 
@@ -27,7 +28,7 @@ class StateMap {
  public:
   struct Options {
     // After a flush the oldest entries are forgotten, unless they were used again, until the map
-    // holds no more than this.
+    // holds no more than this. The filter of absent keys may take a quarter as much besides.
     std::size_t bytes_max = 48 << 20;
     // Keys that begin with this are ordered: FirstOrdered finds the smallest.
     std::string ordered_prefix;
@@ -63,7 +64,7 @@ class StateMap {
   // record of the last sealed batch is known to be committed.
   Status Flush(std::string_view meta);
   std::size_t dirty_count() const { return dirty_.size(); }
-  std::size_t bytes() const { return cache_.bytes(); }
+  std::size_t bytes() const { return cache_.bytes() + filter_.bytes(); }
 
   // The first error of the store, for ever.
   const Status& status() const { return status_; }
@@ -81,17 +82,25 @@ class StateMap {
   Entry& Insert(std::string_view key, std::uint64_t hash, std::size_t value_capacity);
   void Write(Entry& entry, std::optional<std::string_view> value);
   void SortDirty();
+  void FailWith(const Status& status);
 
   StateStore& store_;
   const Options options_;
   StateRoot root_;
   Status status_;
   EntryCache cache_;
+  KeyFilter filter_;
+  std::uint32_t filter_round_ = 1;
   // Ordered keys that differ from the store.
   std::map<std::string, Entry*, std::less<>> ordered_dirty_;
   std::string first_ordered_;
   std::vector<Entry*> dirty_;
-  std::vector<Entry*> unsealed_;
+  // Written since the last SealBatch, with what the root holds for it.
+  struct Unsealed {
+    Entry* entry;
+    StateRoot rooted;
+  };
+  std::vector<Unsealed> unsealed_;
   std::vector<Undo> undo_;
   std::string undo_bytes_;
   std::vector<StateWrite> writes_;

@@ -4,6 +4,7 @@
 // Not thread-safe: a partition's task owns its store.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <span>
@@ -36,6 +37,9 @@ class StateStore {
 
   // What the last Apply stored as meta (a serialised v1::StoreMeta); nothing in a new store.
   virtual Result<std::optional<std::string>> Meta() = 0;
+
+  // About how many keys there are; what it is good for is the size of tables.
+  virtual std::uint64_t KeysEstimate() = 0;
 
   // Removes everything. For a store that is rebuilt.
   virtual Status Clear() = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "processor/engine/state_keys.h"
 #include "processor/runtime/identity.h"
 
 namespace alertstream::bench {
@@ -83,8 +84,8 @@ Deciders::Deciders(log::EventLog& log, const std::string& directory)
   for (const std::int32_t i : all) {
     const auto identity = Must(runtime::CheckMarkers(log, TokenKey(), i, kTimeout));
     Partition partition;
-    partition.store =
-        Must(state::OpenRocksDbStore(directory + "/state-" + std::to_string(i), memory_));
+    partition.store = Must(state::OpenRocksDbStore(directory + "/state-" + std::to_string(i),
+                                                   engine::IsHistoryKey, memory_));
     partition.state = Must(runtime::PartitionState::Open(
         {.log_id = identity.log_id,
          .fold = {.token_key = TokenKey(), .partition = i, .partitions = count},

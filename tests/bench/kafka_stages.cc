@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "processor/base/clock.h"
+#include "processor/engine/state_keys.h"
 #include "tests/bench/deciders.h"
 #include "tests/support/kafka_admin.h"
 
@@ -42,7 +43,8 @@ LiveProcessor::LiveProcessor(KafkaScratch& scratch, std::int32_t partitions,
   options.task.instance = "bench";
   options.cache_bytes = kMapBytes;
   options.open_store = [this, directory = scratch.directory()](std::int32_t partition) {
-    return state::OpenRocksDbStore(directory + "/state-" + std::to_string(partition), memory_);
+    return state::OpenRocksDbStore(directory + "/state-" + std::to_string(partition),
+                                   engine::IsHistoryKey, memory_);
   };
   options.on_batch = [this](std::int32_t, const runtime::BatchReport& report) {
     decided_ += report.inputs;

@@ -26,6 +26,7 @@
 #include <gtest/gtest.h>
 
 #include "processor/base/clock.h"
+#include "processor/engine/state_keys.h"
 #include "processor/log/kafka/kafka_log.h"
 #include "processor/log/local/local_log.h"
 #include "processor/runtime/processor.h"
@@ -108,7 +109,7 @@ int Decide(const Place& place) {
   options.token_key = StoryKey();
   options.task.instance = "victim";
   options.open_store = [&](std::int32_t partition) {
-    return state::OpenRocksDbStore(place.StateOf(partition), memory);
+    return state::OpenRocksDbStore(place.StateOf(partition), engine::IsHistoryKey, memory);
   };
   options.crash_marker_path = [&](std::int32_t partition) {
     return place.StateOf(partition) + ".crash";
@@ -186,8 +187,8 @@ void CheckPartition(log::EventLog& log, const Place& place, const std::string& l
 
   const AuditReport audit = Audit(log, log_id, {.partition = partition, .partitions = kPartitions});
   ASSERT_TRUE(audit.status.ok()) << audit.status.error().message();
-  const auto store =
-      state::OpenRocksDbStore(place.StateOf(partition), state::StoreMemory::Create(8 << 20));
+  const auto store = state::OpenRocksDbStore(place.StateOf(partition), engine::IsHistoryKey,
+                                             state::StoreMemory::Create(8 << 20));
   ASSERT_TRUE(store.ok()) << store.error().message();
   v1::StoreMeta meta;
   const auto bytes = store.value()->Meta();

@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kProgressEvery{10'000};
 constexpr std::chrono::milliseconds kPause{20};
+// Of each partition that is verified at the time; a small history needs no store at all.
+constexpr std::size_t kCacheBytes = std::size_t{128} << 20;
 
 struct PartitionAudit {
   runtime::ReplayProgress progress;
@@ -33,7 +35,9 @@ void VerifyPartition(const Session& session, const OpenScratchStore& open_store,
     const runtime::PartitionConfig config{.log_id = session.identity.log_id,
                                           .fold = {.token_key = session.token_key,
                                                    .partition = partition,
-                                                   .partitions = session.identity.partitions}};
+                                                   .partitions = session.identity.partitions},
+                                          .cache_bytes = kCacheBytes,
+                                          .scratch = true};
     ALERTSTREAM_ASSIGN_OR_RETURN(const auto state, runtime::PartitionState::Open(config, *store));
     ALERTSTREAM_ASSIGN_OR_RETURN(
         const auto replayer, runtime::Replayer::Open(session.log, *state, {.check_outputs = true}));

@@ -17,11 +17,9 @@ struct RenderedMessage {
 // Observed: segments for SMS, else bytes; limit: the most allowed.
 inline GateOutcome TemplateGate(const Template& body, const EventView& event, v1::Channel channel,
                                 RenderedMessage* message) {
-  auto rendered = body.Render(event);
-  if (!rendered.ok()) {
+  if (!body.Render(event, &message->body).ok()) {
     return Failed(v1::REASON_TEMPLATE_FAILED);
   }
-  message->body = std::move(rendered).value();
   message->segments = 0;
   if (channel != v1::CHANNEL_SMS) {
     return Passed(static_cast<std::int64_t>(message->body.size()), kRenderedBytesMax);

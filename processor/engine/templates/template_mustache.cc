@@ -38,6 +38,7 @@ struct Value {
   static Value Of(std::optional<JsonValue> json) {
     return {.kind = json ? Kind::kJson : Kind::kAbsent, .text = {}, .json = json};
   }
+  static Value OfEvent() { return {.kind = Kind::kEvent, .text = {}, .json = {}}; }
   static Value Of(std::string_view text) { return {.kind = Kind::kText, .text = text, .json = {}}; }
 };
 
@@ -105,18 +106,13 @@ std::string_view AppendJsonText(JsonValue value, std::string* out) {
 // One Render: the output so far, the values whose sections are open, and the first error.
 class Rendering {
  public:
-  explicit Rendering(const TemplateEvent& event) : event_(event) {
-    scopes_.push_back({.kind = Value::Kind::kEvent, .text = {}, .json = {}});
+  Rendering(const TemplateEvent& event, std::string* out) : event_(event), out_(*out) {
+    out_.clear();
   }
 
   bool failed() const { return error_.has_value(); }
 
-  Result<std::string> Finish() && {
-    if (error_) {
-      return *std::move(error_);
-    }
-    return std::move(out_);
-  }
+  Status Finish() && { return error_ ? Status(*std::move(error_)) : Status::Ok(); }
 
   void Print(const TemplatePiece& piece) {
     if (piece.kind == Kind::kText) {
@@ -131,7 +127,7 @@ class Rendering {
 
   Value Find(const TemplatePiece& piece) {
     if (piece.path.empty()) {
-      return scopes_.back();
+      return scopes_.empty() ? Value::OfEvent() : scopes_.back();
     }
     Value value;
     for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope) {
@@ -139,6 +135,9 @@ class Rendering {
       if (value.kind != Value::Kind::kAbsent) {
         break;
       }
+    }
+    if (value.kind == Value::Kind::kAbsent) {
+      value = Member(Value::OfEvent(), piece.path.front());
     }
     for (std::size_t i = 1; i < piece.path.size(); ++i) {
       value = Member(value, piece.path[i]);
@@ -148,7 +147,7 @@ class Rendering {
 
   void Enter(const Value& value) { scopes_.push_back(value); }
   void Leave() { scopes_.pop_back(); }
-  std::size_t depth() const { return scopes_.size(); }
+  std::size_t depth() const { return scopes_.size() + 1; }
 
   // Counts work about to be done. Afterwards the rendering may have failed.
   void Spend(std::size_t steps) {
@@ -222,9 +221,9 @@ class Rendering {
   }
 
   const TemplateEvent& event_;
-  std::string out_;
+  std::string& out_;
   std::string time_;           // Of the event; written when first asked for.
-  std::vector<Value> scopes_;  // The innermost section last; the event is first.
+  std::vector<Value> scopes_;  // The open sections within the event, the innermost last.
   std::size_t steps_ = 0;
   std::optional<Error> error_;
 };
@@ -398,8 +397,8 @@ Result<Template> Template::Compile(std::string_view body) {
   return Template(std::move(impl));
 }
 
-Result<std::string> Template::Render(const TemplateEvent& event) const {
-  Rendering rendering(event);
+Status Template::Render(const TemplateEvent& event, std::string* out) const {
+  Rendering rendering(event, out);
   if (impl_->library) {
     SectionDriver driver(impl_->pieces, &rendering);
     NoStream stream;

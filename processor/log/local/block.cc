@@ -1,5 +1,6 @@
 #include "processor/log/local/block.h"
 
+#include <lz4.h>
 #include <xxhash.h>
 
 #include <array>
@@ -14,12 +15,16 @@ namespace {
 
 constexpr char kBlockKeyPrefix = 'r';
 constexpr std::size_t kBlockKeyBytes = 1 + 1 + 4 + 8;
-constexpr char kBlockFormat = 1;
+constexpr char kPlainFormat = 1;
+constexpr char kPackedFormat = 2;
 constexpr std::size_t kFormatAt = 8;
 constexpr std::size_t kTimeAt = 9;
 constexpr std::size_t kRecordsAt = 17;
 constexpr std::size_t kHeadersAt = 21;
 constexpr std::size_t kHeadBytes = 25;
+constexpr std::size_t kPackedHeadBytes = kHeadBytes + sizeof(std::uint32_t);
+// One record may be as large as a dead letter, and closes a block that was nearly full.
+constexpr std::size_t kBodyBytesMax = std::size_t{64} << 20;
 
 template <typename T>
 void StoreLittleEndian(char* at, T value) {
@@ -134,7 +139,7 @@ std::optional<BlockKey> DecodeBlockKey(std::string_view bytes) {
                   .first = static_cast<std::int64_t>(first)};
 }
 
-BlockBuilder::BlockBuilder() : bytes_(kHeadBytes, '\0') { bytes_[kFormatAt] = kBlockFormat; }
+BlockBuilder::BlockBuilder() : bytes_(kHeadBytes, '\0') { bytes_[kFormatAt] = kPlainFormat; }
 
 void BlockBuilder::Add(const NewRecord& record) {
   AppendText(&bytes_, record.key);
@@ -155,6 +160,53 @@ void BlockBuilder::Seal(const BlockKey& key, LogTime append_time) {
   StoreLittleEndian(bytes_.data(), Checksum(key, bytes_));
 }
 
+std::string PackBlock(const BlockKey& key, const std::string& sealed) {
+  const std::string_view body = std::string_view(sealed).substr(kHeadBytes);
+  if (body.size() > kBodyBytesMax) {
+    return sealed;
+  }
+  const auto body_bytes = static_cast<int>(body.size());
+  std::string packed;
+  packed.resize(kPackedHeadBytes + static_cast<std::size_t>(LZ4_compressBound(body_bytes)));
+  const int bytes = LZ4_compress_default(body.data(), packed.data() + kPackedHeadBytes, body_bytes,
+                                         LZ4_compressBound(body_bytes));
+  ALERTSTREAM_CHECK(bytes > 0 || body.empty());
+  packed.resize(kPackedHeadBytes + static_cast<std::size_t>(bytes));
+  if (packed.size() >= sealed.size()) {
+    return sealed;
+  }
+  std::memcpy(packed.data(), sealed.data(), kHeadBytes);
+  packed[kFormatAt] = kPackedFormat;
+  StoreLittleEndian(packed.data() + kHeadBytes, static_cast<std::uint32_t>(body.size()));
+  StoreLittleEndian(packed.data(), Checksum(key, packed));
+  return packed;
+}
+
+Result<std::string> UnpackBlock(const BlockKey& key, std::string_view stored) {
+  ALERTSTREAM_CHECK(stored.size() >= kHeadBytes);
+  if (stored[kFormatAt] == kPlainFormat) {
+    return std::string(stored);
+  }
+  if (stored.size() < kPackedHeadBytes) {
+    return Damaged(key, "too short");
+  }
+  const std::size_t body_bytes = LoadLittleEndian<std::uint32_t>(stored.data() + kHeadBytes);
+  if (body_bytes > kBodyBytesMax) {
+    return Damaged(key, "longer than any block");
+  }
+  std::string bytes(kHeadBytes + body_bytes, '\0');
+  const std::string_view packed = stored.substr(kPackedHeadBytes);
+  const int unpacked =
+      LZ4_decompress_safe(packed.data(), bytes.data() + kHeadBytes, static_cast<int>(packed.size()),
+                          static_cast<int>(body_bytes));
+  if (unpacked < 0 || static_cast<std::size_t>(unpacked) != body_bytes) {
+    return Damaged(key, "its compressed body cannot be read");
+  }
+  std::memcpy(bytes.data(), stored.data(), kHeadBytes);
+  bytes[kFormatAt] = kPlainFormat;
+  return bytes;
+}
+
 Result<BlockHead> CheckBlock(const BlockKey& key, std::string_view bytes) {
   if (bytes.size() < kHeadBytes) {
     return Damaged(key, "too short");
@@ -162,7 +214,7 @@ Result<BlockHead> CheckBlock(const BlockKey& key, std::string_view bytes) {
   if (LoadLittleEndian<std::uint64_t>(bytes.data()) != Checksum(key, bytes)) {
     return Damaged(key, "checksum mismatch");
   }
-  if (bytes[kFormatAt] != kBlockFormat) {
+  if (bytes[kFormatAt] != kPlainFormat && bytes[kFormatAt] != kPackedFormat) {
     return Damaged(key, "format " + std::to_string(bytes[kFormatAt]) + " is not known");
   }
   return BlockHead{

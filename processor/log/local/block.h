@@ -4,8 +4,10 @@
 // Stored; a change of meaning takes a new format version.
 //   key    'r', topic u8, partition u32, first offset u64 (big-endian)
 //   value  checksum u64 (XXH3 of the rest, seeded by the key), format u8, append time i64,
-//          records u32, headers of all records u32 (little-endian), then each record:
-//          key, header count, (name, value)*, value; every length and count a varint
+//          records u32, headers of all records u32 (little-endian), then the body:
+//            format 1: each record: key, header count, (name, value)*, value; every length and
+//                      count a varint
+//            format 2: length u32 of the format 1 body, and that body, LZ4
 // Offsets within a partition are dense: a block begins where the one before it ended.
 #pragma once
 
@@ -54,6 +56,10 @@ class BlockBuilder {
   std::uint32_t headers_ = 0;
 };
 
+// A sealed block as it is stored: in format 2 if that is shorter. Compressed here, once, the block
+// costs the write-ahead log, every merge and every reader's memory only its compressed bytes.
+std::string PackBlock(const BlockKey& key, const std::string& sealed);
+
 // What a block's fixed part says.
 struct BlockHead {
   LogTime append_time;
@@ -61,13 +67,17 @@ struct BlockHead {
   std::uint32_t headers;
 };
 
-// Checks the whole block. kCorrupt names topic, partition and offset.
+// Checks the whole block, of either format. kCorrupt names topic, partition and offset.
 Result<BlockHead> CheckBlock(const BlockKey& key, std::string_view bytes);
+
+// A checked block in format 1, as BlockCursor reads it; its checksum may be the packed one's.
+// kCorrupt as above.
+Result<std::string> UnpackBlock(const BlockKey& key, std::string_view stored);
 
 // Hands out the records of a checked block, as views into it.
 class BlockCursor {
  public:
-  // REQUIRES: `bytes` passed CheckBlock with `key` and gave `head`.
+  // REQUIRES: `bytes` passed CheckBlock with `key`, which gave `head`, and were unpacked.
   BlockCursor(const BlockKey& key, const BlockHead& head, std::shared_ptr<const std::string> bytes);
 
   std::int64_t next_offset() const { return key_.first + taken_; }

@@ -419,7 +419,7 @@ Status LocalCore::WriteAppends(std::span<Request* const> group) {
       block.key = {.where = block.where, .first = end.end};
       block.append_time = std::max(end.last_time, now);
       block.builder.Seal(block.key, block.append_time);
-      batch.PutBlock(block.key, block.builder.bytes());
+      batch.PutBlock(block.key, PackBlock(block.key, block.builder.bytes()));
       ends[block.where] = {.end = end.end + block.builder.records(),
                            .last_time = block.append_time};
     }
@@ -590,12 +590,13 @@ Result<std::shared_ptr<BlockCursor>> LocalCore::ReadStore(LocalSource* source) {
   if (!key.has_value() || key->first > source->position) {
     return missing();
   }
-  auto bytes = std::make_shared<const std::string>(source->iterator->Value());
-  ALERTSTREAM_ASSIGN_OR_RETURN(const auto head, CheckBlock(*key, *bytes));
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto head, CheckBlock(*key, source->iterator->Value()));
   if (key->first + head.records <= source->position) {
     return missing();
   }
-  return std::make_shared<BlockCursor>(*key, head, std::move(bytes));
+  ALERTSTREAM_ASSIGN_OR_RETURN(auto bytes, UnpackBlock(*key, source->iterator->Value()));
+  return std::make_shared<BlockCursor>(*key, head,
+                                       std::make_shared<const std::string>(std::move(bytes)));
 }
 
 bool LocalCore::AnythingFor(std::span<const LocalSource> sources) const {

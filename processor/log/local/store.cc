@@ -71,7 +71,7 @@ rocksdb::Options StoreOptions() {
   options.max_total_wal_size = kWalBytesMax;
   options.max_background_jobs = 2;
   options.max_open_files = kOpenFilesMax;
-  options.compression = rocksdb::kLZ4Compression;
+  options.compression = rocksdb::kNoCompression;  // Blocks are compressed already.
   options.compaction_style = rocksdb::kCompactionStyleUniversal;
   options.level0_file_num_compaction_trigger = kSortedRunsMax;
   options.level0_slowdown_writes_trigger = 4 * kSortedRunsMax;

@@ -32,6 +32,8 @@ Status MemoryStore::Apply(std::span<const StateWrite> writes, std::string_view m
   return Status::Ok();
 }
 
+std::uint64_t MemoryStore::KeysEstimate() { return entries_.size(); }
+
 Result<std::optional<std::string>> MemoryStore::Meta() { return meta_; }
 
 Status MemoryStore::Clear() {

@@ -13,6 +13,7 @@ class MemoryStore final : public StateStore {
   Result<bool> Get(std::string_view key, std::string* value) override;
   Status Scan(std::string_view from, std::string_view to, const Visit& visit) override;
   Status Apply(std::span<const StateWrite> writes, std::string_view meta) override;
+  std::uint64_t KeysEstimate() override;
   Result<std::optional<std::string>> Meta() override;
   Status Clear() override;
 

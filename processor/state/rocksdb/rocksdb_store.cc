@@ -6,6 +6,7 @@
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/slice_transform.h>
+#include <rocksdb/sst_file_writer.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 #include <rocksdb/write_buffer_manager.h>
@@ -15,10 +16,23 @@
 namespace alertstream::state {
 namespace {
 
-// No tenant id is empty, so no state key begins with a NUL.
+// No tenant id is empty, so no state key begins with a NUL. It changes with every write, as history
+// does: what lasts is to be left alone.
 constexpr std::string_view kMetaKey{"\0meta", 5};
 
-constexpr std::size_t kWriteBufferBytes = 16 << 20;
+// From here on a batch becomes a file of each family: it is in key order already, so that neither
+// the write-ahead log nor the memtable, both of which cost more than the file, would do anything
+// for it. Smaller batches would make too many files.
+constexpr std::size_t kFileWritesMin = 4096;
+
+constexpr std::size_t kWriteBufferBytes = 4 << 20;
+// Files that a look-up has to ask (each has a filter) before they are merged, which rewrites every
+// byte. What is looked up for every event lies in few; history, where most look-ups are of keys
+// that are nowhere and are answered by the map's own filter, in many.
+constexpr int kLastingRunsMax = 4;
+constexpr int kHistoryRunsMax = 24;
+constexpr const char* kHistoryFamily = "history";
+
 // Few threads share the cache; small shards would evict what is needed while others stand empty.
 constexpr int kCacheShardBits = 3;
 
@@ -39,51 +53,126 @@ Error ToError(const std::string& directory, const rocksdb::Status& status) {
 class SharedMemory final : public StoreMemory {
  public:
   explicit SharedMemory(std::size_t bytes)
-      : cache(rocksdb::NewLRUCache(bytes / 2, kCacheShardBits)),
-        write_buffers(std::make_shared<rocksdb::WriteBufferManager>(bytes / 2)) {}
+      : cache(rocksdb::NewLRUCache(bytes - bytes / 4, kCacheShardBits)),
+        write_buffers(std::make_shared<rocksdb::WriteBufferManager>(bytes / 4)) {}
 
   std::shared_ptr<rocksdb::Cache> cache;  // Shared with RocksDB.
   std::shared_ptr<rocksdb::WriteBufferManager> write_buffers;
 };
 
-rocksdb::Options MakeOptions(const SharedMemory& memory) {
-  rocksdb::Options options;
+rocksdb::DBOptions DatabaseOptions(const SharedMemory& memory) {
+  rocksdb::DBOptions options;
   options.create_if_missing = true;
-  options.write_buffer_size = kWriteBufferBytes;
-  options.max_write_buffer_number = 2;
+  options.create_missing_column_families = true;
   options.max_background_jobs = 2;
-  options.max_open_files = -1;  // All stay open (64 MiB each): no look-up among open files.
+  options.max_open_files = -1;  // Few and large.
   options.write_buffer_manager = memory.write_buffers;
-  options.compression = rocksdb::kLZ4Compression;
   options.allow_concurrent_memtable_write = false;  // One writer: the partition's task.
   options.enable_write_thread_adaptive_yield = false;
-  options.max_total_wal_size = 64 << 20;
+  options.max_total_wal_size = 16 << 20;
   options.keep_log_file_num = 2;
   options.max_log_file_size = 4 << 20;
   options.stats_dump_period_sec = 0;
+  return options;
+}
+
+enum class Family : std::uint8_t { kLasting, kHistory };
+
+rocksdb::ColumnFamilyOptions FamilyOptions(const SharedMemory& memory, Family family) {
+  const int runs_max = family == Family::kLasting ? kLastingRunsMax : kHistoryRunsMax;
+  rocksdb::ColumnFamilyOptions options;
+  options.write_buffer_size = kWriteBufferBytes;
+  options.max_write_buffer_number = 2;
+  // The values are small and mostly random bytes (ids, tokens, times): compressing them again at
+  // every merge costs more than the part of the disk that it saves.
+  options.compression = rocksdb::kNoCompression;
+  options.compaction_style = rocksdb::kCompactionStyleUniversal;
+  options.level0_file_num_compaction_trigger = runs_max;
+  options.level0_slowdown_writes_trigger = runs_max * 3;
+  options.level0_stop_writes_trigger = runs_max * 5;
   options.memtable_whole_key_filtering = true;
   options.memtable_prefix_bloom_size_ratio = 0.05;
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = memory.cache;
-  // Most look-ups are of new keys, which only the filters can answer without a read. They stay in
-  // memory, outside the cache: about two bytes a key.
-  table.cache_index_and_filter_blocks = false;
+  if (family == Family::kHistory) {
+    // It grows without end: what is needed of its filters and indices competes for the cache.
+    table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+    table.partition_filters = true;
+    table.cache_index_and_filter_blocks = true;
+  } else {
+    // About two bytes a person, outside the cache.
+    table.cache_index_and_filter_blocks = false;
+  }
   table.data_block_index_type = rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-  table.block_size = 8 << 10;
+  table.block_size = 4 << 10;
   table.format_version = 5;
+  table.checksum = rocksdb::kXXH3;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;
 }
 
+// The keys of one family that a batch writes, as a file. In key order.
+class FamilyFile {
+ public:
+  FamilyFile(rocksdb::ColumnFamilyHandle* family, const rocksdb::Options& options, std::string path)
+      : family_(family), path_(std::move(path)), writer_(rocksdb::EnvOptions(), options, family) {}
+
+  rocksdb::Status Add(std::string_view key, const std::optional<std::string_view>& value) {
+    if (!opened_) {
+      const auto opened = writer_.Open(path_);
+      if (!opened.ok()) {
+        return opened;
+      }
+      opened_ = true;
+    }
+    return value ? writer_.Put(ToSlice(key), ToSlice(*value)) : writer_.Delete(ToSlice(key));
+  }
+
+  // Adds what makes the file part of the store to `out`; nothing without keys.
+  rocksdb::Status Finish(std::vector<rocksdb::IngestExternalFileArg>* out) {
+    if (!opened_) {
+      return rocksdb::Status::OK();
+    }
+    rocksdb::IngestExternalFileArg ingest;
+    ingest.column_family = family_;
+    ingest.external_files = {path_};
+    ingest.options.move_files = true;
+    ingest.options.snapshot_consistency = false;  // Nobody holds a snapshot.
+    ingest.options.write_global_seqno = false;
+    out->push_back(std::move(ingest));
+    return writer_.Finish();
+  }
+
+ private:
+  rocksdb::ColumnFamilyHandle* family_;
+  std::string path_;
+  rocksdb::SstFileWriter writer_;
+  bool opened_ = false;
+};
+
 class RocksDbStore final : public StateStore {
  public:
-  RocksDbStore(std::string directory, std::shared_ptr<StoreMemory> memory,
-               std::unique_ptr<rocksdb::DB> db)
-      : directory_(std::move(directory)), memory_(std::move(memory)), db_(std::move(db)) {}
+  RocksDbStore(std::string directory, IsHistory is_history, std::shared_ptr<StoreMemory> memory,
+               std::unique_ptr<rocksdb::DB> db, std::vector<rocksdb::ColumnFamilyHandle*> families)
+      : directory_(std::move(directory)),
+        is_history_(is_history),
+        memory_(std::move(memory)),
+        db_(std::move(db)),
+        families_(std::move(families)) {
+    ALERTSTREAM_CHECK(families_.size() == 2);
+  }
+
+  ~RocksDbStore() override {
+    for (auto* family : families_) {
+      static_cast<void>(db_->DestroyColumnFamilyHandle(family));
+    }
+  }
+  RocksDbStore(const RocksDbStore&) = delete;
+  RocksDbStore& operator=(const RocksDbStore&) = delete;
 
   Result<bool> Get(std::string_view key, std::string* value) override {
-    const auto status = db_->Get(read_options_, db_->DefaultColumnFamily(), ToSlice(key), &pinned_);
+    const auto status = db_->Get(read_options_, FamilyOf(key), ToSlice(key), &pinned_);
     if (status.IsNotFound()) {
       return false;
     }
@@ -97,29 +186,37 @@ class RocksDbStore final : public StateStore {
 
   Status Scan(std::string_view from, std::string_view to, const Visit& visit) override {
     rocksdb::ReadOptions options;
+    options.fill_cache = false;
     const rocksdb::Slice upper = ToSlice(to);
     options.iterate_upper_bound = &upper;
-    const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
-    for (it->Seek(ToSlice(from)); it->Valid(); it->Next()) {
-      if (!visit(ToView(it->key()), ToView(it->value()))) {
+    const std::unique_ptr<rocksdb::Iterator> lasting(db_->NewIterator(options, families_[0]));
+    const std::unique_ptr<rocksdb::Iterator> history(db_->NewIterator(options, families_[1]));
+    lasting->Seek(ToSlice(from));
+    history->Seek(ToSlice(from));
+    while (lasting->Valid() || history->Valid()) {
+      const bool first =
+          !history->Valid() || (lasting->Valid() && lasting->key().compare(history->key()) < 0);
+      rocksdb::Iterator& next = first ? *lasting : *history;
+      if (!visit(ToView(next.key()), ToView(next.value()))) {
         break;
       }
+      next.Next();
     }
-    return it->status().ok() ? Status::Ok() : Status(ToError(directory_, it->status()));
+    const auto status = lasting->status().ok() ? history->status() : lasting->status();
+    return status.ok() ? Status::Ok() : Status(ToError(directory_, status));
   }
 
   Status Apply(std::span<const StateWrite> writes, std::string_view meta) override {
-    batch_.Clear();
-    for (const auto& write : writes) {
-      if (write.value) {
-        batch_.Put(ToSlice(write.key), ToSlice(*write.value));
-      } else {
-        batch_.Delete(ToSlice(write.key));
-      }
-    }
-    batch_.Put(ToSlice(kMetaKey), ToSlice(meta));
-    const auto status = db_->Write(write_options_, &batch_);
+    const auto status =
+        writes.size() < kFileWritesMin ? ApplyBatch(writes, meta) : ApplyFiles(writes, meta);
     return status.ok() ? Status::Ok() : Status(ToError(directory_, status));
+  }
+
+  std::uint64_t KeysEstimate() override {
+    std::uint64_t keys = 0;
+    static_cast<void>(
+        db_->GetAggregatedIntProperty(rocksdb::DB::Properties::kEstimateNumKeys, &keys));
+    return keys;
   }
 
   Result<std::optional<std::string>> Meta() override {
@@ -136,17 +233,63 @@ class RocksDbStore final : public StateStore {
 
   Status Clear() override {
     const std::string end(1, '\xff');
-    auto status = db_->DeleteRange(write_options_, db_->DefaultColumnFamily(), "", end);
-    if (status.ok()) {
-      status = db_->CompactRange(rocksdb::CompactRangeOptions(), nullptr, nullptr);
+    rocksdb::Status status;
+    for (auto* family : families_) {
+      if (status.ok()) {
+        status = db_->DeleteRange(write_options_, family, "", end);
+      }
+      if (status.ok()) {
+        status = db_->CompactRange(rocksdb::CompactRangeOptions(), family, nullptr, nullptr);
+      }
     }
     return status.ok() ? Status::Ok() : Status(ToError(directory_, status));
   }
 
  private:
+  rocksdb::ColumnFamilyHandle* FamilyOf(std::string_view key) const {
+    return families_[key == kMetaKey || is_history_(key) ? 1 : 0];
+  }
+
+  rocksdb::Status ApplyBatch(std::span<const StateWrite> writes, std::string_view meta) {
+    batch_.Clear();
+    rocksdb::Status status = batch_.Put(families_[1], ToSlice(kMetaKey), ToSlice(meta));
+    for (const auto& write : writes) {
+      if (!status.ok()) {
+        return status;
+      }
+      status = write.value
+                   ? batch_.Put(FamilyOf(write.key), ToSlice(write.key), ToSlice(*write.value))
+                   : batch_.Delete(FamilyOf(write.key), ToSlice(write.key));
+    }
+    return status.ok() ? db_->Write(write_options_, &batch_) : status;
+  }
+
+  // The files and the meta become visible together, and are on disk when this returns.
+  rocksdb::Status ApplyFiles(std::span<const StateWrite> writes, std::string_view meta) {
+    FamilyFile lasting(families_[0], db_->GetOptions(families_[0]), directory_ + "/lasting.sst");
+    FamilyFile history(families_[1], db_->GetOptions(families_[1]), directory_ + "/history.sst");
+    auto status = history.Add(kMetaKey, meta);  // Before every other key.
+    for (const auto& write : writes) {
+      if (!status.ok()) {
+        return status;
+      }
+      status = (is_history_(write.key) ? history : lasting).Add(write.key, write.value);
+    }
+    std::vector<rocksdb::IngestExternalFileArg> files;
+    if (status.ok()) {
+      status = lasting.Finish(&files);
+    }
+    if (status.ok()) {
+      status = history.Finish(&files);
+    }
+    return status.ok() ? db_->IngestExternalFiles(files) : status;
+  }
+
   std::string directory_;
+  IsHistory is_history_;
   std::shared_ptr<StoreMemory> memory_;  // Also owned by the other stores.
   std::unique_ptr<rocksdb::DB> db_;
+  std::vector<rocksdb::ColumnFamilyHandle*> families_;  // Lasting, history.
   rocksdb::ReadOptions read_options_;
   // The WAL is kept but not synced: after a crash of the process nothing is lost, after one of the
   // machine the journal brings back what is.
@@ -162,15 +305,22 @@ std::shared_ptr<StoreMemory> StoreMemory::Create(std::size_t bytes) {
 }
 
 Result<std::unique_ptr<StateStore>> OpenRocksDbStore(const std::string& directory,
+                                                     IsHistory is_history,
                                                      std::shared_ptr<StoreMemory> memory) {
   const auto& shared = static_cast<const SharedMemory&>(*memory);
+  const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
+      {rocksdb::kDefaultColumnFamilyName, FamilyOptions(shared, Family::kLasting)},
+      {kHistoryFamily, FamilyOptions(shared, Family::kHistory)}};
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  const auto status = rocksdb::DB::Open(MakeOptions(shared), directory, &db);
+  const auto status =
+      rocksdb::DB::Open(DatabaseOptions(shared), directory, families, &handles, &db);
   if (!status.ok()) {
     return ToError(directory, status);
   }
-  return std::unique_ptr<StateStore>(std::make_unique<RocksDbStore>(
-      directory, std::move(memory), std::unique_ptr<rocksdb::DB>(db)));
+  return std::unique_ptr<StateStore>(
+      std::make_unique<RocksDbStore>(directory, is_history, std::move(memory),
+                                     std::unique_ptr<rocksdb::DB>(db), std::move(handles)));
 }
 
 }  // namespace alertstream::state

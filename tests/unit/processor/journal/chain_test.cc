@@ -10,6 +10,12 @@
 namespace alertstream::journal {
 namespace {
 
+std::string EncodeStamp(const Stamp& stamp) {
+  std::string bytes;
+  AppendStamp(stamp, &bytes);
+  return bytes;
+}
+
 using ::testing::HasSubstr;
 
 const std::string kLogId(16, 'l');

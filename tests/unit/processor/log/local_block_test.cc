@@ -60,9 +60,43 @@ TEST(LocalBlockTest, OtherKeysAreNoBlockKeys) {
   }
 }
 
+TEST(LocalBlockTest, APackedBlockIsShorterAndUnpacksToTheSameRecords) {
+  const std::string sealed = SealedBlock();
+  const std::string packed = PackBlock(kKey, sealed);
+  EXPECT_LT(packed.size(), sealed.size() / 2);
+  EXPECT_EQ(packed[8], 2);
+  const auto head = CheckBlock(kKey, packed);
+  ASSERT_TRUE(head.ok()) << head.error().message();
+  EXPECT_EQ(head.value().records, 3u);
+  const auto unpacked = UnpackBlock(kKey, packed);
+  ASSERT_TRUE(unpacked.ok()) << unpacked.error().message();
+  // All but the checksum, which is that of the packed form.
+  EXPECT_EQ(unpacked.value().substr(8), sealed.substr(8));
+}
+
+TEST(LocalBlockTest, WhatDoesNotGetShorterIsStoredAsItIs) {
+  BlockBuilder builder;
+  builder.Add({.topic = Topic::kDecisions, .partition = 3, .key = "k", .value = "v"});
+  builder.Seal(kKey, FromMicros(77));
+  EXPECT_EQ(PackBlock(kKey, builder.bytes()), builder.bytes());
+  EXPECT_EQ(UnpackBlock(kKey, builder.bytes()).value(), builder.bytes());
+}
+
+TEST(LocalBlockTest, EveryChangedOrMissingByteOfAPackedBlockIsFound) {
+  const std::string packed = PackBlock(kKey, SealedBlock());
+  for (std::size_t i = 0; i < packed.size(); ++i) {
+    std::string damaged = packed;
+    damaged[i] = static_cast<char>(damaged[i] ^ 0x10);
+    EXPECT_FALSE(CheckBlock(kKey, damaged).ok()) << "byte " << i;
+    EXPECT_FALSE(CheckBlock(kKey, packed.substr(0, i)).ok()) << "length " << i;
+  }
+}
+
 TEST(LocalBlockTest, RecordsComeBackAsTheyWere) {
-  const auto bytes = std::make_shared<const std::string>(SealedBlock());
-  const auto head = CheckBlock(kKey, *bytes);
+  const auto stored = UnpackBlock(kKey, PackBlock(kKey, SealedBlock()));
+  ASSERT_TRUE(stored.ok());
+  const auto bytes = std::make_shared<const std::string>(stored.value());
+  const auto head = CheckBlock(kKey, PackBlock(kKey, SealedBlock()));
   ASSERT_TRUE(head.ok()) << head.error().message();
   EXPECT_EQ(head.value().records, 3u);
   EXPECT_EQ(head.value().append_time, FromMicros(77));

@@ -13,6 +13,12 @@
 namespace alertstream::runtime {
 namespace {
 
+std::string EncodeStamp(const journal::Stamp& stamp) {
+  std::string bytes;
+  journal::AppendStamp(stamp, &bytes);
+  return bytes;
+}
+
 using schemas::Topic;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
@@ -83,7 +89,7 @@ TEST(OutputReader, OutputsOfASupersededOwnerAreDroppedAndCounted) {
   const auto first = story.Start();
   ASSERT_TRUE(first->RunUntilQuiet().ok());
   const auto second = story.Start();
-  const std::string stamp = journal::EncodeStamp(
+  const std::string stamp = EncodeStamp(
       {.partition = 0, .seq = 3, .index = 0, .owner_epoch = first->task().owner().epoch});
   const log::Header header{journal::kStampHeader, stamp};
   story.writer.Raw(Topic::kDecisions, "acme", "of the first owner", 0, std::span(&header, 1));
@@ -96,11 +102,11 @@ TEST(OutputReader, OutputsOfASupersededOwnerAreDroppedAndCounted) {
 
 TEST(OutputReader, RecordsOfSomebodyElseStopIt) {
   const std::string wrong_seq =
-      journal::EncodeStamp({.partition = 0, .seq = 99, .index = 0, .owner_epoch = 1});
+      EncodeStamp({.partition = 0, .seq = 99, .index = 0, .owner_epoch = 1});
   const std::string wrong_partition =
-      journal::EncodeStamp({.partition = 1, .seq = 3, .index = 0, .owner_epoch = 1});
+      EncodeStamp({.partition = 1, .seq = 3, .index = 0, .owner_epoch = 1});
   const std::string wrong_index =
-      journal::EncodeStamp({.partition = 0, .seq = 3, .index = 1, .owner_epoch = 1});
+      EncodeStamp({.partition = 0, .seq = 3, .index = 1, .owner_epoch = 1});
   const std::string short_stamp = "short";
   for (const std::string* stamp : {static_cast<const std::string*>(nullptr), &wrong_seq,
                                    &wrong_partition, &wrong_index, &short_stamp}) {

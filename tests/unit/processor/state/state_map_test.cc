@@ -103,6 +103,66 @@ TEST(StateMap, AgreesWithAPlainMapWhateverIsDone) {
   }
 }
 
+// Far more keys than the filter of absent keys begins with room for, half of them erased again, and
+// nothing kept in memory: every answer comes from the filter or the store.
+TEST(StateMap, FindsEveryKeyWhileTheFilterOfAbsentOnesGrowsAndIsMadeAgain) {
+  constexpr int kBatches = 40;
+  constexpr int kKeysPerBatch = 1000;
+  MemoryStore store;
+  ASSERT_TRUE(store.Apply(std::vector<StateWrite>{{"k/before", "v"}}, "m").ok());
+  StateMap map(store, {.bytes_max = 0}, StateRoot::OfEntry("k/before", "v"));
+  Model model = {{"k/before", "v"}};
+  for (int batch = 0; batch < kBatches; ++batch) {
+    for (int i = 0; i < kKeysPerBatch; ++i) {
+      const std::string key = "k/" + std::to_string(i) + "/" + std::to_string(batch);
+      ASSERT_EQ(map.Get(key), std::nullopt);
+      map.Put(key, std::to_string(i));
+      model[key] = std::to_string(i);
+      if (i % 2 == 0 && batch > 0) {
+        const std::string old = "k/" + std::to_string(i) + "/" + std::to_string(batch - 1);
+        map.Erase(old);
+        model.erase(old);
+        if (i % 4 == 0) {  // Written again after it was erased.
+          map.Put(old, "again");
+          model[old] = "again";
+        }
+      }
+    }
+    map.SealBatch();
+    if (batch % 3 == 0) {
+      ASSERT_TRUE(map.Flush("m").ok());
+    }
+  }
+  for (const auto& [key, value] : model) {
+    ASSERT_EQ(map.Get(key), value) << key;
+  }
+  for (int i = 0; i < kKeysPerBatch; i += 2) {
+    const std::string key = "k/" + std::to_string(i) + "/7";
+    ASSERT_EQ(Owned(map.Get(key)), model.contains(key) ? std::optional(model[key]) : std::nullopt);
+  }
+  EXPECT_EQ(map.SealBatch(), RootOf(model));
+}
+
+TEST(StateMap, ValuesGrowAndShrinkInAndOutOfTheirPlaces) {
+  MemoryStore store;
+  StateMap map(store, {.bytes_max = 1 << 20}, {});
+  Model model;
+  for (int round = 0; round < 4; ++round) {
+    for (const std::size_t bytes : {0, 1, 15, 16, 17, 100, 4096, 4097, 100'000, 3}) {
+      for (const char* key : {"a", "b", "a"}) {
+        const std::string value(bytes, static_cast<char>('a' + round));
+        map.Put(key, value);
+        model[key] = value;
+        EXPECT_EQ(map.Get("a"), model["a"]);
+      }
+      EXPECT_EQ(map.Get("b"), model["b"]);
+      EXPECT_EQ(map.SealBatch(), RootOf(model));
+    }
+    ASSERT_TRUE(map.Flush("m").ok());
+    EXPECT_EQ(store.entries(), model);
+  }
+}
+
 TEST(StateMap, ARolledBackRecordLeavesNoTrace) {
   MemoryStore store;
   StateMap map(store, {}, {});
@@ -158,6 +218,7 @@ class BrokenStore final : public StateStore {
   Result<bool> Get(std::string_view, std::string*) override { return error; }
   Status Scan(std::string_view, std::string_view, const Visit&) override { return error; }
   Status Apply(std::span<const StateWrite>, std::string_view) override { return error; }
+  std::uint64_t KeysEstimate() override { return 0; }
   Result<std::optional<std::string>> Meta() override { return error; }
   Status Clear() override { return error; }
 

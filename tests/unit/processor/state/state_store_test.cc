@@ -19,8 +19,10 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
+bool BeginsWithH(std::string_view key) { return key.starts_with("h"); }
+
 std::unique_ptr<StateStore> OpenRocksDb(const std::string& directory) {
-  auto store = OpenRocksDbStore(directory, StoreMemory::Create(8 << 20));
+  auto store = OpenRocksDbStore(directory, BeginsWithH, StoreMemory::Create(8 << 20));
   EXPECT_TRUE(store.ok()) << store.error().message();
   return store.ok() ? std::move(store).value() : nullptr;
 }
@@ -69,8 +71,14 @@ void ExpectBehaviour(StateStore& store) {
   EXPECT_EQ(value, "other");
   EXPECT_EQ(store.Meta().value(), "second");
 
+  // Both sorts of keys, in one order.
+  Put(store, {"g", "h1", "h2", "i"}, "third");
+  EXPECT_THAT(Keys(store, "g", "j"), ElementsAre("g", "h1", "h2", "i"));
+  EXPECT_THAT(Keys(store, "h2", "j"), ElementsAre("h2", "i"));
+
   ASSERT_TRUE(store.Clear().ok());
   EXPECT_EQ(store.Meta().value(), std::nullopt);
+  EXPECT_FALSE(store.Get("h1", &value).value());
   EXPECT_FALSE(store.Get("b", &value).value());
 }
 
@@ -99,11 +107,68 @@ TEST(RocksDbStore, HoldsWhatWasAppliedWhenOpenedAgain) {
   EXPECT_THAT(Keys(*OpenRocksDb(path), "k", "l"), ElementsAre("k0", "k1", "k2"));
 }
 
+// Enough for a file instead of a batch.
+constexpr int kMany = 5000;
+
+std::string ManyKey(const char* prefix, int i) {
+  const std::string digits = std::to_string(i);
+  return prefix + std::string(6 - digits.size(), '0') + digits;
+}
+
+TEST(RocksDbStore, LargeBatchesReplaceEraseAndSurviveLikeSmallOnes) {
+  const log::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/state";
+  std::vector<std::string> keys;
+  for (const char* prefix : {"a", "h"}) {
+    for (int i = 0; i < kMany; ++i) {
+      keys.push_back(ManyKey(prefix, i));
+    }
+  }
+  {
+    const auto store = OpenRocksDb(path);
+    ASSERT_NE(store, nullptr);
+    Put(*store, {"a000007", "h000007"}, "small");
+    const StateWrite other[] = {{"a000008", "old"}, {"h000008", "old"}};
+    ASSERT_TRUE(store->Apply(other, "small again").ok());
+    Put(*store, keys, "large");
+    EXPECT_GT(store->KeysEstimate(), static_cast<std::uint64_t>(kMany));
+  }
+  const auto store = OpenRocksDb(path);
+  ASSERT_NE(store, nullptr);
+  EXPECT_EQ(store->Meta().value(), "large");
+  EXPECT_THAT(Keys(*store, "a", "i", keys.size() + 1), ::testing::ElementsAreArray(keys));
+
+  std::vector<StateWrite> erased;
+  for (const auto& key : keys) {
+    erased.push_back({key, std::nullopt});
+  }
+  ASSERT_TRUE(store->Apply(erased, "none").ok());
+  EXPECT_EQ(store->Meta().value(), "none");
+  EXPECT_THAT(Keys(*store, "a", "i"), ElementsAre());
+  Put(*store, {"h000001"}, "after");
+  EXPECT_THAT(Keys(*store, "a", "i"), ElementsAre("h000001"));
+}
+
+TEST(RocksDbStore, ALargeBatchOfOneSortIsAppliedToo) {
+  const log::TemporaryDirectory directory;
+  for (const char* prefix : {"a", "h"}) {
+    const auto store = OpenRocksDb(directory.path() + "/" + prefix);
+    ASSERT_NE(store, nullptr);
+    std::vector<std::string> keys;
+    for (int i = 0; i < kMany; ++i) {
+      keys.push_back(ManyKey(prefix, i));
+    }
+    Put(*store, keys, "large");
+    EXPECT_EQ(store->Meta().value(), "large");
+    EXPECT_THAT(Keys(*store, "a", "i", keys.size() + 1), ::testing::ElementsAreArray(keys));
+  }
+}
+
 TEST(RocksDbStore, ADirectoryInUseIsRefused) {
   const log::TemporaryDirectory directory;
   const std::string path = directory.path() + "/state";
   const auto store = OpenRocksDb(path);
-  const auto second = OpenRocksDbStore(path, StoreMemory::Create(8 << 20));
+  const auto second = OpenRocksDbStore(path, BeginsWithH, StoreMemory::Create(8 << 20));
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.error().code(), ErrorCode::kUnavailable);
   EXPECT_THAT(second.error().message(), HasSubstr(path));
@@ -120,7 +185,7 @@ TEST(RocksDbStore, DamagedFilesNameTheRemedy) {
       std::filesystem::resize_file(entry.path(), 3);
     }
   }
-  const auto damaged = OpenRocksDbStore(path, StoreMemory::Create(8 << 20));
+  const auto damaged = OpenRocksDbStore(path, BeginsWithH, StoreMemory::Create(8 << 20));
   ASSERT_FALSE(damaged.ok());
   EXPECT_THAT(damaged.error().message(), HasSubstr(path));
 }

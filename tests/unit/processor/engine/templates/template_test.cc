@@ -47,12 +47,13 @@ std::string Rendered(std::string_view body, std::string_view data) {
     return "compile: " + compiled.error().message();
   }
   const EventOf event(data);
-  auto result = compiled.value().Render(event.get());
-  if (!result.ok()) {
-    EXPECT_EQ(result.error().code(), ErrorCode::kInvalid) << body;
-    return result.error().message();
+  std::string text = "of the message before";
+  const Status rendered = compiled.value().Render(event.get(), &text);
+  if (!rendered.ok()) {
+    EXPECT_EQ(rendered.error().code(), ErrorCode::kInvalid) << body;
+    return rendered.error().message();
   }
-  return result.value();
+  return text;
 }
 
 struct RenderCase {
@@ -351,11 +352,10 @@ TEST(TemplateTest, RendersRepeatedlyAndAfterAMove) {
   const EventOf good(kOrder);
   const EventOf bad(R"({"tags":[{}]})");
   for (int i = 0; i < 3; ++i) {
-    const auto failed = moved.Render(bad.get());
-    ASSERT_FALSE(failed.ok());
-    const auto rendered = moved.Render(good.get());
-    ASSERT_TRUE(rendered.ok());
-    EXPECT_EQ(rendered.value(), "xyevt-1");
+    std::string text;
+    ASSERT_FALSE(moved.Render(bad.get(), &text).ok());
+    ASSERT_TRUE(moved.Render(good.get(), &text).ok());
+    EXPECT_EQ(text, "xyevt-1");
   }
 }
 
