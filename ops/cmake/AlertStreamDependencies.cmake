@@ -15,6 +15,8 @@ find_package(CLI11 REQUIRED)
 find_package(tomlplusplus REQUIRED)
 pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET rdkafka>=2.0.2)
 pkg_check_modules(liblz4 REQUIRED IMPORTED_TARGET liblz4)
+# Exactly: the guard around it (api/http) was made for what this version does.
+pkg_check_modules(pistache REQUIRED IMPORTED_TARGET libpistache=0.0.5-git20220901)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)
 find_path(KAINJOW_MUSTACHE_INCLUDE_DIR kainjow/mustache.hpp PATH_SUFFIXES . REQUIRED)
