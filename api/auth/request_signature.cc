@@ -1,0 +1,185 @@
+#include "api/auth/request_signature.h"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "processor/base/check.h"
+
+namespace alertstream::api {
+namespace {
+
+constexpr std::size_t kTimeDigitsMax = 11;  // Until the year 5138.
+constexpr std::int64_t kTimeMax = 100'000'000'000;
+
+Error Invalid(std::string_view what) {
+  return Error(ErrorCode::kInvalid, fmt::format("X-Signature: {}", what));
+}
+
+Error Denied(std::string_view what) {
+  return Error(ErrorCode::kDenied, fmt::format("X-Signature: {}", what));
+}
+
+std::string_view Trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t";
+  const std::size_t begin = text.find_first_not_of(kSpace);
+  if (begin == std::string_view::npos) {
+    return {};
+  }
+  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
+}
+
+// The number as it was signed, so only the one way to write it.
+std::optional<std::int64_t> ParseTime(std::string_view text) {
+  const bool is_number =
+      std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (text.empty() || text.size() > kTimeDigitsMax || !is_number ||
+      (text.size() > 1 && text.front() == '0')) {
+    return std::nullopt;
+  }
+  std::int64_t seconds = 0;
+  for (const char c : text) {
+    seconds = seconds * 10 + (c - '0');
+  }
+  return seconds;
+}
+
+std::optional<Digest> ParseDigest(std::string_view hex) {
+  Digest digest{};
+  const std::string bytes = FromHex(hex);
+  if (bytes.size() != digest.size()) {
+    return std::nullopt;
+  }
+  std::memcpy(digest.data(), bytes.data(), digest.size());
+  return digest;
+}
+
+// Reads the items of a header, one after the other.
+class HeaderReader {
+ public:
+  Status Take(std::string_view item);
+  Result<RequestSignature> Finish() const;
+
+ private:
+  Status TakeDigest(std::string_view name, std::string_view hex);
+
+  RequestSignature signature_;
+  bool has_time_ = false;
+};
+
+Status HeaderReader::TakeDigest(std::string_view name, std::string_view hex) {
+  if (signature_.count == kSignaturesMax) {
+    return Invalid(fmt::format("more than {} signatures", kSignaturesMax));
+  }
+  const auto digest = ParseDigest(hex);
+  if (!digest) {
+    return Invalid(fmt::format("{}: expected 64 hexadecimal digits", name));
+  }
+  signature_.digests[signature_.count++] = *digest;
+  return Status::Ok();
+}
+
+Status HeaderReader::Take(std::string_view item) {
+  const std::size_t equals = item.find('=');
+  if (equals == std::string_view::npos || equals == 0) {
+    return Invalid("expected items of the form name=value, separated by commas");
+  }
+  const std::string_view name = item.substr(0, equals);
+  const std::string_view value = item.substr(equals + 1);
+  if (name == "t") {
+    const auto seconds = ParseTime(value);
+    if (has_time_ || !seconds) {
+      return Invalid(has_time_ ? "t: given twice" : "t: expected a unix time in seconds");
+    }
+    has_time_ = true;
+    signature_.signed_at_s = *seconds;
+  } else if (name == "v1") {
+    return TakeDigest(name, value);
+  } else if (name == "sha256") {
+    signature_.is_body_only = true;
+    return TakeDigest(name, value);
+  }
+  return Status::Ok();
+}
+
+Result<RequestSignature> HeaderReader::Finish() const {
+  if (signature_.is_body_only) {
+    // Beside a timed signature it could be taken for one.
+    return has_time_ || signature_.count != 1
+               ? Result<RequestSignature>(Invalid("sha256: has to stand alone"))
+               : Result<RequestSignature>(signature_);
+  }
+  if (!has_time_) {
+    return Invalid("t: missing; expected t=<unix seconds>,v1=<hex>");
+  }
+  if (signature_.count == 0) {
+    return Invalid("v1: missing; expected t=<unix seconds>,v1=<hex>");
+  }
+  return signature_;
+}
+
+Digest SignTimed(const HmacKey& key, std::int64_t signed_at_s, std::string_view body) {
+  auto mac = key.Begin();
+  mac.Update(std::to_string(signed_at_s)).Update(".").Update(body);
+  return mac.Final();
+}
+
+}  // namespace
+
+Result<RequestSignature> ParseRequestSignature(std::string_view header) {
+  if (header.empty()) {
+    return Invalid("missing");
+  }
+  if (header.size() > kSignatureHeaderBytesMax) {
+    return Invalid(fmt::format("longer than {} bytes", kSignatureHeaderBytesMax));
+  }
+  HeaderReader reader;
+  for (std::size_t begin = 0; begin <= header.size();) {
+    const std::size_t end = std::min(header.find(',', begin), header.size());
+    ALERTSTREAM_RETURN_IF_ERROR(reader.Take(Trimmed(header.substr(begin, end - begin))));
+    begin = end + 1;
+  }
+  return reader.Finish();
+}
+
+Status VerifyRequestSignature(std::string_view header, std::string_view body,
+                              std::span<const HmacKey> keys, const SignatureRules& rules) {
+  const auto parsed = ParseRequestSignature(header);
+  if (!parsed.ok()) {
+    return parsed.error();
+  }
+  const RequestSignature& signature = parsed.value();
+  if (signature.is_body_only) {
+    if (!rules.allow_body_only) {
+      return Denied("sha256: a signature without a time is not allowed here; send t and v1");
+    }
+  } else {
+    const LogTime signed_at{std::chrono::seconds(signature.signed_at_s)};
+    if (signed_at < rules.now - kSignatureWindow || signed_at > rules.now + kSignatureWindow) {
+      return Denied(fmt::format("t: more than {} s {} the server's clock", kSignatureWindow.count(),
+                                signed_at < rules.now ? "behind" : "ahead of"));
+    }
+  }
+  bool fits = false;
+  for (const HmacKey& key : keys) {
+    const Digest expected =
+        signature.is_body_only ? key.Sign(body) : SignTimed(key, signature.signed_at_s, body);
+    for (std::size_t i = 0; i < signature.count; ++i) {
+      const bool equal = ConstantTimeEqual(AsView(expected), AsView(signature.digests[i]));
+      fits = fits || equal;
+    }
+  }
+  if (!fits) {
+    return Denied("not made of this body with the key's signing secret");
+  }
+  return Status::Ok();
+}
+
+std::string SignRequest(const HmacKey& key, std::int64_t signed_at_s, std::string_view body) {
+  ALERTSTREAM_CHECK(signed_at_s >= 0 && signed_at_s < kTimeMax);
+  return fmt::format("t={},v1={}", signed_at_s, ToHex(AsView(SignTimed(key, signed_at_s, body))));
+}
+
+}  // namespace alertstream::api

@@ -1,0 +1,56 @@
+// The header X-Signature, by which a caller proves that it holds a key's signing secret and that
+// the body is as it was sent: `t=<unix s>,v1=<hex HMAC-SHA256(secret, t "." body)>`, over the bytes
+// of the body as received. Pure; used by the ingest API, and to sign by the command line.
+//
+// There may be several v1, one of which has to fit, so that a caller can sign with an old and a new
+// secret while it changes them. Items of other names are versions to come and are passed over.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "processor/base/crypto.h"
+#include "processor/base/result.h"
+#include "processor/base/time.h"
+
+namespace alertstream::api {
+
+// A request is good for this long, and a caller's clock may be ahead by as much.
+inline constexpr std::chrono::seconds kSignatureWindow{300};
+inline constexpr std::size_t kSignatureHeaderBytesMax = 1024;  // Ten digests and their names.
+inline constexpr std::size_t kSignaturesMax =
+    4;  // Old and new secret, with room; one compare each.
+
+struct RequestSignature {
+  std::int64_t signed_at_s = 0;  // Unix time; 0 if only the body is signed.
+  bool is_body_only = false;     // The older form `sha256=<hex HMAC-SHA256(secret, body)>`.
+  std::size_t count = 0;         // Of the digests given, at least 1.
+  std::array<Digest, kSignaturesMax> digests = {};
+};
+
+// kInvalid says what is wrong with the header.
+Result<RequestSignature> ParseRequestSignature(std::string_view header);
+
+struct SignatureRules {
+  LogTime now;
+  // The older form has no time: whoever sees such a request can send it again for ever.
+  bool allow_body_only = false;
+};
+
+// Ok if one of the keys made one of the header's signatures of `body`, in time. kInvalid (HTTP 400)
+// for a header that is missing (empty) or malformed; kDenied (403) if it is too old, too far ahead,
+// of a form that is not allowed, or no key fits. How long it takes does not depend on which byte
+// of a signature is wrong.
+Status VerifyRequestSignature(std::string_view header, std::string_view body,
+                              std::span<const HmacKey> keys, const SignatureRules& rules);
+
+// The header for a request that is sent at `signed_at_s`, unix time.
+// REQUIRES: 0 <= signed_at_s < 10^11
+std::string SignRequest(const HmacKey& key, std::int64_t signed_at_s, std::string_view body);
+
+}  // namespace alertstream::api
