@@ -18,7 +18,8 @@ inline constexpr std::uint32_t kEngineVersion = 1;
 // A batch: enough records to spread the cost of a commit, few enough that a commit stays short.
 inline constexpr std::size_t kBatchRecordsMax = 2000;
 inline constexpr std::size_t kBatchInputBytesMax = 4 << 20;
-// What one batch may emit; a larger fan-out goes on in the next batch.
+// What one batch may emit; a larger fan-out goes on in the next batch. The usage facts at its end,
+// at most one for each tenant that sent, come to it: part of version 1.
 inline constexpr std::size_t kEffectsRecordsMax = 10'000;
 inline constexpr std::size_t kEffectsBytesMax = 8 << 20;
 static_assert(kBatchInputBytesMax + schemas::kDeadLetterBytesMax <= kEffectsBytesMax,

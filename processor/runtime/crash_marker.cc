@@ -1,10 +1,12 @@
 #include "processor/runtime/crash_marker.h"
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstddef>
 #include <cstring>
 #include <mutex>
+#include <vector>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -22,6 +24,7 @@ struct CrashMarker::Mapped {
   std::uint32_t crashes;          // On (suspect_topic, suspect_offset).
   std::uint32_t suspect_topic;
   std::int64_t suspect_offset;
+  std::uint64_t log;  // The beginning of the log id; 0: written before there was this field.
 };
 
 namespace {
@@ -46,11 +49,41 @@ void OnSignal(int signal) {
   raise(signal);
 }
 
+// A thread's stack for signals, for as long as the thread lives.
+class SignalStack {
+ public:
+  SignalStack() : memory_(kBytes) {
+    stack_t stack{};
+    stack.ss_sp = memory_.data();
+    stack.ss_size = memory_.size();
+    sigaltstack(&stack, nullptr);  // Without one only an overflow of the stack leaves no mark.
+  }
+  ~SignalStack() {
+    stack_t none{};
+    none.ss_flags = SS_DISABLE;
+    sigaltstack(&none, nullptr);
+  }
+  SignalStack(const SignalStack&) = delete;
+  SignalStack& operator=(const SignalStack&) = delete;
+
+ private:
+  // What the handler needs, and a sanitizer's or a core dumper's handler after it.
+  static constexpr std::size_t kBytes = std::size_t{64} << 10;
+  std::vector<char> memory_;
+};
+
+std::uint64_t BeginningOf(std::string_view log_id) {
+  std::uint64_t value = 0;
+  std::memcpy(&value, log_id.data(), std::min(sizeof(value), log_id.size()));
+  return value;
+}
+
 void InstallHandlers() {
   static std::once_flag once;
   std::call_once(once, [] {
     struct sigaction action {};
     action.sa_handler = OnSignal;
+    action.sa_flags = SA_ONSTACK;
     sigemptyset(&action.sa_mask);
     for (std::size_t i = 0; i < kSignals.size(); ++i) {
       sigaction(kSignals[i], &action, &g_previous[i]);
@@ -60,7 +93,8 @@ void InstallHandlers() {
 
 }  // namespace
 
-Result<std::unique_ptr<CrashMarker>> CrashMarker::Open(const std::string& path) {
+Result<std::unique_ptr<CrashMarker>> CrashMarker::Open(const std::string& path,
+                                                       std::string_view log_id) {
   const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0 || ftruncate(file, sizeof(Mapped)) != 0) {
     if (file >= 0) {
@@ -76,10 +110,12 @@ Result<std::unique_ptr<CrashMarker>> CrashMarker::Open(const std::string& path) 
   InstallHandlers();
   auto* mapped = static_cast<Mapped*>(memory);
   auto marker = std::unique_ptr<CrashMarker>(new CrashMarker(mapped));
-  if (mapped->magic != kMagic) {
+  const std::uint64_t log = BeginningOf(log_id);
+  if (mapped->magic != kMagic || (mapped->log != 0 && log != 0 && mapped->log != log)) {
     std::memset(memory, 0, sizeof(Mapped));
     mapped->magic = kMagic;
   }
+  mapped->log = log == 0 ? mapped->log : log;
   const bool known_topic = mapped->topic >= 1 && mapped->topic <= schemas::kTopicCount;
   if (mapped->folding != 0 && mapped->signal != 0 && known_topic) {
     const bool again =
@@ -102,7 +138,7 @@ std::optional<CrashMarker::Suspect> CrashMarker::Peek(const std::string& path) {
   if (file < 0) {
     return std::nullopt;
   }
-  std::array<char, sizeof(Mapped)> bytes{};
+  std::array<char, offsetof(Mapped, log)> bytes{};  // All that is asked for here.
   const bool whole = read(file, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());
   close(file);
   const auto field = [&]<typename T>(std::size_t at, T value) {
@@ -127,6 +163,8 @@ void CrashMarker::Clear() {
 }
 
 void CrashMarker::Enter() {
+  static thread_local const SignalStack stack;
+  static_cast<void>(stack);
   mapped_->topic = 0;
   mapped_->folding = 1;
   t_signal = &mapped_->signal;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "processor/base/result.h"
 #include "schemas/topics.h"
@@ -21,7 +22,9 @@ class CrashMarker {
     std::uint32_t crashes;  // In a row, on this record.
   };
 
-  static Result<std::unique_ptr<CrashMarker>> Open(const std::string& path);
+  // A file that was written for another log is started anew: its positions mean nothing here.
+  static Result<std::unique_ptr<CrashMarker>> Open(const std::string& path,
+                                                   std::string_view log_id);
   // What the file of another process says, without touching it; nothing if there is no such file.
   static std::optional<Suspect> Peek(const std::string& path);
   ~CrashMarker();
@@ -34,7 +37,9 @@ class CrashMarker {
   // The suspect was passed.
   void Clear();
 
-  // Around Fold::Run, and before each record (Fold::Probe). Two stores a record.
+  // Around Fold::Run, and before each record (Fold::Probe). Two stores a record. The first Enter
+  // of a thread gives it a stack of its own for signals, as a fold that overflowed its stack has
+  // none left.
   void Enter();
   void At(schemas::Topic topic, std::int64_t offset);
   void Leave();

@@ -85,7 +85,8 @@ Result<std::unique_ptr<PartitionTask>> PartitionTask::Start(log::EventLog& log,
   auto task =
       std::unique_ptr<PartitionTask>(new PartitionTask(log, state, horizon, clock, options));
   if (!options.crash_marker_path.empty()) {
-    ALERTSTREAM_ASSIGN_OR_RETURN(task->marker_, CrashMarker::Open(options.crash_marker_path));
+    ALERTSTREAM_ASSIGN_OR_RETURN(
+        task->marker_, CrashMarker::Open(options.crash_marker_path, state.config().log_id));
     task->one_by_one_ = task->marker_->suspect().has_value();
   }
   state.fold().set_probe([raw = task.get()](schemas::Topic topic, std::int64_t offset) {

@@ -49,9 +49,10 @@ class Template {
   Template& operator=(Template&&) noexcept;
   ~Template();
 
-  // Replaces `out`, whose contents are of no use after an error. kInvalid names the variable that is absent, null, an array or an object ("template: data.amount
-  // is absent"), or the limit that was reached; never a value. Integers print as such, doubles as
-  // the shortest decimal that reads back the same, strings as they are.
+  // Replaces `out`, whose contents are of no use after an error. kInvalid names the variable that
+  // is absent, null, an array or an object ("template: data.amount is absent"), or the limit that
+  // was reached; never a value. Integers print as such, doubles as the shortest decimal that reads
+  // back the same, strings as they are.
   Status Render(const TemplateEvent& event, std::string* out) const;
 
   const std::string& source() const;

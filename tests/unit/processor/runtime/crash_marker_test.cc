@@ -7,7 +7,9 @@
 
 #include <csignal>
 #include <filesystem>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -26,6 +28,14 @@ using ::testing::HasSubstr;
 using ::testing::Pair;
 using ::testing::SizeIs;
 using namespace std::chrono_literals;
+
+constexpr std::string_view kAnyLog;  // To look at what a story's own log left.
+
+// Uses up the stack; `depth` keeps the compiler from making a loop of it.
+int Overflow(int depth) {  // NOLINT(misc-no-recursion)
+  volatile char frame[1024] = {static_cast<char>(depth)};
+  return depth < 0 ? 0 : Overflow(depth + 1) + frame[0];
+}
 
 class CrashTest : public ::testing::Test {
  protected:
@@ -46,6 +56,11 @@ class CrashTest : public ::testing::Test {
   // Runs the story's owner in a child until it dies of the signal on the record; what the child
   // did to the memory log is lost with it, as an uncommitted batch is.
   void Die(Story& story, Topic topic, std::int64_t offset, int signal) const {
+    Die(story, topic, offset, [signal] { raise(signal); });
+  }
+
+  void Die(Story& story, Topic topic, std::int64_t offset,
+           const std::function<void()>& crash) const {
     const pid_t child = fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
@@ -53,7 +68,7 @@ class CrashTest : public ::testing::Test {
       setrlimit(RLIMIT_CORE, &no_core);
       auto owner = story.Start(story.store, Options([&](Topic at, std::int64_t where) {
                                  if (at == topic && where == offset) {
-                                   raise(signal);
+                                   crash();
                                  }
                                }));
       if (owner != nullptr) {
@@ -100,9 +115,29 @@ TEST_F(CrashTest, AnEventThatCrashesTwiceIsSkippedAndEverythingElseIsDecided) {
   story.ExpectAuditAgrees(*owner);
 
   // It is forgotten: the next start is a normal one.
-  const auto marker = CrashMarker::Open(path_);
+  const auto marker = CrashMarker::Open(path_, kAnyLog);
   ASSERT_TRUE(marker.ok());
   EXPECT_FALSE(marker.value()->suspect().has_value());
+}
+
+TEST_F(CrashTest, AFoldThatUsesUpItsStackIsRememberedToo) {
+  Story story;
+  story.writer.Shop("acme");
+  const auto bad = story.writer.Order("acme", "o1");
+  Die(story, Topic::kSiteEvents, bad.offset, [] { static_cast<void>(Overflow(1)); });
+  const auto suspect = CrashMarker::Open(path_, kAnyLog).value()->suspect();
+  ASSERT_TRUE(suspect.has_value());
+  EXPECT_EQ(suspect->topic, Topic::kSiteEvents);
+  EXPECT_EQ(suspect->offset, bad.offset);
+  EXPECT_EQ(suspect->crashes, 1U);
+}
+
+TEST_F(CrashTest, ACrashInAnotherLogSaysNothingAboutThisOne) {
+  Story story;
+  story.writer.Shop("acme");
+  const auto bad = story.writer.Order("acme", "o1");
+  Die(story, Topic::kSiteEvents, bad.offset, SIGSEGV);
+  EXPECT_FALSE(CrashMarker::Open(path_, "another log id!!").value()->suspect().has_value());
 }
 
 TEST_F(CrashTest, ACrashThatDoesNotComeAgainIsForgotten) {
@@ -115,7 +150,7 @@ TEST_F(CrashTest, ACrashThatDoesNotComeAgainIsForgotten) {
   ASSERT_TRUE(owner->RunUntilQuiet().ok());
   EXPECT_THAT(story.Read().decisions, SizeIs(2));
   EXPECT_THAT(story.Read().dead_letters, SizeIs(0));
-  const auto marker = CrashMarker::Open(path_);
+  const auto marker = CrashMarker::Open(path_, kAnyLog);
   EXPECT_FALSE(marker.value()->suspect().has_value());
   story.ExpectAuditAgrees(*owner);
 }
@@ -169,7 +204,7 @@ TEST_F(CrashTest, AKillLeavesNoMark) {
   for (int i = 0; i < 3; ++i) {
     Die(story, Topic::kSiteEvents, event.offset, SIGKILL);
   }
-  const auto marker = CrashMarker::Open(path_);
+  const auto marker = CrashMarker::Open(path_, kAnyLog);
   ASSERT_TRUE(marker.ok());
   EXPECT_FALSE(marker.value()->suspect().has_value());
 }
@@ -180,7 +215,7 @@ TEST_F(CrashTest, ACrashOutsideTheFoldLeavesNoMark) {
   if (child == 0) {
     const rlimit no_core{0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
-    auto marker = CrashMarker::Open(path_);
+    auto marker = CrashMarker::Open(path_, kAnyLog);
     marker.value()->Enter();
     marker.value()->At(Topic::kSiteEvents, 7);
     marker.value()->Leave();
@@ -189,7 +224,7 @@ TEST_F(CrashTest, ACrashOutsideTheFoldLeavesNoMark) {
   }
   int status = 0;
   waitpid(child, &status, 0);
-  const auto marker = CrashMarker::Open(path_);
+  const auto marker = CrashMarker::Open(path_, kAnyLog);
   ASSERT_TRUE(marker.ok());
   EXPECT_FALSE(marker.value()->suspect().has_value());
 }
@@ -202,7 +237,7 @@ TEST_F(CrashTest, AFileOfAnotherLayoutIsStartedAnew) {
     std::fclose(file);
   }
   EXPECT_FALSE(CrashMarker::Peek(path_).has_value());
-  const auto marker = CrashMarker::Open(path_);
+  const auto marker = CrashMarker::Open(path_, kAnyLog);
   ASSERT_TRUE(marker.ok());
   EXPECT_FALSE(marker.value()->suspect().has_value());
   EXPECT_FALSE(CrashMarker::Peek(path_).has_value());
@@ -214,7 +249,7 @@ TEST_F(CrashTest, WhereThereIsNoFileNothingIsSeenAndNoneIsMade) {
 }
 
 TEST_F(CrashTest, APathThatCannotBeOpenedIsSaid) {
-  const auto marker = CrashMarker::Open("/proc/no-such-place/marker");
+  const auto marker = CrashMarker::Open("/proc/no-such-place/marker", kAnyLog);
   ASSERT_FALSE(marker.ok());
   EXPECT_EQ(marker.error().code(), ErrorCode::kUnavailable);
   EXPECT_THAT(marker.error().message(), HasSubstr("/proc/no-such-place/marker"));

@@ -244,6 +244,7 @@ class FailingStore final : public state::StateStore {
     }
     return store.Apply(writes, meta);
   }
+  std::uint64_t KeysEstimate() override { return store.KeysEstimate(); }
   Result<std::optional<std::string>> Meta() override { return store.Meta(); }
   Status Clear() override { return store.Clear(); }
 
@@ -256,8 +257,10 @@ TEST(FailingState, ReadsThatFailCommitNothingAndEndTheTask) {
   Story story;
   story.writer.Shop("acme");
   FailingStore store;
-  auto owner = story.Start(store);
+  // Without memory of its own the map asks the store for the person again.
+  auto owner = story.Start(store, {.cache_bytes = 1});
   ASSERT_TRUE(owner->RunUntilQuiet().ok());
+  ASSERT_TRUE(owner->task().Flush().ok());
   const auto seq = owner->state().tail().seq;
   store.fail_reads = true;
   story.writer.Order("acme", "o1");
