@@ -347,15 +347,36 @@ class OwnBroker {
   std::string Bootstrap() const {
     return ReadEnvFile(directory_ + "/client.env").value().at("KAFKA_BOOTSTRAP");
   }
+  // With SIGSTOP it returns when every thread stands still: until then one may still answer.
   void Signal(int signal) {
     pid_t pid = 0;
     std::ifstream(directory_ + "/pid") >> pid;
-    if (pid > 0) {
-      kill(pid, signal);
+    if (pid <= 0) {
+      return;
+    }
+    kill(pid, signal);
+    while (signal == SIGSTOP && !StandsStill(pid)) {
+      SystemClock().SleepFor(1ms);
     }
   }
 
  private:
+  // Also of a process that is gone.
+  static bool StandsStill(pid_t pid) {
+    std::error_code error;
+    const std::string tasks = "/proc/" + std::to_string(pid) + "/task";
+    for (std::filesystem::directory_iterator task(tasks, error), end; !error && task != end;
+         task.increment(error)) {
+      std::string stat;
+      std::getline(std::ifstream(task->path() / "stat"), stat);
+      const std::size_t name_end = stat.rfind(')');  // pid (name) state
+      if (name_end != std::string::npos && stat.compare(name_end + 2, 1, "T") != 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
   int Run(const std::string& command) {
     // NOLINTNEXTLINE(concurrency-mt-unsafe): glibc's is.
     return std::system((ALERTSTREAM_SOURCE_DIR "/ops/kafka/broker " + command + " --dir " +
