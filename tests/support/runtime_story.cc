@@ -268,7 +268,8 @@ AuditReport Audit(log::EventLog& log, std::string_view log_id, const AuditOption
                                            .fold = {.token_key = StoryKey(),
                                                     .partition = options.partition,
                                                     .partitions = options.partitions},
-                                           .cache_bytes = options.cache_bytes},
+                                           .cache_bytes = options.cache_bytes,
+                                           .scratch = true},
                                           store);
   EXPECT_TRUE(state.ok());
   state.value()->fold().set_probe(options.probe);

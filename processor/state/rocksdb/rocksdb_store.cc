@@ -261,10 +261,12 @@ class RocksDbStore final : public StateStore {
                    ? batch_.Put(FamilyOf(write.key), ToSlice(write.key), ToSlice(*write.value))
                    : batch_.Delete(FamilyOf(write.key), ToSlice(write.key));
     }
+    wal_synced_ = false;
     return status.ok() ? db_->Write(write_options_, &batch_) : status;
   }
 
-  // The files and the meta become visible together, and are on disk when this returns.
+  // The files and the meta become visible together, and are on disk when this returns: so must be
+  // every batch before them, or a crash of the machine would leave a state with a hole.
   rocksdb::Status ApplyFiles(std::span<const StateWrite> writes, std::string_view meta) {
     FamilyFile lasting(families_[0], db_->GetOptions(families_[0]), directory_ + "/lasting.sst");
     FamilyFile history(families_[1], db_->GetOptions(families_[1]), directory_ + "/history.sst");
@@ -282,6 +284,10 @@ class RocksDbStore final : public StateStore {
     if (status.ok()) {
       status = history.Finish(&files);
     }
+    if (status.ok() && !wal_synced_) {
+      status = db_->SyncWAL();
+      wal_synced_ = status.ok();
+    }
     return status.ok() ? db_->IngestExternalFiles(files) : status;
   }
 
@@ -294,6 +300,7 @@ class RocksDbStore final : public StateStore {
   // The WAL is kept but not synced: after a crash of the process nothing is lost, after one of the
   // machine the journal brings back what is.
   rocksdb::WriteOptions write_options_;
+  bool wal_synced_ = true;
   rocksdb::WriteBatch batch_;
   rocksdb::PinnableSlice pinned_;
 };
