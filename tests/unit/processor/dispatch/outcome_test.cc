@@ -30,18 +30,18 @@ TEST(OutcomeTest, EveryClassIsListedOnce) {
 
 TEST(HttpExchangeTest, OnlyWhatFailedBehindTheLastByteMayHaveArrived) {
   struct Case {
-    TransportFailure failure;
     std::string_view name;
+    TransportFailure failure;
     bool may_have_arrived;
   };
   constexpr Case kCases[] = {
-      {TransportFailure::kNotConnected, "not_connected", false},
-      {TransportFailure::kConnectTimeout, "connect_timeout", false},
-      {TransportFailure::kClosedBeforeSent, "closed_before_sent", false},
-      {TransportFailure::kTimeoutBeforeSent, "timeout_before_sent", false},
-      {TransportFailure::kClosedAfterSent, "closed_after_sent", true},
-      {TransportFailure::kTimeoutAfterSent, "timeout_after_sent", true},
-      {TransportFailure::kUnreadableAnswer, "unreadable_answer", true},
+      {"not_connected", TransportFailure::kNotConnected, false},
+      {"connect_timeout", TransportFailure::kConnectTimeout, false},
+      {"closed_before_sent", TransportFailure::kClosedBeforeSent, false},
+      {"timeout_before_sent", TransportFailure::kTimeoutBeforeSent, false},
+      {"closed_after_sent", TransportFailure::kClosedAfterSent, true},
+      {"timeout_after_sent", TransportFailure::kTimeoutAfterSent, true},
+      {"unreadable_answer", TransportFailure::kUnreadableAnswer, true},
   };
   for (const Case& c : kCases) {
     EXPECT_EQ(TransportFailureName(c.failure), c.name);

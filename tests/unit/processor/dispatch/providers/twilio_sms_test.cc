@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -238,8 +239,8 @@ TEST(TwilioSmsTest, MessagesThatTwilioWouldRefuseAreNotBuilt) {
 }
 
 struct AnswerCase {
-  int status;
   std::string_view body;
+  int status;
   OutcomeClass outcome;
   std::string_view code;
   std::string_view sid = "";
@@ -248,71 +249,70 @@ struct AnswerCase {
 TEST(TwilioSmsTest, AnAnswerHasOneOutcome) {
   constexpr AnswerCase kCases[] = {
       // Taken.
-      {201, R"({"sid":"SM1","status":"queued","error_code":null,"num_segments":"1"})",
+      {R"({"sid":"SM1","status":"queued","error_code":null,"num_segments":"1"})", 201,
        v1::ATTEMPT_CLASS_ACCEPTED, "", "SM1"},
-      {201, R"({"sid":"MM1","status":"accepted"})", v1::ATTEMPT_CLASS_ACCEPTED, "", "MM1"},
-      {200, R"({"sid":"SM1"})", v1::ATTEMPT_CLASS_ACCEPTED, "", "SM1"},
-      {201, R"({"sid":"SM1","code":21610})", v1::ATTEMPT_CLASS_ACCEPTED, "", "SM1"},
+      {R"({"sid":"MM1","status":"accepted"})", 201, v1::ATTEMPT_CLASS_ACCEPTED, "", "MM1"},
+      {R"({"sid":"SM1"})", 200, v1::ATTEMPT_CLASS_ACCEPTED, "", "SM1"},
+      {R"({"sid":"SM1","code":21610})", 201, v1::ATTEMPT_CLASS_ACCEPTED, "", "SM1"},
       // Taken, and failed at once.
-      {201, R"({"sid":"SM1","status":"failed","error_code":30005})", v1::ATTEMPT_CLASS_PERM_ADDRESS,
+      {R"({"sid":"SM1","status":"failed","error_code":30005})", 201, v1::ATTEMPT_CLASS_PERM_ADDRESS,
        "30005", "SM1"},
-      {201, R"({"sid":"SM1","status":"undelivered","error_code":"30003"})", v1::ATTEMPT_CLASS_RETRY,
+      {R"({"sid":"SM1","status":"undelivered","error_code":"30003"})", 201, v1::ATTEMPT_CLASS_RETRY,
        "30003", "SM1"},
-      {201, R"({"sid":"SM1","status":"failed","error_code":39999})", v1::ATTEMPT_CLASS_PERM_REQUEST,
+      {R"({"sid":"SM1","status":"failed","error_code":39999})", 201, v1::ATTEMPT_CLASS_PERM_REQUEST,
        "39999", "SM1"},
-      {201, R"({"sid":"SM1","status":"canceled","error_code":null})",
+      {R"({"sid":"SM1","status":"canceled","error_code":null})", 201,
        v1::ATTEMPT_CLASS_PERM_REQUEST, "canceled", "SM1"},
       // Taken, perhaps; an answer that cannot be read is no reason to send again.
-      {201, "", v1::ATTEMPT_CLASS_AMBIGUOUS, "http_201"},
-      {201, "{", v1::ATTEMPT_CLASS_AMBIGUOUS, "http_201"},
-      {201, "[]", v1::ATTEMPT_CLASS_AMBIGUOUS, "http_201"},
-      {201, R"({"sid":""})", v1::ATTEMPT_CLASS_AMBIGUOUS, "http_201"},
-      {201, R"({"sid":7})", v1::ATTEMPT_CLASS_AMBIGUOUS, "http_201"},
-      {201, R"({"sid":"SM\n1"})", v1::ATTEMPT_CLASS_AMBIGUOUS, "http_201"},
+      {"", 201, v1::ATTEMPT_CLASS_AMBIGUOUS, "http_201"},
+      {"{", 201, v1::ATTEMPT_CLASS_AMBIGUOUS, "http_201"},
+      {"[]", 201, v1::ATTEMPT_CLASS_AMBIGUOUS, "http_201"},
+      {R"({"sid":""})", 201, v1::ATTEMPT_CLASS_AMBIGUOUS, "http_201"},
+      {R"({"sid":7})", 201, v1::ATTEMPT_CLASS_AMBIGUOUS, "http_201"},
+      {R"({"sid":"SM\n1"})", 201, v1::ATTEMPT_CLASS_AMBIGUOUS, "http_201"},
       // Twilio's code decides.
-      {400, R"({"code":21610,"message":"m","status":400})", v1::ATTEMPT_CLASS_OPT_OUT, "21610"},
-      {400, R"({"code":21211,"message":"m","status":400})", v1::ATTEMPT_CLASS_PERM_ADDRESS,
+      {R"({"code":21610,"message":"m","status":400})", 400, v1::ATTEMPT_CLASS_OPT_OUT, "21610"},
+      {R"({"code":21211,"message":"m","status":400})", 400, v1::ATTEMPT_CLASS_PERM_ADDRESS,
        "21211"},
-      {400, R"({"code":"21211"})", v1::ATTEMPT_CLASS_PERM_ADDRESS, "21211"},
-      {400, R"({"code":21212})", v1::ATTEMPT_CLASS_PERM_REQUEST, "21212"},
-      {400, R"({"code":21611})", v1::ATTEMPT_CLASS_THROTTLE, "21611"},
-      {400, R"({"code":30001})", v1::ATTEMPT_CLASS_RETRY, "30001"},
-      {400, R"({"code":30610})", v1::ATTEMPT_CLASS_WINDOW, "30610"},
-      {401, R"({"code":20003})", v1::ATTEMPT_CLASS_SUSPEND, "20003"},
-      {403, R"({"code":20005})", v1::ATTEMPT_CLASS_SUSPEND, "20005"},
-      {400, R"({"code":20429})", v1::ATTEMPT_CLASS_THROTTLE, "20429"},
+      {R"({"code":"21211"})", 400, v1::ATTEMPT_CLASS_PERM_ADDRESS, "21211"},
+      {R"({"code":21212})", 400, v1::ATTEMPT_CLASS_PERM_REQUEST, "21212"},
+      {R"({"code":21611})", 400, v1::ATTEMPT_CLASS_THROTTLE, "21611"},
+      {R"({"code":30001})", 400, v1::ATTEMPT_CLASS_RETRY, "30001"},
+      {R"({"code":30610})", 400, v1::ATTEMPT_CLASS_WINDOW, "30610"},
+      {R"({"code":20003})", 401, v1::ATTEMPT_CLASS_SUSPEND, "20003"},
+      {R"({"code":20005})", 403, v1::ATTEMPT_CLASS_SUSPEND, "20005"},
+      {R"({"code":20429})", 400, v1::ATTEMPT_CLASS_THROTTLE, "20429"},
       // The newer form of errors.
-      {400,
-       R"({"type":"https://www.twilio.com/docs/api/errors/21614","title":"t","status":400,
+      {R"({"type":"https://www.twilio.com/docs/api/errors/21614","title":"t","status":400,
            "code":21614,"errors":[{"detail":"d","pointer":"#/To"}]})",
-       v1::ATTEMPT_CLASS_PERM_ADDRESS, "21614"},
+       400, v1::ATTEMPT_CLASS_PERM_ADDRESS, "21614"},
       // Codes that are not known, or none: the status decides.
-      {400, R"({"code":99998})", v1::ATTEMPT_CLASS_PERM_REQUEST, "99998"},
-      {400, R"({"message":"m"})", v1::ATTEMPT_CLASS_PERM_REQUEST, "http_400"},
-      {400, R"({"code":-21610})", v1::ATTEMPT_CLASS_PERM_REQUEST, "http_400"},
-      {400, R"({"code":"21610 "})", v1::ATTEMPT_CLASS_PERM_REQUEST, "http_400"},
-      {400, R"({"code":21610.5})", v1::ATTEMPT_CLASS_PERM_REQUEST, "http_400"},
-      {400, R"({"code":9007199254740993})", v1::ATTEMPT_CLASS_PERM_REQUEST, "http_400"},
-      {401, "", v1::ATTEMPT_CLASS_SUSPEND, "http_401"},
-      {401, R"({"code":20006})", v1::ATTEMPT_CLASS_SUSPEND, "20006"},
-      {403, "", v1::ATTEMPT_CLASS_PERM_REQUEST, "http_403"},
-      {404, R"({"code":20404})", v1::ATTEMPT_CLASS_PERM_REQUEST, "20404"},
-      {408, "", v1::ATTEMPT_CLASS_RETRY, "http_408"},
-      {302, "", v1::ATTEMPT_CLASS_PERM_REQUEST, "http_302"},
+      {R"({"code":99998})", 400, v1::ATTEMPT_CLASS_PERM_REQUEST, "99998"},
+      {R"({"message":"m"})", 400, v1::ATTEMPT_CLASS_PERM_REQUEST, "http_400"},
+      {R"({"code":-21610})", 400, v1::ATTEMPT_CLASS_PERM_REQUEST, "http_400"},
+      {R"({"code":"21610 "})", 400, v1::ATTEMPT_CLASS_PERM_REQUEST, "http_400"},
+      {R"({"code":21610.5})", 400, v1::ATTEMPT_CLASS_PERM_REQUEST, "http_400"},
+      {R"({"code":9007199254740993})", 400, v1::ATTEMPT_CLASS_PERM_REQUEST, "http_400"},
+      {"", 401, v1::ATTEMPT_CLASS_SUSPEND, "http_401"},
+      {R"({"code":20006})", 401, v1::ATTEMPT_CLASS_SUSPEND, "20006"},
+      {"", 403, v1::ATTEMPT_CLASS_PERM_REQUEST, "http_403"},
+      {R"({"code":20404})", 404, v1::ATTEMPT_CLASS_PERM_REQUEST, "20404"},
+      {"", 408, v1::ATTEMPT_CLASS_RETRY, "http_408"},
+      {"", 302, v1::ATTEMPT_CLASS_PERM_REQUEST, "http_302"},
       // Also from what stands in front of Twilio, with any body.
-      {429, R"({"code":20429})", v1::ATTEMPT_CLASS_THROTTLE, "20429"},
-      {429, "slow down", v1::ATTEMPT_CLASS_THROTTLE, "http_429"},
-      {429, R"({"code":21610})", v1::ATTEMPT_CLASS_THROTTLE, "21610"},
-      {500, R"({"code":20500})", v1::ATTEMPT_CLASS_RETRY, "20500"},
-      {500, "", v1::ATTEMPT_CLASS_RETRY, "http_500"},
-      {502, "<html>bad gateway</html>", v1::ATTEMPT_CLASS_RETRY, "http_502"},
-      {503, R"({"code":20429})", v1::ATTEMPT_CLASS_THROTTLE, "20429"},
-      {503, R"({"code":20003})", v1::ATTEMPT_CLASS_RETRY, "20003"},
-      {599, "", v1::ATTEMPT_CLASS_RETRY, "http_599"},
+      {R"({"code":20429})", 429, v1::ATTEMPT_CLASS_THROTTLE, "20429"},
+      {"slow down", 429, v1::ATTEMPT_CLASS_THROTTLE, "http_429"},
+      {R"({"code":21610})", 429, v1::ATTEMPT_CLASS_THROTTLE, "21610"},
+      {R"({"code":20500})", 500, v1::ATTEMPT_CLASS_RETRY, "20500"},
+      {"", 500, v1::ATTEMPT_CLASS_RETRY, "http_500"},
+      {"<html>bad gateway</html>", 502, v1::ATTEMPT_CLASS_RETRY, "http_502"},
+      {R"({"code":20429})", 503, v1::ATTEMPT_CLASS_THROTTLE, "20429"},
+      {R"({"code":20003})", 503, v1::ATTEMPT_CLASS_RETRY, "20003"},
+      {"", 599, v1::ATTEMPT_CLASS_RETRY, "http_599"},
       // No status of a final answer.
-      {0, "", v1::ATTEMPT_CLASS_AMBIGUOUS, "http_0"},
-      {101, "", v1::ATTEMPT_CLASS_AMBIGUOUS, "http_101"},
-      {600, "", v1::ATTEMPT_CLASS_AMBIGUOUS, "http_600"},
+      {"", 0, v1::ATTEMPT_CLASS_AMBIGUOUS, "http_0"},
+      {"", 101, v1::ATTEMPT_CLASS_AMBIGUOUS, "http_101"},
+      {"", 600, v1::ATTEMPT_CLASS_AMBIGUOUS, "http_600"},
   };
   for (const AnswerCase& c : kCases) {
     const HttpAnswer answer{.status = c.status, .body = Redacted<std::string>(std::string(c.body))};
@@ -359,8 +359,8 @@ TEST(TwilioSmsTest, RetryAfterCountsWhereTheMessageMayBeSentAgain) {
 
 TEST(TwilioSmsTest, ARequestThatMayHaveArrivedIsAmbiguous) {
   struct Case {
-    TransportFailure failure;
-    Outcome expected;
+    TransportFailure failure = TransportFailure::kNotConnected;
+    Outcome expected = {};
   };
   const Case cases[] = {
       {TransportFailure::kNotConnected, {v1::ATTEMPT_CLASS_RETRY, "not_connected"}},
@@ -383,8 +383,9 @@ TEST(TwilioUrlsTest, OnlyOneNotificationIsReadFromAUrl) {
   EXPECT_EQ(NotificationOfTwilioUrl("/p?other=1#notification_id=" + id).value(), "");
   EXPECT_EQ(NotificationOfTwilioUrl("/p?other=1&notification_id=" + id).value(), id);
   for (const std::string& query :
-       {"notification_id=" + id + "&notification_id=" + id, std::string("notification_id=ntf_1"),
-        std::string("notification_id="), std::string("notification_id=%"),
+       {fmt::format("notification_id={0}&notification_id={0}", id),
+        std::string("notification_id=ntf_1"), std::string("notification_id="),
+        std::string("notification_id=%"),
         std::string("notification_id=evt_01JD3J00000000000000000000")}) {
     const auto notification = NotificationOfTwilioUrl("/p?" + query);
     ASSERT_FALSE(notification.ok()) << query;
