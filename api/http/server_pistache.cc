@@ -171,13 +171,15 @@ Status Server::Start() {
   try {
     auto endpoint = std::make_unique<Pistache::Http::Endpoint>(
         Pistache::Address(host, Pistache::Port(options.port)));
+    const Pistache::Flags<Pistache::Tcp::Options> flags(Pistache::Tcp::Options::ReuseAddr |
+                                                        Pistache::Tcp::Options::NoDelay |
+                                                        Pistache::Tcp::Options::CloseOnExec);
     endpoint->init(Pistache::Http::Endpoint::options()
                        .threads(options.threads)
-                       .threadsName("http")
-                       .backlog(kBacklog)
                        .keepaliveTimeout(kNever)
-                       .flags(Pistache::Tcp::Options::ReuseAddr | Pistache::Tcp::Options::NoDelay |
-                              Pistache::Tcp::Options::CloseOnExec));
+                       .flags(flags));
+    // Again, past the endpoint: its own `backlog` option changes nothing.
+    endpoint->initArgs(static_cast<std::size_t>(options.threads), flags, "http", kBacklog);
     endpoint->setHandler(std::make_shared<Guard>(impl_->core));
     endpoint->serveThreaded();
     impl_->port = endpoint->getPort();

@@ -71,8 +71,10 @@ TEST(HttpCrossingTest, EveryAnswerReachesItsOwnClient) {
       parked->responder.Send(std::move(response));
     }
   });
+  constexpr int kClients = 4;
   std::vector<std::thread> clients;
-  for (int client = 0; client < 4; ++client) {
+  clients.reserve(kClients);
+  for (int client = 0; client < kClients; ++client) {
     clients.emplace_back([&, client] {
       std::mt19937_64 random(static_cast<std::uint64_t>(client));
       for (std::uint64_t round = 0; tally.compared < g_answers && tally.lost == 0; ++round) {

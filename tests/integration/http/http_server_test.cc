@@ -1,6 +1,8 @@
 // The HTTP server on real sockets, with clients that are slow, rude or gone.
-#include <atomic>
+#include <sys/resource.h>
+
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <iterator>
 #include <memory>
@@ -20,10 +22,9 @@
 namespace alertstream::http {
 namespace {
 
-using std::chrono_literals::operator""ms;
-using std::chrono_literals::operator""s;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using namespace std::chrono_literals;
 
 void AnswerWithPath(Parked parked) {
   Response response;
@@ -403,6 +404,36 @@ TEST(HttpServerTest, ClientsThatHaveGoneLeaveNoDescriptor) {
       [&](const ServerStats& stats) { return stats.open == 0 && OpenDescriptors() == before; }));
 }
 
+TEST(HttpServerTest, ThousandsOfConnectionsAreServedAtOnce) {
+  constexpr std::size_t kClients = 2000;
+  TestApp app;
+  if (app.server.connections_max() < 2 * kClients) {  // A third descriptor each is the client's.
+    GTEST_SKIP() << "the process may not have " << 3 * kClients << " descriptors";
+  }
+  std::vector<std::unique_ptr<RawClient>> clients;
+  clients.reserve(kClients);
+  for (std::size_t i = 0; i < kClients; ++i) {
+    clients.push_back(std::make_unique<RawClient>(app.server.port()));
+  }
+  for (std::size_t i = 0; i < kClients; ++i) {
+    ASSERT_TRUE(clients[i]->Send(Get("/echo/" + std::to_string(i))));
+  }
+  for (std::size_t i = 0; i < kClients; ++i) {
+    ASSERT_EQ(clients[i]->Read()->body, std::to_string(i));
+  }
+  EXPECT_EQ(app.server.stats().open, kClients);
+}
+
+TEST(HttpServerTest, TheLimitOnConnectionsFitsTheDescriptors) {
+  const auto check = [] {
+    const rlimit few{2048, 2048};
+    setrlimit(RLIMIT_NOFILE, &few);
+    const TestApp app;
+    std::_Exit(app.server.connections_max() == 512 ? 0 : 1);
+  };
+  EXPECT_EXIT(check(), ::testing::ExitedWithCode(0), "");
+}
+
 TEST(HttpServerTest, AResponderMayOutliveTheServer) {
   std::optional<Parked> parked;
   {
@@ -423,7 +454,7 @@ TEST(HttpServerTest, AnAddressThatCannotBeBoundIsSaid) {
   ServerOptions options;
   options.address = "192.0.2.1";  // For documentation: no machine has it.
   Server server(
-      options, [](Request /*request*/, const Responder& /*responder*/) {}, SystemClock());
+      options, [](const Request& /*request*/, const Responder& /*responder*/) {}, SystemClock());
   const Status status = server.Start();
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().code(), ErrorCode::kUnavailable);
@@ -434,7 +465,7 @@ TEST(HttpServerTest, OptionsOutOfRangeAreSaid) {
   ServerOptions options;
   options.threads = 0;
   Server server(
-      options, [](Request /*request*/, const Responder& /*responder*/) {}, SystemClock());
+      options, [](const Request& /*request*/, const Responder& /*responder*/) {}, SystemClock());
   const Status status = server.Start();
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().code(), ErrorCode::kInvalid);

@@ -11,8 +11,7 @@
 namespace alertstream::http {
 namespace {
 
-using std::chrono_literals::operator""s;
-using std::chrono_literals::operator""ms;
+using namespace std::chrono_literals;
 
 }  // namespace
 
@@ -58,7 +57,8 @@ void TestApp::AddRoutes() {
       "GET", "/throw-int",
       [](const Request& /*request*/, const RouteParams& /*params*/) -> Response { throw 1; }));
   added(routes_.AddParking(
-      "GET", "/drop", [](Request /*request*/, const RouteParams& /*params*/, Responder responder) {
+      "GET", "/drop",
+      [](const Request& /*request*/, const RouteParams& /*params*/, Responder responder) {
         const Responder dropped = std::move(responder);
       }));
   added(routes_.AddParking(

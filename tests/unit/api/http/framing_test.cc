@@ -16,7 +16,6 @@ namespace {
 
 using State = RequestFramer::State;
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 
 constexpr FramingLimits kSmall = {.head_bytes_max = 200, .body_bytes_max = 10, .fields_max = 5};
 
