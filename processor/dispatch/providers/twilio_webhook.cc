@@ -47,12 +47,10 @@ std::optional<SplitUrl> Split(std::string_view url) {
   if (host_begin >= authority.size()) {
     return std::nullopt;
   }
-  const std::size_t colon = authority.rfind(':');
-  const bool has_port =
-      colon != std::string_view::npos && colon >= host_begin &&
-      std::all_of(authority.begin() + static_cast<std::ptrdiff_t>(colon) + 1, authority.end(),
-                  IsDigit);  // Not the last colon of [::1].
-  split.before_port = authority.substr(0, has_port ? colon : authority.size());
+  // The last colon may also be the scheme's, one between user and password, or one of [::1].
+  const std::string_view port = authority.substr(authority.rfind(':'));
+  const bool has_port = std::all_of(port.begin() + 1, port.end(), IsDigit);
+  split.before_port = authority.substr(0, authority.size() - (has_port ? port.size() : 0));
   split.port = authority.substr(split.before_port.size());
   const std::size_t question = std::min(url.find('?', end), url.size());
   split.path = url.substr(end, question - end);
