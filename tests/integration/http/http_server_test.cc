@@ -187,12 +187,12 @@ TEST(HttpServerTest, AnAnswerToAClientThatHasGoneGoesNowhere) {
 
 ServerOptions Impatient() {
   ServerOptions options;
-  options.timeouts = {.head = 300ms,
-                      .body = 300ms,
-                      .idle = 300ms,
-                      .answer = 300ms,
-                      .write = 300ms,
-                      .linger = 300ms};
+  options.timeouts = {.head = 500ms,
+                      .body = 500ms,
+                      .idle = 500ms,
+                      .answer = 500ms,
+                      .write = 500ms,
+                      .linger = 500ms};
   return options;
 }
 
@@ -248,7 +248,7 @@ TEST(HttpServerTest, ARequestThatIsParkedTooLongIs504) {
 constexpr std::size_t kLarge = std::size_t{20} * 1024 * 1024;  // More than the kernel keeps.
 
 TEST(HttpServerTest, AClientThatDoesNotReadHoldsNobodyUp) {
-  ServerOptions options = Impatient();
+  ServerOptions options;
   options.threads = 1;
   options.timeouts.write = 1s;
   TestApp app(options);
