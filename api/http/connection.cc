@@ -270,6 +270,13 @@ void Connection::Die() {
   ::shutdown(fd_, SHUT_RDWR);
 }
 
+// For a client that takes more than its share: the kernel keeps nothing for it either.
+void Connection::Reset() {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  Die();
+}
+
 void Connection::DropInput() {
   input_ = std::string();
   input_at_ = 0;
@@ -314,7 +321,7 @@ void Connection::CheckMemory() {
     return;
   }
   core_->counters.Refuse(Refusal::kMemory);
-  Die();
+  Reset();
 }
 
 Connection::Phase Connection::CurrentPhase() const {
@@ -381,7 +388,7 @@ void Connection::CheckTime(std::chrono::microseconds now) {
       break;
     case Phase::kWrite:
       core_->counters.Refuse(Refusal::kSlowReader);
-      Die();
+      Reset();
       return;
     case Phase::kIdle:
     case Phase::kLinger:

@@ -73,6 +73,7 @@ class Connection : public AnswerSink, public std::enable_shared_from_this<Connec
   void Flush();
   void EndAfterFlush();
   void Die();
+  void Reset();
   void DropInput();
   void EndWaiting();
   void Settle();
