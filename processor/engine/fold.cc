@@ -58,8 +58,8 @@ struct DecodedFact {
 }  // namespace
 
 struct Fold::Impl {
-  Impl(FoldConfig config_in, state::StateMap& state_in)
-      : config(std::move(config_in)), context(config, state_in), events(context) {}
+  Impl(const FoldConfig& config_in, state::StateMap& state_in)
+      : config(config_in), context(config, state_in), events(context) {}
 
   // Decides what happens to a record before it is decoded. True: it is to be folded.
   bool Route(const RecordRef& ref, std::size_t index);
@@ -309,8 +309,8 @@ void Fold::Impl::Finish() {
   context.usage.clear();
 }
 
-Fold::Fold(FoldConfig config, state::StateMap& state)
-    : impl_(std::make_unique<Impl>(std::move(config), state)) {}
+Fold::Fold(const FoldConfig& config, state::StateMap& state)
+    : impl_(std::make_unique<Impl>(config, state)) {}
 
 Fold::~Fold() = default;
 

@@ -44,7 +44,7 @@ class Fold {
   // record a process died. It must not change anything that the fold can see.
   using Probe = std::function<void(schemas::Topic topic, std::int64_t offset)>;
 
-  Fold(FoldConfig config, state::StateMap& state);
+  Fold(const FoldConfig& config, state::StateMap& state);
   ~Fold();
   Fold(const Fold&) = delete;
   Fold& operator=(const Fold&) = delete;

@@ -50,6 +50,7 @@ enum class Table : std::uint8_t {
 // A key on the stack. Every part has a limit (schemas/limits.h) far below the buffer.
 class StateKey {
  public:
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init): the buffer, on the hot path.
   StateKey(std::string_view tenant, Table table) {
     Bytes(tenant);
     Byte(0);
@@ -78,7 +79,7 @@ class StateKey {
     }
     return *this;
   }
-  std::array<char, 256> buffer_;  // NOLINT(cppcoreguidelines-pro-type-member-init): hot path.
+  std::array<char, 256> buffer_;
   std::size_t size_ = 0;
 };
 

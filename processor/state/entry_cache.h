@@ -32,10 +32,12 @@ struct Entry {
   std::string_view key() const { return {reinterpret_cast<const char*>(this + 1), key_bytes}; }
   std::string_view value() const {
     const char* place = reinterpret_cast<const char*>(this + 1) + key_bytes;
-    if (on_heap) [[unlikely]] {
-      std::memcpy(&place, place, sizeof(place));
+    if (!on_heap) [[likely]] {
+      return {place, value_bytes};
     }
-    return {place, value_bytes};
+    const char* elsewhere = nullptr;
+    std::memcpy(static_cast<void*>(&elsewhere), place, sizeof(elsewhere));
+    return {elsewhere, value_bytes};
   }
 };
 

@@ -219,7 +219,7 @@ void StateMap::SortDirty() {
 Status StateMap::Flush(std::string_view meta) {
   ALERTSTREAM_CHECK(unsealed_.empty());
   SortDirty();
-  const Status applied = store_.Apply(writes_, meta);
+  Status applied = store_.Apply(writes_, meta);
   if (!applied.ok()) {
     FailWith(applied);
     return applied;

@@ -97,7 +97,7 @@ class StateMap {
   std::vector<Entry*> dirty_;
   // Written since the last SealBatch, with what the root holds for it.
   struct Unsealed {
-    Entry* entry;
+    Entry* entry = nullptr;
     StateRoot rooted;
   };
   std::vector<Unsealed> unsealed_;

@@ -120,7 +120,7 @@ class FamilyFile {
 
   rocksdb::Status Add(std::string_view key, const std::optional<std::string_view>& value) {
     if (!opened_) {
-      const auto opened = writer_.Open(path_);
+      auto opened = writer_.Open(path_);
       if (!opened.ok()) {
         return opened;
       }

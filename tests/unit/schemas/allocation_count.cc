@@ -24,6 +24,15 @@ std::size_t AllocationCount() { return allocations; }
 
 }  // namespace alertstream::schemas
 
+// The thread sanitizer has operators of its own, which cannot be replaced: with it the count stays
+// 0.
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ALERTSTREAM_KEEPS_OPERATOR_NEW
+#endif
+#endif
+
+#ifndef ALERTSTREAM_KEEPS_OPERATOR_NEW
 // The array forms end in these.
 void* operator new(std::size_t bytes) { return alertstream::schemas::Allocate(bytes); }
 void* operator new(std::size_t bytes, const std::nothrow_t& /*tag*/) noexcept {
@@ -31,3 +40,4 @@ void* operator new(std::size_t bytes, const std::nothrow_t& /*tag*/) noexcept {
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t /*bytes*/) noexcept { std::free(memory); }
+#endif

@@ -37,7 +37,7 @@ TEST(KeyFilter, SaysPerhapsToEverythingUntilItHasReadTheStore) {
   MemoryStore store;
   Fill(store, 0, 1000);
   KeyFilter filter(store, kBytesMax);
-  for (const std::size_t step : {1, 499, 500}) {  // The last step finds exactly the rest.
+  for (const std::size_t step : {1U, 499U, 500U}) {  // The last step finds exactly the rest.
     EXPECT_TRUE(filter.building());
     EXPECT_EQ(Perhaps(filter, 0, 3000), 3000);
     ASSERT_TRUE(filter.Advance(step).ok());

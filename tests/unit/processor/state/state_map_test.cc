@@ -148,7 +148,7 @@ TEST(StateMap, ValuesGrowAndShrinkInAndOutOfTheirPlaces) {
   StateMap map(store, {.bytes_max = 1 << 20}, {});
   Model model;
   for (int round = 0; round < 4; ++round) {
-    for (const std::size_t bytes : {0, 1, 15, 16, 17, 100, 4096, 4097, 100'000, 3}) {
+    for (const std::size_t bytes : {0U, 1U, 15U, 16U, 17U, 100U, 4096U, 4097U, 100'000U, 3U}) {
       for (const char* key : {"a", "b", "a"}) {
         const std::string value(bytes, static_cast<char>('a' + round));
         map.Put(key, value);
