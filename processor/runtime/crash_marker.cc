@@ -74,7 +74,9 @@ class SignalStack {
 
 std::uint64_t BeginningOf(std::string_view log_id) {
   std::uint64_t value = 0;
-  std::memcpy(&value, log_id.data(), std::min(sizeof(value), log_id.size()));
+  for (std::size_t i = 0; i < std::min(sizeof(value), log_id.size()); ++i) {
+    value = (value << 8) | static_cast<unsigned char>(log_id[i]);
+  }
   return value;
 }
 

@@ -51,6 +51,7 @@ struct Settings {
   std::string stage;
   std::uint64_t events = 600'000;
   std::int64_t began_us = 0;  // Of the process, by the parent's clock.
+  double minutes = 10;        // Of the stage soak.
   WorkloadSize size;
 };
 
@@ -201,6 +202,29 @@ void Restart(const Settings& settings) {
       kPartitions);
 }
 
+// Decides without a pause for a while, a round of everybody after the other. Takes about 1 GB of
+// disk a minute.
+void Soak(const Settings& settings) {
+  const auto log = OpenLog(settings);
+  MakeTopics(*log, kPartitions);
+  Deciders deciders(*log, settings.directory);
+  static_cast<void>(deciders.ApplyRules(settings.size));
+  ResetRssPeak();
+  const std::uint64_t round = Warming(settings);
+  const Stopwatch watch;
+  for (std::uint64_t decided = 0; watch.wall() < settings.minutes * 60; decided += round) {
+    AppendEvents(*log, settings.size, decided, round);
+    const Stopwatch deciding;
+    const std::uint64_t outputs = deciders.Drain().outputs;
+    fmt::print(
+        "soak       {:.1f} min: {} events, {} outputs, {:.0f} events a CPU-second; resident "
+        "{} MiB, at most {} MiB\n",
+        watch.wall() / 60, round, outputs, static_cast<double>(round) / deciding.cpu(),
+        RssBytes() >> 20, RssPeakBytes() >> 20);
+    static_cast<void>(std::fflush(stdout));
+  }
+}
+
 // Runs a stage in a process of its own; returns how it ended.
 int Spawn(const char* program, const Settings& settings, const std::string& stage) {
   std::vector<std::string> words = {
@@ -238,6 +262,10 @@ constexpr NamedStage kStages[] = {{"prepare", Prepare},
                                   {"restart", Restart}};
 
 int Run(const char* program, Settings settings) {
+  if (settings.stage == "soak") {  // In an empty directory; only when asked for.
+    Soak(settings);
+    return 0;
+  }
   if (!settings.stage.empty()) {
     for (const auto& stage : kStages) {
       if (settings.stage == stage.name) {
@@ -291,6 +319,8 @@ int main(int argc, char** argv) {
       settings.stage = *stage;
     } else if (const auto events = ValueOf(word, "--events=")) {
       settings.events = std::stoull(*events);
+    } else if (const auto minutes = ValueOf(word, "--minutes=")) {
+      settings.minutes = std::stod(*minutes);
     } else if (const auto tenants = ValueOf(word, "--tenants=")) {
       settings.size.tenants = static_cast<std::uint32_t>(std::stoul(*tenants));
     } else if (const auto recipients = ValueOf(word, "--recipients=")) {
@@ -300,7 +330,7 @@ int main(int argc, char** argv) {
     } else {
       fmt::print(stderr,
                  "usage: alertstream_fold_bench [--dir=DIR] [--stage=prepare|decide|audit|crash|"
-                 "restart] [--events=N] [--tenants=N] [--recipients=N]\n");
+                 "restart|soak] [--minutes=N] [--events=N] [--tenants=N] [--recipients=N]\n");
       return 2;
     }
   }
