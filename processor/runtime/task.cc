@@ -24,8 +24,6 @@ constexpr std::size_t kShareBytes = engine::kBatchInputBytesMax / schemas::kInpu
 
 // A quiet partition writes its state out after this, so that a restart has little to fold again.
 constexpr std::chrono::seconds kFlushEvery{1};
-// A busy one soon has enough for a file; what it does at the latest.
-constexpr std::chrono::seconds kFlushBusyEvery{5};
 constexpr std::chrono::milliseconds kRetryPause{100};
 constexpr std::chrono::seconds kLookAheadEvery{1};
 
@@ -310,7 +308,7 @@ Result<std::optional<BatchReport>> PartitionTask::RunOnce() {
   BatchReport report;
   ALERTSTREAM_RETURN_IF_ERROR(CommitPending(&report));
   ALERTSTREAM_RETURN_IF_ERROR(RaiseEngineVersion());
-  if (clock_.SinceBoot() - flushed_at_ > kFlushBusyEvery) {
+  if (clock_.SinceBoot() - flushed_at_ > kFlushEvery) {
     ALERTSTREAM_RETURN_IF_ERROR(Flush());
   } else if (const Status flushed = state_.FlushIfLarge(); !flushed.ok()) {
     broken_ = true;
