@@ -313,6 +313,8 @@ Result<std::optional<BatchReport>> PartitionTask::RunOnce() {
   } else if (const Status flushed = state_.FlushIfLarge(); !flushed.ok()) {
     broken_ = true;
     return flushed.error();
+  } else if (state_.flushed()) {
+    flushed_at_ = clock_.SinceBoot();
   }
   return std::optional<BatchReport>(report);
 }
