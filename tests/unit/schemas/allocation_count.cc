@@ -9,7 +9,7 @@ namespace {
 
 std::atomic<std::size_t> allocations = 0;
 
-void* Allocate(std::size_t bytes) {
+[[maybe_unused]] void* Allocate(std::size_t bytes) {
   ++allocations;
   void* const memory = std::malloc(bytes);
   if (memory == nullptr) {
