@@ -1,6 +1,8 @@
 #include "processor/engine/fold.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <exception>
 #include <tuple>
 #include <utility>
@@ -75,13 +77,20 @@ struct Fold::Impl {
   void FoldSiteEvents(const FoldBatch& batch);
   void Sweep(std::string_view key, const v1::DedupeSweep& sweep);
   void Finish();
+  // Empty; the one before it is gone.
+  v1::Envelope* NewEnvelope() {
+    arena.Reset();
+    return google::protobuf::Arena::CreateMessage<v1::Envelope>(&arena);
+  }
 
   FoldConfig config;
   FoldContext context;
   EventFold events;
   Probe probe;
-  // The envelope of the record at hand: its messages lie side by side and go together.
-  google::protobuf::Arena arena;
+  // The envelope of the record at hand: its messages lie side by side and go together. An ordinary
+  // one needs no more than the first block.
+  alignas(std::max_align_t) std::array<char, 4096> arena_block;
+  google::protobuf::Arena arena{arena_block.data(), arena_block.size()};
   v1::DedupeState swept;
 };
 
@@ -167,8 +176,7 @@ void Fold::Impl::FoldEach(const FoldBatch& batch, Topic topic,
   const auto records = batch.inputs[slot];
   for (std::size_t i = 0; i < records.size(); ++i) {
     const RecordRef ref{topic, &records[i]};
-    arena.Reset();
-    auto* envelope = google::protobuf::Arena::CreateMessage<v1::Envelope>(&arena);
+    v1::Envelope* envelope = NewEnvelope();
     Guarded(ref, [&] {
       if (Open(ref, i, envelope)) {
         fold(context, ref, *envelope);
@@ -273,8 +281,7 @@ void Fold::Impl::FoldSiteEvents(const FoldBatch& batch) {
   std::size_t i = 0;
   for (; i < records.size() && events.HasRoom(); ++i) {
     const RecordRef ref{Topic::kSiteEvents, &records[i]};
-    arena.Reset();
-    auto* envelope = google::protobuf::Arena::CreateMessage<v1::Envelope>(&arena);
+    v1::Envelope* envelope = NewEnvelope();
     Guarded(ref, [&] {
       if (Open(ref, i, envelope)) {
         events.FoldEvent(ref, *envelope);

@@ -42,7 +42,13 @@ Result<std::unique_ptr<PartitionState>> PartitionState::Open(const PartitionConf
   const auto root = meta.ParseFromString(*meta_bytes)
                         ? state::StateRoot::FromBytes(meta.state_root())
                         : std::nullopt;
-  if (!root || meta.journal_hash().size() != sizeof(Digest) || meta.format() != kStoreFormat) {
+  if (root && meta.format() != kStoreFormat) {
+    return Error(ErrorCode::kCorrupt,
+                 fmt::format("state of partition {}: written in format {}, this program reads {}; "
+                             "delete the state directory, it is rebuilt from the journal",
+                             config.fold.partition, meta.format(), kStoreFormat));
+  }
+  if (!root || meta.journal_hash().size() != sizeof(Digest)) {
     return Error(ErrorCode::kCorrupt,
                  fmt::format("state of partition {}: its meta cannot be read; delete the state "
                              "directory, it is rebuilt from the journal",
@@ -112,8 +118,7 @@ Status PartitionState::Flush() {
 }
 
 Status PartitionState::FlushIfLarge() {
-  const bool large = config_.scratch ? map_.bytes() >= config_.cache_bytes
-                                     : map_.dirty_count() >= kDirtyEntriesMax;
+  const bool large = config_.scratch ? map_.full() : map_.dirty_count() >= kDirtyEntriesMax;
   return large ? Flush() : Status::Ok();
 }
 

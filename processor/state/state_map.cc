@@ -230,7 +230,7 @@ Status StateMap::Flush(std::string_view meta) {
   dirty_.clear();
   ordered_dirty_.clear();
   BeginRecord();  // What could be undone may be forgotten now.
-  if (cache_.bytes() > options_.bytes_max) {
+  if (full()) {
     // By more than is needed now, so that not every flush has to.
     cache_.Shrink(options_.bytes_max / 4 * 3);
   }

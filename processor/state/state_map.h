@@ -65,6 +65,8 @@ class StateMap {
   Status Flush(std::string_view meta);
   std::size_t dirty_count() const { return dirty_.size(); }
   std::size_t bytes() const { return cache_.bytes() + filter_.bytes(); }
+  // The entries take more than Options::bytes_max: the next Flush makes room.
+  bool full() const { return cache_.bytes() > options_.bytes_max; }
 
   // The first error of the store, for ever.
   const Status& status() const { return status_; }

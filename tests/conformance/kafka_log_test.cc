@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -370,7 +371,7 @@ class OwnBroker {
       std::string stat;
       std::getline(std::ifstream(task->path() / "stat"), stat);
       const std::size_t name_end = stat.rfind(')');  // pid (name) state
-      if (name_end != std::string::npos && stat.compare(name_end + 2, 1, "T") != 0) {
+      if (name_end + 2 < stat.size() && std::strchr("RSD", stat[name_end + 2]) != nullptr) {
         return false;
       }
     }

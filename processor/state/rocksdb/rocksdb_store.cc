@@ -220,15 +220,19 @@ class RocksDbStore final : public StateStore {
   }
 
   Result<std::optional<std::string>> Meta() override {
-    std::string value;
-    auto found = Get(kMetaKey, &value);
-    if (!found.ok()) {
-      return found.error();
+    // Before there were families it lay in what is now the other one: its reader refuses that form,
+    // while a store that seemed new would mix it with another point of history.
+    for (auto* family : {families_[1], families_[0]}) {
+      std::string value;
+      const auto status = db_->Get(read_options_, family, ToSlice(kMetaKey), &value);
+      if (status.ok()) {
+        return std::optional<std::string>(std::move(value));
+      }
+      if (!status.IsNotFound()) {
+        return ToError(directory_, status);
+      }
     }
-    if (!found.value()) {
-      return std::optional<std::string>();
-    }
-    return std::optional<std::string>(std::move(value));
+    return std::optional<std::string>();
   }
 
   Status Clear() override {

@@ -15,8 +15,8 @@ namespace alertstream::state {
 // Memory that all stores of a process share. Thread-safe.
 class StoreMemory {
  public:
-  // `bytes`: block cache (three quarters) and memtables together. Filters and indices, about two
-  // bytes a key, come to it.
+  // `bytes`: block cache (three quarters) and memtables together. Filters and indices of what
+  // lasts, about two bytes a key, come to it; those of history lie in the cache.
   static std::shared_ptr<StoreMemory> Create(std::size_t bytes);
   virtual ~StoreMemory() = default;
 };

@@ -158,6 +158,23 @@ TEST(Recovery, AStoreAheadOfTheJournalIsRefused) {
   }
 }
 
+TEST(Recovery, AStoreOfAnotherFormatIsRefusedWithTheRemedy) {
+  Story story;
+  story.writer.Shop("acme");
+  auto owner = story.Start();
+  ASSERT_TRUE(owner->RunUntilQuiet().ok());
+  ASSERT_TRUE(owner->task().Flush().ok());
+  v1::StoreMeta meta;
+  ASSERT_TRUE(meta.ParseFromString(story.store.Meta().value().value()));
+  meta.set_format(meta.format() - 1);
+  ASSERT_TRUE(story.store.Apply({}, meta.SerializeAsString()).ok());
+  const auto refused = PartitionState::Open(owner->state().config(), story.store);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kCorrupt);
+  EXPECT_THAT(refused.error().message(), HasSubstr("written in format 1, this program reads 2"));
+  EXPECT_THAT(refused.error().message(), HasSubstr("delete the state directory"));
+}
+
 TEST(Recovery, AStoreOfAnotherLogOrPartitionIsRefused) {
   Story story(2);
   const auto owner = story.Start();

@@ -8,6 +8,7 @@
 
 #include "processor/state/entry_cache.h"
 #include "processor/state/memory/memory_store.h"
+#include "tests/unit/processor/state/broken_store.h"
 
 namespace alertstream::state {
 namespace {
@@ -104,17 +105,7 @@ TEST(KeyFilter, TakesNoMoreMemoryThanItMayAndIsStillRightAboutAbsence) {
 }
 
 TEST(KeyFilter, AStoreThatFailsIsSaid) {
-  class Broken final : public StateStore {
-   public:
-    Result<bool> Get(std::string_view, std::string*) override { return error; }
-    Status Scan(std::string_view, std::string_view, const Visit&) override { return error; }
-    Status Apply(std::span<const StateWrite>, std::string_view) override { return error; }
-    std::uint64_t KeysEstimate() override { return 0; }
-    Result<std::optional<std::string>> Meta() override { return error; }
-    Status Clear() override { return error; }
-    Error error{ErrorCode::kUnavailable, "no disk"};
-  };
-  Broken store;
+  BrokenStore store;
   KeyFilter filter(store, kBytesMax);
   EXPECT_FALSE(filter.Advance(10).ok());
   EXPECT_TRUE(filter.MayContain(1));

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "processor/state/memory/memory_store.h"
+#include "tests/unit/processor/state/broken_store.h"
 
 namespace alertstream::state {
 namespace {
@@ -211,19 +212,6 @@ TEST(StateMap, TheFirstOrderedKeySkipsWhatWasErasedHereAndInTheStore) {
   EXPECT_EQ(map.FirstOrdered("t/"), "t/1");
   EXPECT_EQ(map.FirstOrdered("t/2"), std::nullopt);
 }
-
-// Fails every call once told to.
-class BrokenStore final : public StateStore {
- public:
-  Result<bool> Get(std::string_view, std::string*) override { return error; }
-  Status Scan(std::string_view, std::string_view, const Visit&) override { return error; }
-  Status Apply(std::span<const StateWrite>, std::string_view) override { return error; }
-  std::uint64_t KeysEstimate() override { return 0; }
-  Result<std::optional<std::string>> Meta() override { return error; }
-  Status Clear() override { return error; }
-
-  Error error{ErrorCode::kUnavailable, "no disk"};
-};
 
 TEST(StateMap, TheFirstErrorOfTheStoreIsKept) {
   BrokenStore store;
