@@ -55,7 +55,8 @@ CommandLine::CommandLine()
       "Example:\n  alertstream decide --rules ops/examples/payments/rules \\\n"
       "    --events ops/examples/payments/events.jsonl --data-dir .alertstream\n"
       "Exit codes: 0 ok, 1 failed, 2 usage, 3 configuration, 4 not found, 5 not allowed,\n"
-      "6 conflict, 7 unreachable, 8 partly done, 9 mismatch, 124 timeout, 130 interrupted.");
+      "6 conflict, 7 unreachable, 8 partly done, 9 mismatch, 10 warnings (doctor --strict),\n"
+      "124 timeout, 130 interrupted.");
   AddGlobals();
   AddRun();
   AddLook();

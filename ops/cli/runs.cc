@@ -182,8 +182,13 @@ Result<ExitCode> RunServe(Program& program) {
     ALERTSTREAM_ASSIGN_OR_RETURN(offsets,
                                  log::KafkaGroupOffsets::Open(KafkaOptions(settings, target)));
     options.note_positions = [&](std::span<const log::ReadFrom> positions, bool last) {
+      if (!last) {
+        return offsets->Note(positions);
+      }
+      // An answer that is missing would keep the last positions from being noted.
+      static_cast<void>(offsets->Finish(kLastOffsetsMax));
       const Status noted = offsets->Note(positions);
-      return last ? offsets->Finish(kLastOffsetsMax) : noted;
+      return noted.ok() ? offsets->Finish(kLastOffsetsMax) : noted;
     };
   }
   return Serve(program.MakeSession(deployment), std::move(options));

@@ -19,6 +19,8 @@ constexpr std::int32_t kPartitions = 4;
 constexpr auto kPrintEvery = 30s;
 // Caches and buffers fill up first; the slope is that of the time after.
 constexpr auto kFilling = 2min;
+// Two minutes of them: a line through fewer says nothing.
+constexpr std::size_t kSamplesMin = 4;
 constexpr std::uint64_t kAppendEvents = 2000;
 // Enough that the tasks never wait for an event.
 constexpr std::uint64_t kAheadEventsMax = 20'000;
@@ -97,6 +99,11 @@ void MeasureMemory(const KafkaSettings& settings) {
     }
   }
   const double rate = static_cast<double>(processor.decided()) / watch.wall();
+  if (samples.size() < kSamplesMin) {
+    fmt::print("           {:.0f} events a second; too short for a slope; at most {} MiB\n", rate,
+               RssPeakBytes() >> 20);
+    return;
+  }
   const double slope = MibAMinute(samples);
   fmt::print(
       "           {:.0f} events a second; after the first {} minutes {:+.2f} MiB a minute, {:+.1f} "

@@ -10,6 +10,7 @@ import pathlib
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 import urllib.error
@@ -327,6 +328,8 @@ class CliTest(unittest.TestCase):
             [PROGRAM, "serve", "--target=processor", "--metrics-port", "0", "--log-format", "json",
              "--data-dir", str(self.data)], stderr=subprocess.PIPE, text=True, cwd=ROOT,
             env=self.environment)
+        bound = threading.Timer(60, server.kill)  # A server that never says so ends the loop too.
+        bound.start()
         try:
             port = None
             for text in server.stderr:
@@ -344,6 +347,7 @@ class CliTest(unittest.TestCase):
             server.stderr.read()
             self.assertEqual(server.wait(timeout=20), 0)
             server.stderr.close()
+            bound.cancel()
 
         for wrong, exit_code in (("consent-changes", 2), (f"consents/{partition}/1", 2),
                                  (f"consent-changes/{partition}/{offset + 1000}", 4),

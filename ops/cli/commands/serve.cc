@@ -271,11 +271,13 @@ class PositionNotes {
   explicit PositionNotes(const ServeOptions& options) : note_(options.note_positions) {}
 
   void Note(const std::vector<runtime::PartitionStatus>& partitions, bool last) {
-    auto positions = PositionsOf(partitions);
-    if (!note_ || (Same(positions, noted_) && ok_ && !last)) {
+    if (!note_) {
       return;
     }
-    const Status noted = note_(positions, last);
+    auto positions = PositionsOf(partitions);
+    // Without anything new it still hears what became of what it told before.
+    const bool again = Same(positions, noted_) && ok_ && !last;
+    const Status noted = note_(again ? std::span<const log::ReadFrom>() : positions, last);
     if (ok_ && !noted.ok()) {
       Log(LogLevel::kWarning, "group_offsets", {{"error", noted.error().message()}});
     }
@@ -346,8 +348,8 @@ Result<ExitCode> Serve(const Session& session, ServeOptions options) {
   Log(LogLevel::kInfo, "draining", {});
   const auto began = session.clock.SinceBoot();
   processor.Stop();
-  notes.Note(processor.Status(), true);
   const auto took = session.clock.SinceBoot() - began;
+  notes.Note(processor.Status(), true);  // A courtesy: no part of the draining.
   Log(LogLevel::kInfo, "stopped", {{"seconds", Seconds(took)}});
   return took > options.drain_timeout ? ExitCode::kTimeout : ExitCode::kOk;
 }

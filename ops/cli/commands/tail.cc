@@ -258,21 +258,30 @@ Status TailRun::OpenReaders() {
 Result<ExitCode> TailRun::Run() {
   ALERTSTREAM_RETURN_IF_ERROR(OpenReaders());
   heard_ = told_ = session_.clock.SinceBoot();
+  bool past_history = false;
   while (!Done()) {
+    if (session_.Interrupted()) {
+      session_.io.out.flush();
+      return ExitCode::kInterrupted;
+    }
     ALERTSTREAM_ASSIGN_OR_RETURN(const bool any, TakeAll());
+    const auto now = session_.clock.SinceBoot();
     if (any) {
       session_.io.out.flush();
+      if (now - std::max(heard_, told_) > kHeartbeatEvery) {
+        Tell(now, fmt::format("reading history ({} shown)", printed_));
+      }
       continue;
-    }
-    if (session_.Interrupted()) {
-      return ExitCode::kInterrupted;
     }
     const bool at_end = std::all_of(readers_.begin(), readers_.end(),
                                     [](const auto& reader) { return reader->AtOpeningEnd(); });
     if (!options_.follow && at_end) {
       break;
     }
-    const auto now = session_.clock.SinceBoot();
+    if (at_end && !past_history) {
+      past_history = true;
+      heard_ = now;  // Reading what was there before is no waiting for something new.
+    }
     if (options_.silence_max && now - heard_ > *options_.silence_max) {
       session_.io.out.flush();
       session_.io.err << fmt::format("nothing new on {} for {} ({} shown)\n",
@@ -367,8 +376,9 @@ Status TailRun::PrintLine(const TailLine& line, const std::string& json) {
     session_.io.out << json << "\n";
     return Status::Ok();
   }
-  ALERTSTREAM_ASSIGN_OR_RETURN(const std::string text,
-                               RenderRow(columns_, line.cells, session_.io.render));
+  RenderOptions render = session_.io.render;
+  render.now = session_.clock.Now();  // Following takes its time.
+  ALERTSTREAM_ASSIGN_OR_RETURN(const std::string text, RenderRow(columns_, line.cells, render));
   session_.io.out << text;
   if (!text.ends_with('\n')) {
     session_.io.out << "\n";

@@ -76,6 +76,11 @@ Status KafkaGroupOffsets::Note(std::span<const ReadFrom> positions) {
 
 Status KafkaGroupOffsets::Finish(std::chrono::milliseconds timeout) {
   impl_->Take(static_cast<int>(timeout.count()));
+  if (impl_->outstanding > 0) {
+    return Error(
+        ErrorCode::kUnavailable,
+        "noting the offsets of group " + GroupOf(impl_->client->context()) + ": no answer in time");
+  }
   return impl_->last;
 }
 

@@ -24,6 +24,9 @@ constexpr std::string_view kIds = "alertstream-";
 constexpr std::string_view kProbeValue = "doctor";
 
 constexpr int kPollMs = 20;
+// For ending a transaction, whatever is left of the time for asking: one left open keeps readers of
+// committed records, a running processor's too, from what comes after it.
+constexpr int kAbortMs = 5000;
 
 bool IsDenied(rd_kafka_resp_err_t code) { return CodeOf(code) == ErrorCode::kDenied; }
 
@@ -146,6 +149,8 @@ class RightsProbe {
     return Status::Ok();
   }
 
+  // What it asks for needs Describe only: offsets that were committed to find out about Read would
+  // replace those of a processor that runs.
   Status TryGroup() {
     const KafkaGroupOffsets request(
         rd_kafka_ListConsumerGroupOffsets_new(GroupOf(*context_).c_str(), nullptr));
@@ -167,8 +172,11 @@ class RightsProbe {
     const auto* groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
         rd_kafka_event_ListConsumerGroupOffsets_result(event.value().get()), &count);
     const auto* error = count == 1 ? rd_kafka_group_result_error(groups[0]) : nullptr;
-    Note("Read", KafkaResource::kGroup, GroupOf(*context_),
-         error != nullptr && IsDenied(rd_kafka_error_code(error)));
+    const auto code = error == nullptr ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_error_code(error);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR && !IsDenied(code)) {
+      return asker_->Fail("reading the offsets of group " + GroupOf(*context_), code);
+    }
+    Note("Read", KafkaResource::kGroup, GroupOf(*context_), IsDenied(code));
     return Status::Ok();
   }
 
@@ -240,11 +248,10 @@ class RightsProbe {
       producer_.reset();
       return true;
     }
+    const KafkaError aborted(rd_kafka_abort_transaction(producer_->get(), kAbortMs));
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
       return producer_->Fail(what, code);
     }
-    const KafkaError aborted(
-        rd_kafka_abort_transaction(producer_->get(), std::max(deadline_.RemainingMs(), 1)));
     if (aborted != nullptr) {
       return producer_->Fail(what + ", aborting", rd_kafka_error_code(aborted.get()),
                              rd_kafka_error_string(aborted.get()));
@@ -302,7 +309,7 @@ Status ProbeTransactions(const KafkaLogOptions& options, const NewRecord& aborte
                                log->Ends(std::span(&where, 1), EndKind::kUncommitted, timeout));
   ALERTSTREAM_RETURN_IF_ERROR(transactor->Init(timeout));
   ALERTSTREAM_RETURN_IF_ERROR(transactor->Write(std::span(&aborted, 1), deadline));
-  ALERTSTREAM_RETURN_IF_ERROR(transactor->Abort(deadline));
+  ALERTSTREAM_RETURN_IF_ERROR(transactor->Abort(Deadline(std::chrono::milliseconds(kAbortMs))));
   ALERTSTREAM_RETURN_IF_ERROR(transactor->Init(timeout));
   ALERTSTREAM_RETURN_IF_ERROR(transactor->Commit(std::span(&committed, 1), timeout));
   return ExpectOnlyCommitted(*log, {where, ends[0]}, aborted, committed, deadline);

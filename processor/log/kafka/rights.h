@@ -1,7 +1,9 @@
 // What `doctor` asks a cluster beyond the port: which rights our user lacks, and whether
 // transactions do what exactly-once needs. Found by trying, because only administrators may read
-// ACLs, and several servers that speak Kafka's protocol fail in the act only. Used by the program's
-// doctor; each call makes clients of its own.
+// ACLs, and several servers that speak Kafka's protocol fail in the act only. Not found out:
+// whether the group's offsets may be written (Read), as trying would replace them; that they may be
+// seen is. A process that is killed while it asks can leave a transaction open for 10 s. Used by
+// the program's doctor; each call makes clients of its own.
 #pragma once
 
 #include <chrono>
