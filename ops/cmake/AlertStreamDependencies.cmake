@@ -13,6 +13,7 @@ find_package(yaml-cpp REQUIRED)
 find_package(prometheus-cpp REQUIRED COMPONENTS core pull)
 find_package(CLI11 REQUIRED)
 find_package(tomlplusplus REQUIRED)
+find_package(CURL 7.88 REQUIRED)
 pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET rdkafka>=2.0.2)
 pkg_check_modules(liblz4 REQUIRED IMPORTED_TARGET liblz4)
 # Exactly: the guard around it (api/http) was made for what this version does.

@@ -37,7 +37,14 @@ const std::vector<Layer> kLayers = {
     {"processor/", {"schemas/", "processor/"}},
     {"projections/read_model/", {"schemas/", "processor/base/"}},
     {"projections/", {"schemas/", "processor/base/", "processor/log/"}},
-    {"api/", {"schemas/", "processor/base/", "processor/log/", "projections/read_model/"}},
+    // A provider's protocol lives once (dispatch/providers), for the way out and the way in; doors
+    // that wait for an answer follow the journal (runtime/output_reader.h).
+    {"api/",
+     {"schemas/", "processor/base/", "processor/log/", "processor/journal/",
+      "processor/dispatch/providers/", "processor/dispatch/outcome.h",
+      "processor/dispatch/accounts.h",
+      "processor/runtime/output_reader.h", "processor/runtime/sources.h",
+      "processor/engine/phone.h", "projections/read_model/"}},
     {"ops/", {"schemas/", "processor/", "projections/", "api/"}},
     {"tests/", {"schemas/", "processor/", "projections/", "api/", "ops/"}},
 };

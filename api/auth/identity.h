@@ -1,0 +1,64 @@
+// Identity: who calls, and whose number it is. A port: the program reads it from a file of keys;
+// later it lives in Postgres. Used by every door of the API. Thread-safe; never blocks.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "processor/base/crypto.h"
+#include "processor/base/redacted.h"
+
+namespace alertstream::api {
+
+enum class KeyKind : std::uint8_t {
+  kPublishable,  // as_pk_…: public, in browsers; may ingest only, from its origins.
+  kSecret,       // as_sk_…: a tenant's server; its requests are signed.
+  kOperator,     // as_op_…: whoever runs the deployment; control, all tenants.
+};
+
+inline constexpr std::string_view kPublishablePrefix = "as_pk_";
+inline constexpr std::string_view kSecretPrefix = "as_sk_";
+inline constexpr std::string_view kOperatorPrefix = "as_op_";
+inline constexpr std::size_t kApiKeyBytesMax = 128;
+
+// Immutable once it is handed out.
+struct ApiKey {
+  std::string id;  // Names the key in logs and as the actor; no secret.
+  KeyKind kind = KeyKind::kPublishable;
+  std::string tenant;                         // Empty with kOperator.
+  std::string site;                           // Of a key that belongs to one site; else empty.
+  std::vector<HmacKey> signing_secrets = {};  // kSecret: at least one; two while they are rotated.
+  std::vector<std::string> origins = {};      // kPublishable: "https://shop.example"; "*": any.
+  bool allow_body_only = false;               // The tenant allows X-Signature without a time.
+  double events_per_second = 1000;            // The tenant's token bucket.
+  std::uint32_t burst = 2000;
+};
+
+class Identity {
+ public:
+  virtual ~Identity() = default;
+  // The key that was presented, whole; null: there is none. How long it takes says nothing about
+  // the keys there are.
+  virtual std::shared_ptr<const ApiKey> FindKey(std::string_view presented) const = 0;
+  // Some publishable key allows this origin: for preflights, which carry no key.
+  virtual bool OriginAllowed(std::string_view origin) const = 0;
+  // Whose number (or sender id) of a provider account it is; nothing: not known.
+  virtual std::optional<std::string> TenantOfNumber(std::string_view provider,
+                                                    std::string_view account,
+                                                    std::string_view number) const = 0;
+
+  struct WebhookAccount {
+    std::string account_sid;
+    std::string public_url;  // Scheme and host under which the provider calls us.
+    std::vector<Redacted<std::string>> auth_tokens;
+  };
+  // Null: no such account.
+  virtual std::shared_ptr<const WebhookAccount> FindWebhookAccount(
+      std::string_view provider, std::string_view account) const = 0;
+};
+
+}  // namespace alertstream::api

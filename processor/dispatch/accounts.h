@@ -1,0 +1,42 @@
+// Provider accounts: credentials, addresses and pace of the accounts through which messages leave.
+// A port: the program reads them from a file of keys; later they live in Identity's tables. Used by
+// the dispatcher. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "processor/base/redacted.h"
+
+namespace alertstream::dispatch {
+
+// Immutable once it is handed out; after a change Find gives another object.
+struct ProviderAccount {
+  std::string provider;     // "twilio".
+  std::string name;         // Ours, unique for a provider: what a sender's `account` names.
+  std::string account_sid;  // The provider's name of it.
+  // Sign our requests as this key if it is set, else as the account with its first auth token.
+  std::string api_key_sid = {};
+  Redacted<std::string> api_key_secret = {};
+  // The first signs us in, any of them may sign what comes in: two while they are rotated.
+  std::vector<Redacted<std::string>> auth_tokens = {};
+  std::string base_url;    // Where the provider is: "https://api.twilio.com".
+  std::string public_url;  // Where it reaches us: scheme, host, perhaps a path; no query.
+  double sends_per_second = 100;
+  std::uint32_t burst = 100;  // Sends at once after a pause.
+};
+
+class ProviderAccounts {
+ public:
+  virtual ~ProviderAccounts() = default;
+  // Null: there is no such account now.
+  virtual std::shared_ptr<const ProviderAccount> Find(std::string_view provider,
+                                                      std::string_view name) const = 0;
+  // All of them, by provider and name.
+  virtual std::vector<std::shared_ptr<const ProviderAccount>> All() const = 0;
+};
+
+}  // namespace alertstream::dispatch
