@@ -1,0 +1,226 @@
+#include "ops/identity/keys_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "tests/unit/ops/cli/scratch_directory.h"
+
+namespace alertstream::identity {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr const char* kGood = R"([[key]]
+id = "shop"
+kind = "publishable"
+key = "as_pk_0123456789abcdef"
+tenant = "acme"
+site = "shop"
+origins = ["https://shop.example"]
+
+[[key]]
+id = "server"
+kind = "secret"
+key = "as_sk_0123456789abcdef"
+tenant = "acme"
+signing_secrets = ["0123456789abcdef0123", "abcdef0123456789abcd"]
+allow_body_only = true
+events_per_second = 50
+burst = 7
+
+[[key]]
+id = "ops"
+kind = "operator"
+key = "as_op_0123456789abcdef"
+
+[[account]]
+provider = "twilio"
+name = "main"
+account_sid = "AC00000000000000000000000000000001"
+auth_token_files = ["token"]
+base_url = "http://127.0.0.1:9000"
+public_url = "https://alerts.example"
+sends_per_second = 2.5
+
+[[number]]
+provider = "twilio"
+account = "main"
+number = "+15550006789"
+tenant = "acme"
+)";
+
+class KeysFileTest : public ::testing::Test {
+ protected:
+  void Write(const std::string& name, const std::string& content, ::mode_t mode = 0600) {
+    ASSERT_EQ(::chmod(scratch_.Write(name, content).c_str(), mode), 0);
+  }
+  Result<std::unique_ptr<KeysFile>> Open(std::chrono::milliseconds every = {}) {
+    return KeysFile::Open(
+        {.path = scratch_ / "keys.toml",
+         .look_every = every,
+         .on_reload = [this](const Status& status) { (status.ok() ? good_ : bad_).fetch_add(1); }});
+  }
+
+  cli::ScratchDirectory scratch_;
+  std::atomic<int> good_{0};
+  std::atomic<int> bad_{0};
+};
+
+TEST_F(KeysFileTest, AnswersBothPorts) {
+  Write("keys.toml", kGood);
+  Write("token", "fedcba98765432100123\n");
+  const auto opened = Open();
+  ASSERT_TRUE(opened.ok()) << opened.error().message();
+  const KeysFile& keys = *opened.value();
+
+  const auto secret = keys.FindKey("as_sk_0123456789abcdef");
+  ASSERT_NE(secret, nullptr);
+  EXPECT_EQ(secret->id, "server");
+  EXPECT_EQ(secret->kind, api::KeyKind::kSecret);
+  EXPECT_EQ(secret->tenant, "acme");
+  EXPECT_TRUE(secret->allow_body_only);
+  EXPECT_EQ(secret->burst, 7U);
+  EXPECT_EQ(secret->events_per_second, 50);
+  ASSERT_EQ(secret->signing_secrets.size(), 2U);
+  EXPECT_EQ(secret->signing_secrets[1].Sign("x"), HmacKey("abcdef0123456789abcd").Sign("x"));
+  ASSERT_NE(keys.FindKey("as_pk_0123456789abcdef"), nullptr);
+  EXPECT_EQ(keys.FindKey("as_pk_0123456789abcdef")->site, "shop");
+  ASSERT_NE(keys.FindKey("as_op_0123456789abcdef"), nullptr);
+  EXPECT_EQ(keys.FindKey("as_sk_0123456789abcdeF"), nullptr);
+  EXPECT_EQ(keys.FindKey(""), nullptr);
+
+  EXPECT_TRUE(keys.OriginAllowed("https://shop.example"));
+  EXPECT_FALSE(keys.OriginAllowed("https://shop.example.evil"));
+
+  EXPECT_EQ(keys.TenantOfNumber("twilio", "main", "+15550006789"), "acme");
+  EXPECT_EQ(keys.TenantOfNumber("twilio", "other", "+15550006789"), std::nullopt);
+
+  const auto account = keys.Find("twilio", "main");
+  ASSERT_NE(account, nullptr);
+  EXPECT_EQ(account->base_url, "http://127.0.0.1:9000");
+  EXPECT_EQ(account->sends_per_second, 2.5);
+  ASSERT_EQ(account->auth_tokens.size(), 1U);
+  EXPECT_EQ(account->auth_tokens[0].Reveal(), "fedcba98765432100123");
+  EXPECT_EQ(keys.Find("twilio", "other"), nullptr);
+  EXPECT_EQ(keys.All().size(), 1U);
+  const auto webhook = keys.FindWebhookAccount("twilio", "main");
+  ASSERT_NE(webhook, nullptr);
+  EXPECT_EQ(webhook->public_url, "https://alerts.example");
+  EXPECT_EQ(webhook->auth_tokens.size(), 1U);
+}
+
+TEST_F(KeysFileTest, AFileThatOthersMayReadIsRefusedWithTheCommandThatMendsIt) {
+  Write("keys.toml", kGood, 0640);
+  Write("token", "fedcba98765432100123");
+  auto opened = Open();
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().code(), ErrorCode::kDenied);
+  EXPECT_THAT(opened.error().message(), HasSubstr("chmod 600 " + (scratch_ / "keys.toml")));
+
+  Write("keys.toml", kGood);
+  Write("token", "fedcba98765432100123", 0604);
+  opened = Open();
+  ASSERT_FALSE(opened.ok());
+  EXPECT_THAT(opened.error().message(), HasSubstr("chmod 600 " + (scratch_ / "token")));
+}
+
+TEST_F(KeysFileTest, AMissingFileIsNotFound) {
+  const auto opened = Open();
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().code(), ErrorCode::kNotFound);
+}
+
+TEST_F(KeysFileTest, EveryProblemIsListedWithItsLineAndWithoutAnySecret) {
+  struct Case {
+    const char* from;
+    const char* to;
+    const char* expected;
+  };
+  const Case cases[] = {
+      {"origins = [", "origin = [", ":7: key: a name that is not known"},
+      {"https://shop.example", "https://Shop.example/x", ":7: key.origins: expected"},
+      {"kind = \"publishable\"", "kind = \"public\"", ":3: key.kind: expected publishable"},
+      {"as_pk_0123456789abcdef", "as_sk_9123456789abcdef", ":4: key.key: expected as_pk_"},
+      {"as_pk_0123456789abcdef", "as_pk_1", ":4: key.key: expected as_pk_"},
+      {"id = \"server\"", "id = \"shop\"", ":10: key.id: another key has this id"},
+      {"tenant = \"acme\"", "tenant = \"A c\"", ":5: key.tenant: expected a tenant id"},
+      {"\"0123456789abcdef0123\"", "\"tooshort\"", ":14: key.signing_secrets: expected secrets"},
+      {"allow_body_only = true", "allow_body_only = 1", ":15: key.allow_body_only: expected true"},
+      {"events_per_second = 50", "events_per_second = 0", ":16: key.events_per_second"},
+      {"burst = 7", "burst = 0", ":17: key.burst: expected a whole number"},
+      {"key = \"as_op_0123456789abcdef\"", "key = \"as_op_0123456789abcdef\"\ntenant = \"acme\"",
+       ":23: key.tenant: an operator key is for all tenants"},
+      {"provider = \"twilio\"", "provider = \"pigeon\"", ":25: account.provider: expected twilio"},
+      {"base_url = \"http://", "base_url = \"ftp://", ":29: account.base_url: expected"},
+      {"public_url = \"https://alerts.example\"", "", "account.public_url: expected"},
+      {"[\"token\"]", "[\"none\"]", ":28: account.auth_token_files: "},
+      {"account = \"main\"", "account = \"mine\"", ":35: number.account: there is no [[account]]"},
+      {"[[number]]", "[[phone]]", ":33: a name that is not known"},
+      {"[[number]]", "[[number]", "not valid TOML here"},
+  };
+  Write("token", "fedcba98765432100123");
+  for (const Case& test : cases) {
+    std::string text = kGood;
+    const std::size_t at = text.find(test.from);
+    ASSERT_NE(at, std::string::npos) << test.from;
+    text.replace(at, std::string(test.from).size(), test.to);
+    Write("keys.toml", text);
+    const auto opened = Open();
+    ASSERT_FALSE(opened.ok()) << test.to;
+    EXPECT_EQ(opened.error().code(), ErrorCode::kInvalid);
+    EXPECT_THAT(opened.error().message(), HasSubstr(test.expected)) << test.to;
+    EXPECT_THAT(opened.error().message(), Not(HasSubstr("123456789"))) << test.to;
+  }
+}
+
+TEST_F(KeysFileTest, TheSameKeyOrNumberTwiceIsAProblemEach) {
+  std::string text = kGood;
+  text += "[[key]]\nid = \"again\"\nkind = \"operator\"\nkey = \"as_op_0123456789abcdef\"\n";
+  text += "[[number]]\nprovider = \"twilio\"\naccount = \"main\"\nnumber = \"+15550006789\"\n";
+  text += "tenant = \"beta\"\n";
+  Write("keys.toml", text);
+  Write("token", "fedcba98765432100123");
+  const auto opened = Open();
+  ASSERT_FALSE(opened.ok());
+  EXPECT_THAT(opened.error().message(), HasSubstr("key.key: another entry has this key"));
+  EXPECT_THAT(opened.error().message(), HasSubstr("stands here twice"));
+}
+
+TEST_F(KeysFileTest, AChangeIsTakenAsAWholeAndABrokenOneKeepsWhatWasInForce) {
+  Write("keys.toml", kGood);
+  Write("token", "fedcba98765432100123");
+  const auto opened = Open(std::chrono::milliseconds(5));
+  ASSERT_TRUE(opened.ok());
+  const KeysFile& keys = *opened.value();
+  const auto wait = [](const auto& condition) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (!condition() && std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return condition();
+  };
+
+  Write("keys.toml", "[[key]]\n");
+  ASSERT_TRUE(wait([this] { return bad_ > 0; }));
+  EXPECT_NE(keys.FindKey("as_sk_0123456789abcdef"), nullptr);
+
+  std::string text = kGood;
+  text.replace(text.find("as_sk_0123456789abcdef"), 22, "as_sk_fedcba9876543210");
+  Write("keys.toml", text);
+  ASSERT_TRUE(wait([&] { return keys.FindKey("as_sk_fedcba9876543210") != nullptr; }));
+  EXPECT_EQ(keys.FindKey("as_sk_0123456789abcdef"), nullptr);
+
+  Write("token", "00001111222233334444");
+  EXPECT_TRUE(wait([&] {
+    return keys.Find("twilio", "main")->auth_tokens[0].Reveal() == "00001111222233334444";
+  }));
+}
+
+}  // namespace
+}  // namespace alertstream::identity
