@@ -19,7 +19,10 @@ constexpr std::chrono::milliseconds kTimesCheckedEvery{100};
 }  // namespace
 
 Core::Core(ServerOptions options_in, RequestHandler handler_in, const Clock& clock_in)
-    : options(std::move(options_in)), handler(std::move(handler_in)), clock(clock_in) {}
+    : options(std::move(options_in)),
+      handler(std::move(handler_in)),
+      clock(clock_in),
+      request_ids(clock_in) {}
 
 Core::~Core() {
   StopAttendant();

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "api/http/request_id.h"
 #include "api/http/server.h"
 
 namespace alertstream::http {
@@ -62,6 +63,7 @@ class Core {
   ServerOptions options;  // Constant once the server has started.
   const RequestHandler handler;
   const Clock& clock;
+  RequestIds request_ids;
   ServerCounters counters;
   std::atomic<bool> draining{false};
 

@@ -5,6 +5,9 @@
 #include <chrono>
 #include <string_view>
 
+#include "api/http/problem.h"
+#include "schemas/json.h"
+
 namespace alertstream::http {
 namespace {
 
@@ -30,7 +33,19 @@ bool IsSendable(const Response& response) {
 
 bool IsOwn(std::string_view name) {
   return EqualsIgnoringCase(name, "Content-Length") || EqualsIgnoringCase(name, "Connection") ||
-         EqualsIgnoringCase(name, "Transfer-Encoding") || EqualsIgnoringCase(name, "Date");
+         EqualsIgnoringCase(name, "Transfer-Encoding") || EqualsIgnoringCase(name, "Date") ||
+         EqualsIgnoringCase(name, "X-Request-Id");
+}
+
+// The end of a problem document that names its request: it takes the place of the last brace.
+std::string ProblemEnd(const Response& response, std::string_view request_id) {
+  if (request_id.empty() || !response.body.ends_with('}') ||
+      response.headers.Find("Content-Type") != kProblemContentType) {
+    return {};
+  }
+  std::string end = R"(,"request_id":)";
+  schemas::AppendJsonString(request_id, &end);
+  return end.append("}");
 }
 
 std::string TwoDigits(unsigned value) {
@@ -67,19 +82,28 @@ void AppendResponse(const Response& response, const EncodeOptions& options, std:
   const bool has_body = response.status != 204 && response.status != 304;
   out->append("HTTP/1.1 ").append(std::to_string(response.status));
   out->append(" ").append(StatusText(response.status)).append("\r\n");
+  const std::string end = has_body ? ProblemEnd(response, options.request_id) : std::string();
+  const std::size_t kept = response.body.size() - (end.empty() ? 0 : 1);
   for (const HeaderField& field : response.headers.fields()) {
     if (!IsOwn(field.name)) {
       out->append(field.name).append(": ").append(field.value).append("\r\n");
     }
   }
   if (has_body) {
-    out->append("Content-Length: ").append(std::to_string(response.body.size())).append("\r\n");
+    out->append("Content-Length: ").append(std::to_string(kept + end.size())).append("\r\n");
+  }
+  if (!options.request_id.empty()) {
+    out->append("X-Request-Id: ").append(options.request_id).append("\r\n");
+  }
+  out->append("X-Content-Type-Options: nosniff\r\n");
+  if (!response.headers.Find("Cache-Control")) {
+    out->append("Cache-Control: no-store\r\n");
   }
   out->append("Date: ").append(HttpDate(options.date));
   out->append(options.keep_alive ? "\r\nConnection: keep-alive" : "\r\nConnection: close");
   out->append("\r\n\r\n");
   if (has_body && !options.is_head) {
-    out->append(response.body);
+    out->append(response.body, 0, kept).append(end);
   }
 }
 

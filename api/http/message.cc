@@ -95,15 +95,4 @@ std::string_view StatusText(int status) {
   return "Status";
 }
 
-Response Problem(int status, std::string_view detail) {
-  Response response;
-  response.status = status;
-  response.headers.Add("Content-Type", "application/problem+json");
-  response.body = R"({"type":"about:blank","title":")";
-  response.body.append(StatusText(status)).append(R"(","status":)");
-  response.body.append(std::to_string(status)).append(R"(,"detail":")");
-  response.body.append(detail).append("\"}");
-  return response;
-}
-
 }  // namespace alertstream::http

@@ -38,13 +38,17 @@ struct Request {
   Headers headers;
   std::string body;  // The bytes as received, chunks joined: signatures are computed over them.
   std::string peer;  // The address of the connection's other end: "127.0.0.1".
+  std::string id;    // By the client or by the server (request_id.h); its answer carries it.
 };
 
-// Content-Length, Connection and Date are the server's own; fields of those names are not sent.
+// Content-Length, Connection, Date and X-Request-Id are the server's own; fields of those names are
+// not sent. X-Content-Type-Options and, unless given, Cache-Control: no-store are added.
 struct Response {
   int status = 200;
   Headers headers;
   std::string body;
+  // Nothing is sent and the connection is reset: how a simulator plays a server that dies.
+  bool resets_connection = false;
 };
 
 // True if the two names are the same header field or token, whatever their case (ASCII).
@@ -55,9 +59,5 @@ bool HasToken(std::string_view value, std::string_view token);
 
 // "Not Found" for 404; "Status" for a number without a name here.
 std::string_view StatusText(int status);
-
-// A problem document (RFC 9457) of type about:blank. REQUIRES: `detail` is text of ours that needs
-// no escapes in JSON.
-Response Problem(int status, std::string_view detail);
 
 }  // namespace alertstream::http

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "api/http/message.h"
+#include "api/http/problem.h"
 #include "processor/base/check.h"
 
 namespace alertstream::http {

@@ -114,8 +114,9 @@ TEST_F(RoutesTest, AnUnknownPathIsAProblem) {
   ASSERT_THAT(sink_->responses, SizeIs(1));
   EXPECT_EQ(sink_->responses[0].status, 404);
   EXPECT_EQ(sink_->responses[0].headers.Find("content-type"), "application/problem+json");
-  EXPECT_EQ(sink_->responses[0].body, R"({"type":"about:blank","title":"Not Found","status":404,)"
-                                      R"("detail":"There is nothing at this path."})");
+  EXPECT_EQ(sink_->responses[0].body,
+            R"({"type":"about:blank","title":"Not Found","status":404,)"
+            R"("code":"not_found","detail":"There is nothing at this path."})");
 }
 
 TEST_F(RoutesTest, AnotherMethodIsToldWhichAreTaken) {
@@ -150,6 +151,7 @@ TEST(EncodeTest, WritesAWholeResponse) {
   response.body = "hi";
   EXPECT_EQ(Encoded(response),
             "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n"
+            "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
             "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nConnection: keep-alive\r\n\r\nhi");
 }
 
@@ -175,11 +177,36 @@ TEST(EncodeTest, TheServersOwnFieldsAreNotSentTwice) {
   response.headers.Add("Transfer-Encoding", "chunked");
   response.headers.Add("Connection", "x");
   response.headers.Add("Date", "today");
+  response.headers.Add("X-Request-Id", "forged");
   const std::string text = Encoded(response);
   EXPECT_THAT(text, Not(HasSubstr("content-length: 5")));
   EXPECT_THAT(text, Not(HasSubstr("chunked")));
   EXPECT_THAT(text, Not(HasSubstr("Connection: x")));
   EXPECT_THAT(text, Not(HasSubstr("today")));
+  EXPECT_THAT(text, Not(HasSubstr("forged")));
+}
+
+TEST(EncodeTest, AnAnswerNamesItsRequest) {
+  const std::string text = Encoded({.body = "{}"}, {.request_id = "r-1"});
+  EXPECT_THAT(text, HasSubstr("\r\nX-Request-Id: r-1\r\n"));
+  EXPECT_TRUE(text.ends_with("\r\n\r\n{}"));
+}
+
+TEST(EncodeTest, AProblemNamesItsRequestAndHasTheRightLength) {
+  const Response problem = Problem(404, "No.");
+  const std::string text = Encoded(problem, {.request_id = "a\"b"});
+  const std::string body = R"({"type":"about:blank","title":"Not Found","status":404,)"
+                           R"("code":"not_found","detail":"No.","request_id":"a\"b"})";
+  EXPECT_TRUE(text.ends_with("\r\n\r\n" + body)) << text;
+  EXPECT_THAT(text, HasSubstr("Content-Length: " + std::to_string(body.size()) + "\r\n"));
+}
+
+TEST(EncodeTest, AHandlerMayLetAnAnswerBeCached) {
+  Response response;
+  response.headers.Add("cache-control", "max-age=60");
+  const std::string text = Encoded(response);
+  EXPECT_THAT(text, HasSubstr("cache-control: max-age=60\r\n"));
+  EXPECT_THAT(text, Not(HasSubstr("no-store")));
 }
 
 TEST(EncodeTest, WhatMayNotBeSentIsA500) {
