@@ -40,13 +40,16 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  // Called once for each call, on the client's thread, which it must not block.
+  // Called once for each call, on the client's thread, which it must not block. It may Submit.
   using Done = std::function<void(HttpOutcome)>;
+  // A call that cannot be written as HTTP (a control byte in a header, a path without a slash)
+  // fails with kNotConnected. After Stop `done` is called before Submit returns.
   void Submit(HttpCall call, Done done);
   // Submitted and not done.
   std::size_t pending() const;
-  // Ends all calls (kClosedBeforeSent where nothing was sent, else kClosedAfterSent) and the
-  // thread. Later Submits fail at once with kNotConnected.
+  // Ends all calls (kClosedAfterSent where the whole request may have been written, else
+  // kClosedBeforeSent) and the thread. Later Submits fail at once with kNotConnected.
+  // REQUIRES: not called by a Done.
   void Stop();
 
  private:
