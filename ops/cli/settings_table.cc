@@ -50,6 +50,23 @@ constexpr std::array<SettingSpec, kSettingCount> kTable = {{
     {Setting::kTokenKey, "token_key", kSecret, "", 0, 0, "",
      "32 bytes, hexadecimal or base64, under which recipients are named; generated for a local "
      "log"},
+    {Setting::kKeysFile, "keys_file", kText, "", 0, 0, "",
+     "API keys and provider accounts (TOML, mode 0600); empty: keys.toml in data_dir"},
+    {Setting::kApiUrl, "api_url", kText, "", 0, 0, "",
+     "server that client commands talk to, http://HOST:PORT; empty: the dev of data_dir"},
+    {Setting::kSecretKey, "secret_key", kSecret, "", 0, 0, "",
+     "API key that client commands send events with, as_sk_..."},
+    {Setting::kSigningSecret, "signing_secret", kSecret, "", 0, 0, "",
+     "what client commands sign events with"},
+    {Setting::kOperatorKey, "operator_key", kSecret, "", 0, 0, "",
+     "API key of client commands that change or ask the deployment, as_op_..."},
+    {Setting::kApiAddress, "api.address", kText, "127.0.0.1", 0, 0, "", "address of the API"},
+    {Setting::kApiPort, "api.port", kInteger, "8080", 0, 65535, "",
+     "port of the API; 0: a free one"},
+    {Setting::kApiThreads, "api.threads", kInteger, "2", 1, 64, "", "threads that serve requests"},
+    // Beyond, a client that waits for its decision would have given up.
+    {Setting::kApiLagMax, "api.lag_max", kDuration, "30s", kSecondUs, 3600 * kSecondUs, "",
+     "events are refused with 503 while decisions are this far behind"},
     {Setting::kKafkaSecurityProtocol, "kafka.security_protocol", kChoice, "plaintext", 0, 0,
      "plaintext|ssl|sasl_plaintext|sasl_ssl", "how brokers are reached"},
     {Setting::kKafkaSaslMechanism, "kafka.sasl_mechanism", kChoice, "SCRAM-SHA-512", 0, 0,
@@ -225,6 +242,10 @@ Status CheckSettingForm(Setting setting, const std::string& text) {
   }
   if (setting == Setting::kInstance && (text.empty() || text.size() > schemas::kActorBytesMax)) {
     return Error(ErrorCode::kInvalid, "expected a name of 1 to 128 bytes");
+  }
+  if (setting == Setting::kApiUrl && !text.empty() && !text.starts_with("http://") &&
+      !text.starts_with("https://")) {
+    return Error(ErrorCode::kInvalid, "expected http://HOST:PORT or https://HOST");
   }
   if (setting == Setting::kDataDir && text.empty()) {
     return Error(ErrorCode::kInvalid, "expected a directory");

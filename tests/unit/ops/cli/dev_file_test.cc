@@ -1,0 +1,60 @@
+#include "ops/cli/dev_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/unit/ops/cli/scratch_directory.h"
+
+namespace alertstream::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+DevFile Some(std::int64_t pid) {
+  return {.api_url = "http://127.0.0.1:1",
+          .tenant_id = "demo",
+          .site_id = "site",
+          .publishable_key = "as_pk_x",
+          .secret_key = "as_sk_x",
+          .signing_secret = "a \"secret\"",
+          .operator_key = "as_op_x",
+          .log = "local",
+          .provider_url = "http://127.0.0.1:2",
+          .pid = pid};
+}
+
+TEST(DevFileTest, IsReadBackAsItWasWrittenAndIsPrivate) {
+  const ScratchDirectory scratch;
+  ASSERT_TRUE(WriteDevFile(scratch.path(), Some(::getpid())).ok());
+  const auto read = ReadDevFile(scratch.path());
+  ASSERT_TRUE(read.ok()) << read.error().message();
+  EXPECT_EQ(DevFileJson(read.value()), DevFileJson(Some(::getpid())));
+  EXPECT_EQ(read.value().signing_secret, "a \"secret\"");
+  struct stat info {};
+  ASSERT_EQ(::stat(DevFilePath(scratch.path()).c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777U, 0600U);
+}
+
+TEST(DevFileTest, IsNotFoundWithoutOneAfterItsEndAndWhenItsProcessHasGone) {
+  const ScratchDirectory scratch;
+  const auto code = [&] {
+    const auto read = ReadDevFile(scratch.path());
+    return read.ok() ? std::string("ok") : std::string(ErrorCodeName(read.error().code()));
+  };
+  EXPECT_EQ(code(), "not_found");
+  ASSERT_TRUE(WriteDevFile(scratch.path(), Some(::getpid())).ok());
+  EXPECT_EQ(code(), "ok");
+  RemoveDevFile(scratch.path());
+  EXPECT_EQ(code(), "not_found");
+  ASSERT_TRUE(WriteDevFile(scratch.path(), Some(0x3FFFFFFF)).ok());
+  EXPECT_EQ(code(), "not_found");
+  scratch.Write("dev.json", "[1]");
+  EXPECT_EQ(code(), "invalid");
+  ::chmod(DevFilePath(scratch.path()).c_str(), 0644);
+  EXPECT_EQ(code(), "denied");
+}
+
+}  // namespace
+}  // namespace alertstream::cli
