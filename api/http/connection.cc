@@ -16,6 +16,16 @@ namespace {
 constexpr std::size_t kOutputBatchBytesMax = std::size_t{64} * 1024;
 // A client below this is never the one that is dropped when memory is short.
 constexpr std::size_t kSmallConnectionBytes = std::size_t{32} * 1024;
+// Of an emptied buffer; a larger one is given back, as an idle client is not counted for it.
+constexpr std::size_t kKeptBufferBytesMax = std::size_t{16} * 1024;
+
+void Empty(std::string* buffer) {
+  if (buffer->capacity() > kKeptBufferBytesMax) {
+    *buffer = std::string();
+  } else {
+    buffer->clear();
+  }
+}
 
 }  // namespace
 
@@ -75,11 +85,17 @@ void Connection::ReadOn() {
 
 void Connection::Answer(std::uint64_t request, Response response) {
   const Lock lock(mutex_);
+  EndOwing();
   if (mode_ != Mode::kOpen || !waiting_ || request != request_) {
     ++core_->counters.vanished;
+    CheckMemory();
     return;
   }
-  EndWaiting();
+  waiting_ = false;
+  if (response.resets_connection) {
+    Reset();
+    return;
+  }
   Write(response, keep_alive_, is_head_);
   if (reading_) {
     return;  // Whoever reads goes on, and flushes.
@@ -100,8 +116,9 @@ void Connection::TurnAway(Refusal refusal, const Response& response) {
 
 void Connection::Drain() {
   const Lock lock(mutex_);
-  if (mode_ == Mode::kOpen && !reading_ && !waiting_ && !HasOutput() &&
+  if (mode_ == Mode::kOpen && !reading_ && !waiting_ && !HasOutput() && !HasInput() &&
       framer_.state() == RequestFramer::State::kIdle) {
+    closed_idle_ = true;
     mode_ = Mode::kClosing;
     Flush();
     Settle();
@@ -115,8 +132,11 @@ void Connection::Kill() {
 
 bool Connection::IsActive() const {
   const Lock lock(mutex_);
-  if (mode_ == Mode::kGone || mode_ == Mode::kLingering) {
+  if (mode_ == Mode::kGone) {
     return false;
+  }
+  if (mode_ == Mode::kLingering) {
+    return !closed_idle_;
   }
   return mode_ == Mode::kClosing || reading_ || waiting_ || HasOutput() || HasInput() ||
          framer_.state() != RequestFramer::State::kIdle;
@@ -124,12 +144,16 @@ bool Connection::IsActive() const {
 
 void Connection::Read(Lock* lock) {
   if (reading_) {
+    CheckMemory();
     return;
   }
   reading_ = true;
-  ReadWhatIsThere(lock);
+  do {
+    ReadWhatIsThere(lock);
+    Flush();
+    // A client that was too slow has caught up with this very write: nobody else would read on.
+  } while (mode_ == Mode::kOpen && !waiting_ && !watched_ && HasInput());
   reading_ = false;
-  Flush();
   Settle();
 }
 
@@ -143,7 +167,7 @@ void Connection::ReadWhatIsThere(Lock* lock) {
     }
     input_at_ += framer_.Read(std::string_view(input_).substr(input_at_));
     if (!HasInput()) {
-      input_.clear();
+      Empty(&input_);
       input_at_ = 0;
     }
     switch (framer_.state()) {
@@ -170,6 +194,8 @@ void Connection::HandOver(Lock* lock) {
   FramedRequest framed = framer_.Take();
   ++request_;
   is_head_ = framed.request.method == "HEAD";
+  const std::string_view given = framed.request.headers.Find("X-Request-Id").value_or("");
+  request_id_ = IsRequestId(given) ? std::string(given) : core_->request_ids.Next();
   keep_alive_ = framed.keep_alive && request_ < core_->options.requests_per_connection_max;
   if (core_->counters.parked >= core_->options.parked_max) {
     core_->counters.Refuse(Refusal::kParked);
@@ -180,8 +206,9 @@ void Connection::HandOver(Lock* lock) {
   }
   ++core_->counters.requests;
   framed.request.peer = peer_;
-  request_bytes_ = framed.request.body.size();
-  waiting_ = true;
+  framed.request.id = request_id_;
+  request_bytes_ = framed.head_bytes + framed.request.body.size();
+  waiting_ = owed_ = true;
   Responder responder(shared_from_this(), request_);
   lock->unlock();
   try {
@@ -189,7 +216,7 @@ void Connection::HandOver(Lock* lock) {
   } catch (...) {  // NOLINT(bugprone-empty-catch): unwinding ended the responder, which said 500.
   }
   lock->lock();
-  if (waiting_ && mode_ == Mode::kOpen) {
+  if (owed_) {
     parked_ = true;
     ++core_->counters.parked;
   }
@@ -205,7 +232,10 @@ void Connection::Refuse(Refusal refusal, const Response& response) {
   core_->counters.Refuse(refusal);
   if (mode_ == Mode::kOpen) {
     const bool is_head = waiting_ && is_head_;
-    EndWaiting();
+    if (!waiting_) {
+      request_id_ = core_->request_ids.Next();
+    }
+    waiting_ = false;
     Write(response, false, is_head);
   }
 }
@@ -214,7 +244,10 @@ void Connection::Refuse(Refusal refusal, const Response& response) {
 void Connection::Write(const Response& response, bool keep_alive, bool is_head) {
   keep_alive = keep_alive && !core_->draining;
   AppendResponse(response,
-                 {.keep_alive = keep_alive, .is_head = is_head, .date = core_->clock.Now()},
+                 {.keep_alive = keep_alive,
+                  .is_head = is_head,
+                  .date = core_->clock.Now(),
+                  .request_id = request_id_},
                  &output_);
   if (!keep_alive) {
     mode_ = Mode::kClosing;
@@ -239,7 +272,7 @@ void Connection::Flush() {
   if (mode_ == Mode::kGone) {
     return;
   }
-  output_.clear();
+  Empty(&output_);
   output_at_ = 0;
   if (watched_) {
     watched_ = false;
@@ -261,12 +294,12 @@ void Connection::Die() {
   if (mode_ == Mode::kGone) {
     return;
   }
-  EndWaiting();
+  waiting_ = false;
   mode_ = Mode::kGone;
   DropInput();
   output_ = std::string();
   output_at_ = 0;
-  core_->counters.buffered_bytes -= std::exchange(accounted_bytes_, 0);
+  Account(request_bytes_);
   ::shutdown(fd_, SHUT_RDWR);
 }
 
@@ -282,8 +315,10 @@ void Connection::DropInput() {
   input_at_ = 0;
 }
 
-void Connection::EndWaiting() {
-  waiting_ = false;
+// The responder is gone, and with it the request. Until then it counts, whatever became of the
+// client: else clients that come and go could make handlers hold any number of requests.
+void Connection::EndOwing() {
+  owed_ = false;
   request_bytes_ = 0;
   if (std::exchange(parked_, false)) {
     --core_->counters.parked;
@@ -304,14 +339,20 @@ void Connection::Settle() {
   }
 }
 
+// Returns what all connections hold together.
+std::uint64_t Connection::Account(std::size_t bytes) {
+  const auto before = std::exchange(accounted_bytes_, bytes);
+  return core_->counters.buffered_bytes += bytes - before;  // Modulo 2^64: no sign.
+}
+
 void Connection::CheckMemory() {
   if (mode_ == Mode::kGone) {
+    Account(request_bytes_);
     return;
   }
   const std::size_t bytes = framer_.buffered_bytes() + input_.size() - input_at_ + output_.size() -
                             output_at_ + request_bytes_;
-  const auto before = std::exchange(accounted_bytes_, bytes);
-  const auto total = core_->counters.buffered_bytes += bytes - before;  // Modulo 2^64: no sign.
+  const auto total = Account(bytes);
   const FramingLimits& framing = core_->options.framing;
   const bool pipelined_too_much =
       input_.size() - input_at_ > framing.head_bytes_max + framing.body_bytes_max;

@@ -75,7 +75,8 @@ class Connection : public AnswerSink, public std::enable_shared_from_this<Connec
   void Die();
   void Reset();
   void DropInput();
-  void EndWaiting();
+  void EndOwing();
+  std::uint64_t Account(std::size_t bytes);
   void Settle();
   void CheckMemory();
   Phase CurrentPhase() const;
@@ -96,9 +97,12 @@ class Connection : public AnswerSink, public std::enable_shared_from_this<Connec
   std::string output_;
   std::size_t output_at_ = 0;      // Written before it.
   bool reading_ = false;           // A thread is within Read.
-  bool waiting_ = false;           // The handler or a responder owes the answer to request_.
-  bool parked_ = false;            // As waiting_, and counted: the handler came back without it.
+  bool waiting_ = false;           // The client waits for the answer to request_.
+  bool owed_ = false;              // The handler or a responder owes it, even if nobody waits.
+  bool parked_ = false;            // As owed_, and counted: the handler came back without it.
+  bool closed_idle_ = false;       // By Drain: there was no answer that could get lost.
   std::uint64_t request_ = 0;      // The number of the latest request.
+  std::string request_id_;         // Of it, or of what was refused instead of one.
   std::size_t request_bytes_ = 0;  // Held by whoever handles it.
   bool keep_alive_ = false;        // Of the latest request.
   bool is_head_ = false;

@@ -12,6 +12,8 @@ namespace {
 
 // A body is not worth more memory than its sender has sent, so a large length alone takes little.
 constexpr std::size_t kBodyReserveBytesMax = std::size_t{16} * 1024;
+// Kept from one request's head to the next one's: more than most have.
+constexpr std::size_t kKeptHeadBytesMax = std::size_t{2} * 1024;
 
 int HexValue(char c) {
   if (c >= '0' && c <= '9') {
@@ -131,7 +133,12 @@ std::size_t RequestFramer::ReadHead(std::string_view bytes) {
 
 void RequestFramer::BeginBody() {
   auto parsed = ParseHead(head_, limits_);
-  head_.clear();
+  const std::size_t head_bytes = head_.size();
+  if (head_.capacity() > kKeptHeadBytesMax) {
+    head_ = std::string();
+  } else {
+    head_.clear();
+  }
   if (const auto* failure = std::get_if<FramingError>(&parsed)) {
     Fail(*failure);
     return;
@@ -139,6 +146,7 @@ void RequestFramer::BeginBody() {
   Head& head = *std::get_if<Head>(&parsed);
   framed_.request = std::move(head.request);
   framed_.keep_alive = head.keep_alive;
+  framed_.head_bytes = head_bytes + framed_.request.headers.fields().size() * sizeof(HeaderField);
   chunked_ = head.chunked;
   chunk_ = Chunk::kSize;
   chunk_digits_ = 0;

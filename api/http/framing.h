@@ -50,8 +50,9 @@ int StatusOf(FramingError error);
 std::string_view DetailOf(FramingError error);
 
 struct FramedRequest {
-  Request request;          // Without `peer`.
-  bool keep_alive = false;  // The client can take another answer on this connection.
+  Request request;             // Without `peer`.
+  bool keep_alive = false;     // The client can take another answer on this connection.
+  std::size_t head_bytes = 0;  // About what the head takes in memory.
 };
 
 class RequestFramer {
@@ -78,7 +79,11 @@ class RequestFramer {
   // True once for a request whose client waits for "100 Continue" before it sends the body.
   bool TakeContinueWanted();
   // Held for the request that is being read.
-  std::size_t buffered_bytes() const { return head_.size() + framed_.request.body.size(); }
+  std::size_t buffered_bytes() const {
+    const std::string& body = framed_.request.body;
+    return head_.size() + framed_.head_bytes +
+           (state_ == State::kBody ? body.capacity() : body.size());
+  }
 
  private:
   enum class Chunk : std::uint8_t { kSize, kSizeLf, kData, kDataCr, kDataLf, kEndCr, kEndLf };

@@ -68,7 +68,8 @@ struct ServerStats {
   std::uint64_t accepted = 0;  // Connections, refused ones included.
   std::uint64_t open = 0;
   std::uint64_t requests = 0;  // Given to the handler.
-  std::uint64_t parked = 0;    // Of those: not answered when the handler came back, nor since.
+  // Of those: not answered when the handler came back, nor since, whether a client waits or not.
+  std::uint64_t parked = 0;
   std::uint64_t vanished = 0;  // Answers whose client had gone away, or was answered 504.
   std::uint64_t buffered_bytes = 0;
   std::array<std::uint64_t, kRefusalCount> refused{};

@@ -296,11 +296,14 @@ Result<TwilioStatusCallback> ParseTwilioStatus(std::span<const FormField> fields
     reader.Fail("ErrorCode", "not a number");
   }
   callback.error_code = code == "0" ? "" : code;
-  callback.from = reader.Address("From", &callback.channel);
-  v1::Channel to_channel = v1::CHANNEL_UNSPECIFIED;
-  callback.to = Redacted<std::string>(reader.Address("To", &to_channel));
+  callback.to = Redacted<std::string>(reader.Address("To", &callback.channel));
   callback.messaging_service_sid =
       reader.Word("MessagingServiceSid", schemas::kProviderMessageIdBytesMax);
+  // A messaging service may fail before it has chosen a number.
+  if (callback.messaging_service_sid.empty() || !reader.Text("From", kTwilioUrlBytesMax).empty()) {
+    v1::Channel from_channel = v1::CHANNEL_UNSPECIFIED;
+    callback.from = reader.Address("From", &from_channel);
+  }
   ALERTSTREAM_RETURN_IF_ERROR(reader.status());
   return callback;
 }
@@ -325,9 +328,7 @@ Result<TwilioInbound> ParseTwilioInbound(std::span<const FormField> fields) {
     inbound.opt_out = TwilioOptOut::kStart;
   } else if (schemas::EqualsIgnoringCase(opt_out, "HELP")) {
     inbound.opt_out = TwilioOptOut::kHelp;
-  } else if (!opt_out.empty()) {
-    reader.Fail("OptOutType", "expected STOP, START or HELP");
-  }
+  }  // What Twilio may add one day must not cost us a message that may be a STOP.
   ALERTSTREAM_RETURN_IF_ERROR(reader.status());
   return inbound;
 }

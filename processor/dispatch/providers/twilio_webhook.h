@@ -47,7 +47,9 @@ struct TwilioStatusCallback {
   std::string provider_status;  // Twilio's own word for it.
   std::string error_code;       // Of a failure, a number (twilio_codes.h); else empty.
   v1::Channel channel = v1::CHANNEL_UNSPECIFIED;
-  std::string from;  // Our own number or sender id: tells whose message it is.
+  // Our own number or sender id: tells whose message it is. Empty if a messaging service had not
+  // chosen one.
+  std::string from;
   Redacted<std::string> to;
   std::string messaging_service_sid;  // Empty if the message had none.
 };
