@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -50,12 +49,24 @@ class AnswerWatch {
   ~AnswerWatch();
 
   // Taken before records are appended, so that no answer is missed; while one lives, answers are
-  // kept for it. Movable.
-  class Ticket;
-  // Null: tickets_max are out.
+  // kept for it. May outlive the watch.
+  class Ticket {
+   public:
+    ~Ticket();
+    Ticket(const Ticket&) = delete;
+    Ticket& operator=(const Ticket&) = delete;
+
+   private:
+    friend class AnswerWatch;
+    struct State;
+    explicit Ticket(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+  };
+  // Null: tickets_max are out or waited for.
   std::unique_ptr<Ticket> Open();
 
-  // Answers in the order of `positions`. kUnavailable: not all came within `timeout`.
+  // Answers in the order of `positions`; one is empty if the fold had nothing to say about the
+  // record. kUnavailable: not all came within `timeout`, or one can no longer be had.
   using Done = std::function<void(Result<std::vector<RecordAnswer>>)>;
   // Calls `done` once, on a thread of this object, which it must not block; may call it before
   // returning.
@@ -63,8 +74,8 @@ class AnswerWatch {
              std::chrono::milliseconds timeout, Done done);
 
   // How far the slowest partition's task is behind what is appended: seconds between the append of
-  // the oldest input that no accepted batch covers and now, as far as this object knows; 0: nothing
-  // waits. Sampled once a second.
+  // the oldest input that no accepted batch covers and now; 0: nothing waits. Of what was appended
+  // before Start it knows nothing. Sampled once a second.
   double LagSeconds() const;
   // Not empty: a partition cannot be followed; says which and why.
   std::string Problem() const;
@@ -72,6 +83,7 @@ class AnswerWatch {
   void Stop();
 
  private:
+  class Core;
   struct Impl;
   explicit AnswerWatch(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

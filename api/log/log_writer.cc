@@ -1,0 +1,194 @@
+#include "api/log/log_writer.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <utility>
+
+#include "processor/log/record_limits.h"
+
+namespace alertstream::api {
+namespace {
+
+struct Request {
+  std::vector<RecordToAppend> records;
+  std::size_t bytes = 0;
+  LogWriter::Done done;
+};
+
+std::size_t BytesOf(const std::vector<RecordToAppend>& records) {
+  std::size_t bytes = 0;
+  for (const RecordToAppend& record : records) {
+    bytes += record.key.size() + record.value.size();
+  }
+  return bytes;
+}
+
+void AddViews(const Request& request, std::vector<log::NewRecord>* views) {
+  for (const RecordToAppend& record : request.records) {
+    views->push_back({record.topic, record.partition, record.key, record.value});
+  }
+}
+
+}  // namespace
+
+struct LogWriter::Impl {
+  Impl(log::EventLog& log_in, const LogWriterOptions& options_in)
+      : log(log_in), options(options_in), thread([this] { Run(); }) {}
+
+  void Run();
+  // The next requests of one append, which leave the queue but still count as pending.
+  std::vector<Request> TakeGroup();
+  void AppendGroup(std::vector<Request>* group);
+  Status Check(const Request& request);
+  Result<std::vector<log::Appended>> AppendRecords(std::span<const Request> requests);
+  void Answer(Request* request, Result<std::vector<log::Appended>> result);
+
+  log::EventLog& log;
+  const LogWriterOptions options;
+  std::int32_t partitions = 0;  // 0: not known yet. Of the thread.
+
+  mutable std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<Request> queue;
+  std::size_t records_pending = 0;
+  std::size_t bytes_pending = 0;
+  bool stopping = false;
+
+  std::thread thread;  // Last: it uses what stands above.
+};
+
+void LogWriter::Impl::Run() {
+  for (;;) {
+    std::vector<Request> group = TakeGroup();
+    if (group.empty()) {
+      return;
+    }
+    AppendGroup(&group);
+  }
+}
+
+std::vector<Request> LogWriter::Impl::TakeGroup() {
+  std::unique_lock lock(mutex);
+  changed.wait(lock, [this] { return stopping || !queue.empty(); });
+  std::vector<Request> group;
+  std::size_t records = 0;
+  std::size_t bytes = 0;
+  // A request is never split: its records were refused or accepted together.
+  while (!queue.empty()) {
+    const Request& next = queue.front();
+    if (!group.empty() && (records + next.records.size() > options.group_records_max ||
+                           bytes + next.bytes > options.group_bytes_max)) {
+      break;
+    }
+    records += next.records.size();
+    bytes += next.bytes;
+    group.push_back(std::move(queue.front()));
+    queue.pop_front();
+  }
+  return group;
+}
+
+Status LogWriter::Impl::Check(const Request& request) {
+  if (partitions == 0) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(partitions, log.Partitions(options.timeout));
+  }
+  std::vector<log::NewRecord> views;
+  AddViews(request, &views);
+  return log::CheckRecords(views, partitions);
+}
+
+Result<std::vector<log::Appended>> LogWriter::Impl::AppendRecords(
+    std::span<const Request> requests) {
+  std::vector<log::NewRecord> views;
+  for (const Request& request : requests) {
+    AddViews(request, &views);
+  }
+  if (views.empty()) {
+    return std::vector<log::Appended>();
+  }
+  return log.Append(views, options.timeout);
+}
+
+// What a caller did wrong is answered to that caller alone: it never reaches an append of others.
+void LogWriter::Impl::AppendGroup(std::vector<Request>* group) {
+  std::vector<Request> valid;
+  for (Request& request : *group) {
+    if (const Status checked = Check(request); !checked.ok()) {
+      Answer(&request, checked.error());
+    } else {
+      valid.push_back(std::move(request));
+    }
+  }
+  const auto appended = AppendRecords(valid);
+  if (!appended.ok() && appended.error().code() == ErrorCode::kInvalid && valid.size() > 1) {
+    // The log knows a limit that CheckRecords does not: it refused all, so each goes alone.
+    for (Request& request : valid) {
+      Answer(&request, AppendRecords(std::span(&request, 1)));
+    }
+    return;
+  }
+  auto from =
+      appended.ok() ? appended.value().begin() : std::vector<log::Appended>::const_iterator();
+  for (Request& request : valid) {
+    if (!appended.ok()) {
+      Answer(&request, appended.error());
+      continue;
+    }
+    const auto to = from + static_cast<std::ptrdiff_t>(request.records.size());
+    Answer(&request, std::vector<log::Appended>(from, to));
+    from = to;
+  }
+}
+
+void LogWriter::Impl::Answer(Request* request, Result<std::vector<log::Appended>> result) {
+  {
+    const std::lock_guard lock(mutex);
+    records_pending -= request->records.size();
+    bytes_pending -= request->bytes;
+  }
+  request->done(std::move(result));
+}
+
+LogWriter::LogWriter(log::EventLog& log, const LogWriterOptions& options)
+    : impl_(std::make_unique<Impl>(log, options)) {}
+
+LogWriter::~LogWriter() { Stop(); }
+
+bool LogWriter::Append(std::vector<RecordToAppend> records, Done done) {
+  const std::size_t bytes = BytesOf(records);
+  {
+    const std::lock_guard lock(impl_->mutex);
+    if (impl_->stopping || records.size() > impl_->options.records_max - impl_->records_pending ||
+        bytes > impl_->options.bytes_max - impl_->bytes_pending) {
+      return false;
+    }
+    impl_->records_pending += records.size();
+    impl_->bytes_pending += bytes;
+    impl_->queue.push_back(
+        {.records = std::move(records), .bytes = bytes, .done = std::move(done)});
+  }
+  impl_->changed.notify_one();
+  return true;
+}
+
+std::size_t LogWriter::pending_records() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->records_pending;
+}
+
+void LogWriter::Stop() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->stopping = true;
+  }
+  impl_->changed.notify_one();
+  if (impl_->thread.joinable()) {
+    impl_->thread.join();
+  }
+}
+
+}  // namespace alertstream::api
