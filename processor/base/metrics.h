@@ -39,6 +39,9 @@ enum class MetricId : std::uint8_t {
   kOwnershipChanges,
   kTaskErrors,
   kHeldSeconds,
+  kWebhookRequests,
+  kIngestRequests,
+  kIngestEvents,
   // Gauges.
   kBuildInfo,
   kReady,
@@ -53,8 +56,10 @@ enum class MetricId : std::uint8_t {
   kFoldSeconds,
   kEventToDecisionSeconds,
   kBatchRecords,
+  kIngestAckSeconds,
 };
-inline constexpr std::size_t kMetricCount = static_cast<std::size_t>(MetricId::kBatchRecords) + 1;
+inline constexpr std::size_t kMetricCount =
+    static_cast<std::size_t>(MetricId::kIngestAckSeconds) + 1;
 
 enum class MetricType : std::uint8_t { kCounter, kGauge, kHistogram };
 

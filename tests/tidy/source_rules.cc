@@ -42,9 +42,9 @@ const std::vector<Layer> kLayers = {
     {"api/",
      {"schemas/", "processor/base/", "processor/log/", "processor/journal/",
       "processor/dispatch/providers/", "processor/dispatch/outcome.h",
-      "processor/dispatch/accounts.h",
-      "processor/runtime/output_reader.h", "processor/runtime/sources.h",
-      "processor/engine/phone.h", "projections/read_model/"}},
+      "processor/dispatch/accounts.h", "processor/runtime/output_reader.h",
+      "processor/runtime/sources.h", "processor/state/state_store.h", "processor/engine/phone.h",
+      "processor/engine/keywords.h", "projections/read_model/"}},
     {"ops/", {"schemas/", "processor/", "projections/", "api/"}},
     {"tests/", {"schemas/", "processor/", "projections/", "api/", "ops/"}},
 };
