@@ -63,6 +63,9 @@ CommandLine::CommandLine()
   AddAuthor();
   AddComply();
   AddRepair();
+  AddClient();
+  AddWebhook();
+  AddNotifications();
 }
 
 CLI::App* CommandLine::Add(CLI::App* parent, const std::string& name, const std::string& help,
@@ -109,6 +112,8 @@ void CommandLine::AddGlobals() {
   AddNamed(&app_, "--log-format", "log_output.format", "text or json");
   AddNamed(&app_, "--timeout", "timeout",
            "how long to wait for an answer of the log, such as 30s; tail: for a new record");
+  AddNamed(&app_, "--api-url", "api_url",
+           "server that fire and other client commands talk to; without it the dev of --data-dir");
   AddNamed(&app_, "--instance", "instance", "name of this instance in leases");
   AddNamedSwitch(&app_, "--accept-clock", "accept_clock",
                  "start although the clock jumped by more than 7 days");
@@ -136,6 +141,7 @@ void CommandLine::AddRun() {
   AddNamedSwitch(serve, "--take-over", "take_over",
                  "start although another instance holds a live lease");
   AddTopics();
+  AddSeed();
 }
 
 void CommandLine::AddTopics() {

@@ -50,6 +50,7 @@ class CommandLine {
                       const std::string& help);
   void AddGlobals();
   void AddRun();
+  void AddSeed();
   void AddTopics();
   void AddLook();
   void AddTail();
@@ -59,6 +60,9 @@ class CommandLine {
   void AddConsent();
   void AddOptOut();
   void AddRepair();
+  void AddClient();
+  void AddWebhook();
+  void AddNotifications();
 
   // A group of commands that does nothing itself.
   CLI::App* Group(const std::string& name, const std::string& help) {

@@ -62,6 +62,12 @@ Result<ExitCode> Program::Write(LogAccess access, bool may_decide, const Body& b
   return result;
 }
 
+Result<ExitCode> Program::Call(const std::function<Result<ExitCode>(ApiClient& api)>& body) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(ApiTarget target, FindApi(settings_));
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto api, ApiClient::Create(std::move(target), clock()));
+  return body(*api);
+}
+
 ExitCode Program::Refuse(const Error& error, ExitCode exit, std::string_view docs) const {
   if (io_.render.format == OutputFormat::kJson || io_.render.format == OutputFormat::kJsonLines) {
     io_.out << ErrorJson(error, docs);

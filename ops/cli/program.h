@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "ops/cli/api_client.h"
 #include "ops/cli/commands/session.h"
 #include "ops/cli/settings.h"
 #include "ops/cli/wiring.h"
@@ -55,6 +56,9 @@ class Program {
   // With the log open for writing. A local log is decided by this process meanwhile; on Kafka the
   // servers do it, or this process if `may_decide` and there is none.
   Result<ExitCode> Write(LogAccess access, bool may_decide, const Body& body);
+
+  // With a server's API: that of --api-url, else the dev of the data directory.
+  Result<ExitCode> Call(const std::function<Result<ExitCode>(ApiClient& api)>& body);
 
   // Ends a command with this exit code before it did anything; `docs` is the help to read.
   ExitCode Refuse(const Error& error, ExitCode exit, std::string_view docs) const;

@@ -41,6 +41,7 @@ enum class Setting : std::uint8_t {
   kSecretKey,
   kSigningSecret,
   kOperatorKey,
+  kWebhookSecret,
   kApiAddress,
   kApiPort,
   kApiThreads,

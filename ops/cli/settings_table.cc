@@ -60,6 +60,8 @@ constexpr std::array<SettingSpec, kSettingCount> kTable = {{
      "what client commands sign events with"},
     {Setting::kOperatorKey, "operator_key", kSecret, "", 0, 0, "",
      "API key of client commands that change or ask the deployment, as_op_..."},
+    {Setting::kWebhookSecret, "webhook_secret", kSecret, "", 0, 0, "",
+     "what `webhook sign` and `webhook verify` work with: signing secret or auth token"},
     {Setting::kApiAddress, "api.address", kText, "127.0.0.1", 0, 0, "", "address of the API"},
     {Setting::kApiPort, "api.port", kInteger, "8080", 0, 65535, "",
      "port of the API; 0: a free one"},
