@@ -17,12 +17,13 @@ std::string_view Trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
-constexpr std::array<std::pair<int, std::string_view>, 29> kStatusTexts = {{
+constexpr std::array<std::pair<int, std::string_view>, 30> kStatusTexts = {{
     {200, "OK"},
     {201, "Created"},
     {202, "Accepted"},
     {204, "No Content"},
     {206, "Partial Content"},
+    {207, "Multi-Status"},
     {304, "Not Modified"},
     {307, "Temporary Redirect"},
     {308, "Permanent Redirect"},

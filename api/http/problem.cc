@@ -57,8 +57,10 @@ void AppendProblem(const ProblemDetails& details, std::string* out) {
     for (const ProblemError& error : details.errors) {
       out->append(out->back() == '[' ? R"({"detail":)" : R"(,{"detail":)");
       schemas::AppendJsonString(error.detail, out);
-      out->append(R"(,"pointer":)");
-      schemas::AppendJsonString(error.pointer, out);
+      if (!error.pointer.empty()) {
+        out->append(R"(,"pointer":)");
+        schemas::AppendJsonString(error.pointer, out);
+      }
       out->push_back('}');
     }
     out->push_back(']');

@@ -19,7 +19,8 @@ inline constexpr std::string_view kProblemContentType = "application/problem+jso
 // One fault within the request's body.
 struct ProblemError {
   std::string detail;
-  std::string pointer;  // JSON pointer as a fragment: "#/data/phone"; "#" is the whole body.
+  std::string pointer;  // JSON pointer as a fragment: "#/data/phone"; "#" is the whole body,
+                        // empty: it lies elsewhere, in a header field.
 };
 
 struct ProblemDetails {
