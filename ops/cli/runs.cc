@@ -15,8 +15,8 @@
 #include "ops/cli/commands/status.h"
 #include "ops/cli/commands/tail.h"
 #include "ops/cli/doctor_kafka.h"
-#include "ops/cli/duration.h"
 #include "ops/cli/words.h"
+#include "processor/base/duration.h"
 #include "processor/log/kafka/group_offsets.h"
 
 namespace alertstream::cli {
@@ -171,8 +171,8 @@ Result<ExitCode> RunServe(Program& program) {
       MakeProcessorOptions(settings, deployment,
                            {.instance = settings.Text(Setting::kInstance),
                             .assigned = settings.Text(Setting::kRuntimeAssigned)}));
-  options.health.address = settings.Text(Setting::kMetricsAddress);
-  options.health.port = static_cast<std::uint16_t>(settings.Integer(Setting::kMetricsPort));
+  options.health = {.address = settings.Text(Setting::kMetricsAddress),
+                    .port = static_cast<std::uint16_t>(settings.Integer(Setting::kMetricsPort))};
   options.drain_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
       settings.Duration(Setting::kRuntimeDrainTimeout));
   std::unique_ptr<log::KafkaGroupOffsets> offsets;

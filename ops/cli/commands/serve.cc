@@ -21,6 +21,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kStatusEvery{500};
 constexpr std::chrono::milliseconds kPause{25};
+// What each part gets to stop in, even if those before it took all of the time.
+constexpr std::chrono::milliseconds kStopMin{200};
 
 double Seconds(std::chrono::microseconds duration) {
   return static_cast<double>(duration.count()) / 1e6;
@@ -233,8 +235,15 @@ std::vector<log::ReadFrom> PositionsOf(const std::vector<runtime::PartitionStatu
   return positions;
 }
 
-HealthState HealthOf(const std::vector<runtime::PartitionStatus>& partitions) {
+HealthState HealthOf(const std::vector<runtime::PartitionStatus>& partitions,
+                     const ServerParts& parts) {
   HealthState health{.ready = true, .body = {}};
+  std::map<std::string_view, std::string> bodies;
+  for (const auto& part : parts) {
+    HealthState state = part->Health();
+    health.ready = health.ready && state.ready;
+    bodies[part->name()] = std::move(state.body);
+  }
   JsonList list;
   for (const auto& status : partitions) {
     health.ready = health.ready && status.phase == "owner";
@@ -252,6 +261,9 @@ HealthState HealthOf(const std::vector<runtime::PartitionStatus>& partitions) {
   JsonObject object;
   object.Text("status", health.ready ? "ready" : "not_ready");
   object.Raw("partitions", list.Take());
+  for (const auto& part : parts) {
+    object.Raw(part->name(), bodies[part->name()]);
+  }
   health.body = object.Take();
   return health;
 }
@@ -291,67 +303,170 @@ class PositionNotes {
   bool ok_ = true;
 };
 
-}  // namespace
+// The processor and the parts of one server, as health sees them.
+class Server {
+ public:
+  Server(const Session& session, ServeOptions options)
+      : session_(session),
+        options_(std::move(options)),
+        batch_metrics_(metrics_),
+        partition_metrics_(metrics_, session.clock),
+        notes_(options_) {}
 
-Result<ExitCode> Serve(const Session& session, ServeOptions options) {
-  Metrics metrics;
-  BatchMetrics batch_metrics(metrics);
-  PartitionMetrics partition_metrics(metrics, session.clock);
-  PositionNotes notes(options);
-  metrics.GaugeOf(MetricId::kBuildInfo, {kVersion, kGitHash}).Set(1);
-  options.processor.on_batch = [&](std::int32_t partition, const runtime::BatchReport& report) {
-    batch_metrics.Add(partition, report);
+  Result<ExitCode> Run();
+
+ private:
+  void MakeProcessor();
+  Status Start();
+  HealthState Health() const;
+  void Tick(std::chrono::microseconds now);
+  ExitCode Drain();
+  std::vector<runtime::PartitionStatus> Partitions() const {
+    return processor_ ? processor_->Status() : std::vector<runtime::PartitionStatus>();
+  }
+
+  const Session& session_;
+  ServeOptions options_;
+  Metrics metrics_;
+  BatchMetrics batch_metrics_;
+  PartitionMetrics partition_metrics_;
+  PositionNotes notes_;
+  std::unique_ptr<runtime::Processor> processor_;  // Null: none.
+  mutable std::mutex mutex_;
+  bool started_ = false;  // Guarded by mutex_, and so are parts_ until it is true.
+  ServerParts parts_;
+  std::unique_ptr<HealthListener> listener_;
+  bool ready_ = false;  // Was, once.
+  std::chrono::microseconds note_next_{};
+};
+
+void Server::MakeProcessor() {
+  auto& options = *options_.processor;
+  options.on_batch = [this](std::int32_t partition, const runtime::BatchReport& report) {
+    batch_metrics_.Add(partition, report);
   };
-  options.processor.on_error = [&](std::int32_t, const Error& error) {
-    partition_metrics.Failed(error);
-  };
-  options.processor.on_phase = [&](std::int32_t partition, const std::string& phase,
-                                   const std::string& error) {
+  options.on_error = [this](std::int32_t, const Error& error) { partition_metrics_.Failed(error); };
+  options.on_phase = [this](std::int32_t partition, const std::string& phase,
+                            const std::string& error) {
     const bool bad = phase == "stopped" || phase == "waiting_for_log" || phase == "holding";
     Log(bad ? LogLevel::kError : LogLevel::kInfo, "partition_phase",
         {{"partition", partition}, {"phase", phase}, {"error", error}});
-    partition_metrics.Phase(partition, phase, error);
+    partition_metrics_.Phase(partition, phase, error);
   };
-  runtime::Processor processor(session.log, session.clock, std::move(options.processor));
-  ALERTSTREAM_ASSIGN_OR_RETURN(
-      const auto listener,
-      HealthListener::Start(options.health,
-                            {.metrics_text = [&metrics] { return metrics.RenderText(); },
-                             .health = [&processor] { return HealthOf(processor.Status()); }}));
-  // The phase that partitions begin with is no change, so nobody is told of it.
-  for (const auto& status : processor.Status()) {
-    partition_metrics.Phase(status.partition, status.phase, status.error);
+  processor_ =
+      std::make_unique<runtime::Processor>(session_.log, session_.clock, std::move(options));
+}
+
+HealthState Server::Health() const {
+  const std::scoped_lock lock(mutex_);
+  if (!started_) {
+    HealthState health = HealthOf(Partitions());
+    health.ready = false;
+    return health;
   }
-  processor.Start();
+  return HealthOf(Partitions(), parts_);
+}
+
+Status Server::Start() {
+  if (options_.processor) {
+    MakeProcessor();
+  }
+  const HealthSources sources{.metrics_text = [this] { return metrics_.RenderText(); },
+                              .health = [this] { return Health(); }};
+  if (options_.health) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(listener_, HealthListener::Start(*options_.health, sources));
+  }
+  ServerParts parts;
+  if (options_.start_parts) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(parts,
+                                 options_.start_parts({.metrics = metrics_, .sources = sources}));
+  }
+  {
+    const std::scoped_lock lock(mutex_);
+    parts_ = std::move(parts);
+    started_ = true;
+  }
+  if (processor_) {
+    // The phase that partitions begin with is no change, so nobody is told of it.
+    for (const auto& status : processor_->Status()) {
+      partition_metrics_.Phase(status.partition, status.phase, status.error);
+    }
+    processor_->Start();
+  }
   Log(LogLevel::kInfo, "serving",
-      {{"log", session.log.Describe()},
-       {"partitions", processor.Status().size()},
-       {"metrics_port", listener->port()}});
-  auto next = session.clock.SinceBoot();
-  auto note_next = next + kPositionsEvery;
-  while (!session.Interrupted()) {
-    session.clock.SleepFor(kPause);
-    const auto now = session.clock.SinceBoot();
-    if (now < next) {
-      continue;
-    }
-    next = now + kStatusEvery;
-    const auto partitions = processor.Status();
-    for (const auto& status : partitions) {
-      partition_metrics.Set(status);
-    }
-    if (now >= note_next) {
-      note_next = now + kPositionsEvery;
-      notes.Note(partitions, false);
+      {{"log", session_.log.Describe()},
+       {"partitions", Partitions().size()},
+       {"metrics_port", listener_ ? static_cast<int>(listener_->port()) : 0}});
+  return Status::Ok();
+}
+
+void Server::Tick(std::chrono::microseconds now) {
+  const auto partitions = Partitions();
+  for (const auto& status : partitions) {
+    partition_metrics_.Set(status);
+  }
+  for (const auto& part : parts_) {
+    part->Tick();
+  }
+  if (now >= note_next_) {
+    note_next_ = now + kPositionsEvery;
+    notes_.Note(partitions, false);
+  }
+}
+
+ExitCode Server::Drain() {
+  Log(LogLevel::kInfo, "draining", {});
+  const auto began = session_.clock.SinceBoot();
+  bool in_time = true;
+  for (const auto& part : parts_) {
+    const auto used =
+        std::chrono::duration_cast<std::chrono::milliseconds>(session_.clock.SinceBoot() - began);
+    const auto left = std::max(options_.drain_timeout - used, kStopMin);
+    if (!part->Stop(left)) {
+      Log(LogLevel::kWarning, "not_drained", {{"part", part->name()}});
+      in_time = false;
     }
   }
-  Log(LogLevel::kInfo, "draining", {});
-  const auto began = session.clock.SinceBoot();
-  processor.Stop();
-  const auto took = session.clock.SinceBoot() - began;
-  notes.Note(processor.Status(), true);  // A courtesy: no part of the draining.
+  if (processor_) {
+    processor_->Stop();
+  }
+  const auto took = session_.clock.SinceBoot() - began;
+  if (processor_) {
+    notes_.Note(processor_->Status(), true);  // A courtesy: no part of the draining.
+  }
   Log(LogLevel::kInfo, "stopped", {{"seconds", Seconds(took)}});
-  return took > options.drain_timeout ? ExitCode::kTimeout : ExitCode::kOk;
+  return took > options_.drain_timeout || !in_time ? ExitCode::kTimeout : ExitCode::kOk;
+}
+
+Result<ExitCode> Server::Run() {
+  metrics_.GaugeOf(MetricId::kBuildInfo, {kVersion, kGitHash}).Set(1);
+  ALERTSTREAM_RETURN_IF_ERROR(Start());
+  auto next = session_.clock.SinceBoot();
+  note_next_ = next + kPositionsEvery;
+  Status failed;
+  while (!session_.Interrupted() && failed.ok()) {
+    session_.clock.SleepFor(kPause);
+    if (!ready_ && Health().ready) {
+      ready_ = true;
+      failed = options_.on_ready ? options_.on_ready() : Status::Ok();
+    }
+    const auto now = session_.clock.SinceBoot();
+    if (now >= next) {
+      next = now + kStatusEvery;
+      Tick(now);
+    }
+  }
+  const ExitCode exit = Drain();
+  if (!failed.ok()) {
+    return failed.error();
+  }
+  return exit;
+}
+
+}  // namespace
+
+Result<ExitCode> Serve(const Session& session, ServeOptions options) {
+  return Server(session, std::move(options)).Run();
 }
 
 }  // namespace alertstream::cli

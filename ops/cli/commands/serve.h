@@ -1,13 +1,17 @@
-// `serve --target=processor`: decides until it is told to stop, and tells metrics and health how it
-// goes. A library function over ports; the wiring gives it its log and its stores.
+// `serve` and `dev`: decides, takes events and sends until it is told to stop, and tells metrics
+// and health how it goes. A library function over ports; the wiring gives it its log, its stores
+// and its parts.
 #pragma once
 
 #include <chrono>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ops/cli/commands/session.h"
@@ -18,14 +22,42 @@ namespace alertstream::cli {
 
 inline constexpr std::chrono::seconds kPositionsEvery{5};
 
+// A part of a server besides the processor: the API, the dispatcher, the simulator of a dev.
+class ServerPart {
+ public:
+  virtual ~ServerPart() = default;
+  virtual std::string_view name() const = 0;
+  // Whether it does its work, and a JSON object that says how; thread-safe, from memory.
+  virtual HealthState Health() const = 0;
+  // Twice a second, for gauges that nobody else sets.
+  virtual void Tick() = 0;
+  // Takes nothing new and ends what is under way. False: not all of it within `deadline`.
+  virtual bool Stop(std::chrono::milliseconds deadline) = 0;
+};
+using ServerParts = std::vector<std::unique_ptr<ServerPart>>;
+
+// What parts are given: where their metrics go, and what /metrics and /health answer.
+struct ServerContext {
+  Metrics& metrics;
+  HealthSources sources;
+};
+
 struct ServeOptions {
-  runtime::ProcessorOptions processor;  // Its callbacks are set here.
-  HealthListenerOptions health;
+  // Its callbacks are set here. Nothing: this server decides nothing.
+  std::optional<runtime::ProcessorOptions> processor;
+  // Nothing: only a part answers for metrics and health.
+  std::optional<HealthListenerOptions> health;
   // SIGTERM to the end: what is under way is committed, the rest waits in the log.
   std::chrono::milliseconds drain_timeout{10'000};
   // Told every kPositionsEvery how far inputs were consumed, and once more at the end (`last`), for
   // tools that show lag. What it returns is logged and changes nothing. May be empty.
   std::function<Status(std::span<const log::ReadFrom> positions, bool last)> note_positions;
+  // Starts the other parts, in the order in which they are stopped, before the processor is. May be
+  // empty.
+  std::function<Result<ServerParts>(const ServerContext& context)> start_parts;
+  // Called once, when everything is ready for the first time. An error ends the server. May be
+  // empty.
+  std::function<Status()> on_ready;
 };
 
 // What a batch did, as counters. Thread-safe as Metrics is; used by serve and its tests.
@@ -65,10 +97,12 @@ class PartitionMetrics {
 // The positions of the partitions that are owned, for note_positions.
 std::vector<log::ReadFrom> PositionsOf(const std::vector<runtime::PartitionStatus>& partitions);
 
-// {"status":"ready|not_ready","partitions":[{"partition","phase","error"?,...}]}
-HealthState HealthOf(const std::vector<runtime::PartitionStatus>& partitions);
+// {"status":"ready|not_ready","partitions":[{"partition","phase","error"?,...}],"api":{...},...}:
+// a member for each part.
+HealthState HealthOf(const std::vector<runtime::PartitionStatus>& partitions,
+                     const ServerParts& parts = {});
 
-// Until session.interrupted. kUnavailable: the listener cannot start. Ends with kOk, or kTimeout if
+// Until session.interrupted. kUnavailable: a listener cannot start. Ends with kOk, or kTimeout if
 // the drain took longer than allowed.
 Result<ExitCode> Serve(const Session& session, ServeOptions options);
 
