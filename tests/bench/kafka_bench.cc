@@ -46,7 +46,7 @@ int Usage() {
              "throughput|latency|memory]\n"
              "  [--tenants N] [--recipients N]         of the workload\n"
              "  [--events N] [--rounds N]              of throughput\n"
-             "  [--rate N] [--seconds N]               of latency\n"
+             "  [--rate N] [--warm-up N] [--seconds N] of latency\n"
              "  [--minutes N]                          of memory, which runs only if named\n"
              "  [--partitions N]                       of latency and memory\n"
              "`ops/kafka/broker start --bench` starts a broker.\n");
@@ -78,6 +78,8 @@ bool Set(std::string_view option, const std::string& value, KafkaSettings* setti
     settings->rate = number;
   } else if (option == "--seconds") {
     settings->latency_run = std::chrono::seconds(number);
+  } else if (option == "--warm-up") {
+    settings->warm_up = std::chrono::seconds(number);
   } else if (option == "--minutes") {
     settings->memory_run = std::chrono::minutes(number);
   } else if (option == "--partitions") {

@@ -2,6 +2,8 @@
 #include <array>
 #include <atomic>
 #include <cstdio>
+#include <iterator>
+#include <mutex>
 #include <ratio>
 #include <string>
 #include <thread>
@@ -21,13 +23,16 @@ using namespace std::chrono_literals;
 
 constexpr double kP50GoalMs = 8;
 constexpr double kP99GoalMs = 40;
-// Not counted: connections, and code that the broker runs for the first time.
-constexpr auto kWarmUp = 3s;
+// Slower decisions make a stall, and so do all that are less than kStallGap apart.
+constexpr double kStallMs = 40;
+constexpr auto kStallGap = 20ms;
+constexpr std::size_t kStallsPrinted = 30;
 // A decision that has not come by then never comes.
 constexpr auto kLastDecision = 10s;
 
 // Each event's time, by its number; 0 is never.
-using Times = std::vector<std::atomic<std::int64_t>>;
+using Time = std::atomic<std::int64_t>;
+using Times = std::vector<Time>;
 
 // Which event lies where: what one idempotent producer writes lies in the order of its calls.
 class Places {
@@ -60,16 +65,48 @@ class Places {
   std::vector<std::vector<std::uint64_t>> events_;  // By partition, in the order of offsets.
 };
 
+// A batch at the time of its commit.
+struct Batch {
+  std::int64_t end;
+  std::int64_t commit;
+  std::int64_t fold;
+  bool held;  // Its events waited for the horizon.
+};
+
+class Batches {
+ public:
+  // Thread-safe.
+  void Add(const runtime::BatchReport& report) {
+    const std::int64_t now = SystemClock().SinceBoot().count();
+    const std::lock_guard lock(mutex_);
+    batches_.push_back({now, report.commit.count(), report.fold.count(), report.held});
+  }
+  std::vector<Batch> Between(std::int64_t begin, std::int64_t end) const {
+    const std::lock_guard lock(mutex_);
+    std::vector<Batch> found;
+    std::copy_if(batches_.begin(), batches_.end(), std::back_inserter(found),
+                 [&](const Batch& batch) { return batch.end >= begin && batch.end <= end; });
+    return found;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<Batch> batches_;  // Guarded by mutex_.
+};
+
 struct Run {
   const KafkaSettings& settings;
   std::vector<Input> events;
   std::vector<std::int32_t> partitions;  // Of each event.
   Times produced;
+  Times stored;  // The broker has said so.
   Times visible;
+  Batches batches;
 
   explicit Run(const KafkaSettings& all)
       : settings(all),
-        produced(all.rate * static_cast<std::uint64_t>((kWarmUp + all.latency_run).count())),
+        produced(all.rate * static_cast<std::uint64_t>((all.warm_up + all.latency_run).count())),
+        stored(produced.size()),
         visible(produced.size()) {
     const std::int64_t now_us = ToMicros(SystemClock().Now());
     for (std::uint64_t i = 0; i < produced.size(); ++i) {
@@ -84,16 +121,16 @@ void Produce(const log::KafkaLogOptions& options, Run* run) {
   std::atomic<std::uint64_t> failed = 0;
   auto settings = log::ProducerSettings();
   settings.emplace_back("linger.ms", "0");
-  const auto producer =
-      Must(log::KafkaHandle::Create(Must(log::MakeKafkaContext(options)),
-                                    {.type = RD_KAFKA_PRODUCER,
-                                     .settings = settings,
-                                     .on_delivery =
-                                         [&failed](const rd_kafka_message_t& message) {
-                                           failed +=
-                                               message.err == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : 1;
-                                         },
-                                     .background = true}));
+  const auto producer = Must(log::KafkaHandle::Create(
+      Must(log::MakeKafkaContext(options)),
+      {.type = RD_KAFKA_PRODUCER,
+       .settings = settings,
+       .on_delivery =
+           [&failed](const rd_kafka_message_t& message) {
+             failed += message.err == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : 1;
+             *static_cast<Time*>(message._private) = SystemClock().SinceBoot().count();
+           },
+       .background = true}));
   Must(producer->MakeTopics());
   producer->RefreshTopics(log::Deadline(kTimeout));
   auto& clock = SystemClock();
@@ -111,7 +148,7 @@ void Produce(const log::KafkaLogOptions& options, Run* run) {
                                 .key = event.key,
                                 .value = event.value};
     run->produced[i] = clock.SinceBoot().count();
-    if (log::Produce(*producer, record, nullptr) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (log::Produce(*producer, record, &run->stored[i]) != RD_KAFKA_RESP_ERR_NO_ERROR) {
       Die("the producer refuses an event");
     }
   }
@@ -126,7 +163,7 @@ void Follow(log::EventLog& log, const std::vector<log::ReadFrom>& from, const Pl
             Run* run) {
   const auto reader = Must(log.OpenReader(from));
   const auto until =
-      SystemClock().SinceBoot() + kWarmUp + run->settings.latency_run + kLastDecision;
+      SystemClock().SinceBoot() + run->settings.warm_up + run->settings.latency_run + kLastDecision;
   v1::DecisionRecord decision;
   log::Fetched fetched;
   for (std::size_t seen = 0; seen < run->events.size() && SystemClock().SinceBoot() < until;) {
@@ -162,10 +199,55 @@ std::vector<log::ReadFrom> DecisionEnds(log::EventLog& log, std::int32_t partiti
   return from;
 }
 
+double Ms(std::int64_t micros) { return static_cast<double>(micros) / 1000; }
+
+// When decisions were slow, and what the slowest of each such time waited for.
+void PrintStalls(const Run& run, std::size_t first) {
+  struct Stall {
+    std::size_t begin;
+    std::size_t end;
+    std::size_t worst;
+  };
+  const auto took = [&](std::size_t i) { return run.visible[i] - run.produced[i]; };
+  std::vector<Stall> stalls;
+  for (std::size_t i = first; i < run.events.size(); ++i) {
+    if (Ms(took(i)) <= kStallMs) {
+      continue;
+    }
+    const auto gap = std::chrono::microseconds(kStallGap).count();
+    if (stalls.empty() || run.produced[i] - run.produced[stalls.back().end] > gap) {
+      stalls.push_back({i, i, i});
+    }
+    auto& stall = stalls.back();
+    stall.end = i;
+    stall.worst = took(i) > took(stall.worst) ? i : stall.worst;
+  }
+  const auto begun = SystemClock().Now() - (SystemClock().SinceBoot() -
+                                            std::chrono::microseconds(run.produced[0].load()));
+  fmt::print("           {} stalls over {} ms; seconds since the first event, at {:.3f} s UTC:\n",
+             stalls.size(), kStallMs, static_cast<double>(ToMicros(begun)) / 1e6);
+  for (std::size_t i = 0; i < std::min(stalls.size(), kStallsPrinted); ++i) {
+    const auto [begin, end, worst] = stalls[i];
+    Batch longest{};
+    for (const auto& batch : run.batches.Between(run.produced[worst], run.visible[worst])) {
+      longest.commit = std::max(longest.commit, batch.commit);
+      longest.fold = std::max(longest.fold, batch.fold);
+      longest.held |= batch.held;
+    }
+    fmt::print(
+        "           {:7.3f} s: {:.0f} ms, {} events; stored after {:.0f} ms, longest fold {:.0f} "
+        "ms, longest commit {:.0f} ms{}\n",
+        static_cast<double>(run.produced[worst] - run.produced[0]) / 1e6, Ms(took(worst)),
+        end - begin + 1, Ms(run.stored[worst] - run.produced[worst]), Ms(longest.fold),
+        Ms(longest.commit), longest.held ? ", held for the horizon" : "");
+  }
+}
+
 void MeasureOver(const KafkaSettings& settings) {
   KafkaScratch scratch(settings.broker, settings.partitions);
-  LiveProcessor processor(scratch, settings.partitions, settings.size);
   Run run(settings);
+  LiveProcessor processor(scratch, settings.partitions, settings.size,
+                          [&](const runtime::BatchReport& report) { run.batches.Add(report); });
   Places places(scratch.log(), settings.partitions);
   for (std::size_t i = 0; i < run.events.size(); ++i) {
     places.Add(run.partitions[i], i);
@@ -179,25 +261,26 @@ void MeasureOver(const KafkaSettings& settings) {
   processor.Check();
   const double cpu = watch.cpu();
   std::vector<double> took_ms;
-  const auto first = settings.rate * static_cast<std::uint64_t>(kWarmUp.count());
+  const auto first = settings.rate * static_cast<std::uint64_t>(settings.warm_up.count());
   for (std::size_t i = first; i < run.events.size(); ++i) {
     if (run.visible[i] == 0) {
       Die(fmt::format("event {} was not decided", i));
     }
-    took_ms.push_back(static_cast<double>(run.visible[i] - run.produced[i]) / 1000);
+    took_ms.push_back(Ms(run.visible[i] - run.produced[i]));
   }
   const double seconds =
       static_cast<double>(run.produced[run.events.size() - 1] - run.produced[first]) / 1e6;
   fmt::print(
       "latency    {} events at {:.0f} a second over {} partition(s), from the producer's call to a "
-      "reader of committed decisions:\n"
+      "reader of committed decisions, after {} s that are not counted:\n"
       "           p50 {:.1f} ms (goal {}), p90 {:.1f} ms, p99 {:.1f} ms (goal {}), at most {:.1f} "
       "ms; {:.1f} events a batch, {:.2f} CPU s a second\n",
       took_ms.size(), static_cast<double>(took_ms.size()) / seconds, settings.partitions,
-      Percentile(took_ms, 0.5), kP50GoalMs, Percentile(took_ms, 0.9), Percentile(took_ms, 0.99),
-      kP99GoalMs, Percentile(took_ms, 1),
+      settings.warm_up.count(), Percentile(took_ms, 0.5), kP50GoalMs, Percentile(took_ms, 0.9),
+      Percentile(took_ms, 0.99), kP99GoalMs, Percentile(took_ms, 1),
       static_cast<double>(run.events.size()) / static_cast<double>(processor.batches() - batches),
       cpu / watch.wall());
+  PrintStalls(run, first);
   std::fflush(stdout);
 }
 

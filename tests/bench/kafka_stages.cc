@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <numeric>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -33,8 +34,8 @@ KafkaScratch::~KafkaScratch() {
 }
 
 LiveProcessor::LiveProcessor(KafkaScratch& scratch, std::int32_t partitions,
-                             const WorkloadSize& size)
-    : memory_(state::StoreMemory::Create(kStoreBytes)) {
+                             const WorkloadSize& size, OnBatch on_batch)
+    : on_batch_(std::move(on_batch)), memory_(state::StoreMemory::Create(kStoreBytes)) {
   static_cast<void>(Deciders(scratch.log(), scratch.directory()).ApplyRules(size));
   runtime::ProcessorOptions options;
   options.partitions.resize(static_cast<std::size_t>(partitions));
@@ -50,6 +51,9 @@ LiveProcessor::LiveProcessor(KafkaScratch& scratch, std::int32_t partitions,
     decided_ += report.inputs;
     sends_ += report.effects->commands.count();
     ++batches_;
+    if (on_batch_ != nullptr) {
+      on_batch_(report);
+    }
   };
   processor_ = std::make_unique<runtime::Processor>(scratch.log(), SystemClock(), options);
   processor_->Start();

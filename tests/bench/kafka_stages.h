@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,6 +26,7 @@ struct KafkaSettings {
   std::int32_t partitions = 0;     // Of the latency and the memory stage; 0: as README.md says.
   std::uint64_t rate = 1000;       // Events a second of the latency stage.
   std::chrono::seconds latency_run{30};
+  std::chrono::seconds warm_up{20};  // Of the latency stage, before what counts.
   std::chrono::minutes memory_run{10};
   WorkloadSize size{.tenants = 100, .recipients = 1000};
   WorkloadSize memory_size{.tenants = 1000, .recipients = 1000};
@@ -58,8 +60,12 @@ class KafkaScratch {
 // The processor as the program runs it, leases included, on a log whose rules were applied.
 class LiveProcessor {
  public:
+  // Called on the partitions' threads after each committed batch.
+  using OnBatch = std::function<void(const runtime::BatchReport& report)>;
+
   // Returns when all partitions are owned.
-  LiveProcessor(KafkaScratch& scratch, std::int32_t partitions, const WorkloadSize& size);
+  LiveProcessor(KafkaScratch& scratch, std::int32_t partitions, const WorkloadSize& size,
+                OnBatch on_batch = nullptr);
   ~LiveProcessor() { processor_->Stop(); }
   LiveProcessor(const LiveProcessor&) = delete;
   LiveProcessor& operator=(const LiveProcessor&) = delete;
@@ -72,6 +78,7 @@ class LiveProcessor {
   void Check() const;
 
  private:
+  const OnBatch on_batch_;
   std::shared_ptr<state::StoreMemory> memory_;  // Shared with the stores.
   std::atomic<std::uint64_t> decided_ = 0;
   std::atomic<std::uint64_t> sends_ = 0;
