@@ -10,6 +10,7 @@
 #include "ops/cli/commands/people.h"
 #include "ops/cli/commands/rules.h"
 #include "ops/cli/runs.h"
+#include "ops/cli/seed_command.h"
 #include "ops/cli/words.h"
 
 namespace alertstream::cli {
@@ -78,6 +79,17 @@ void CommandLine::AddAuthor() {
       ->add_option("version", *version,
                    "above the one in force, and known to this program (alertstream version)")
       ->required();
+}
+
+void CommandLine::AddSeed() {
+  CLI::App* group = Group("seed", "Fill a new data directory");
+  auto* values = Keep(SeedArguments{});
+  CLI::App* demo = Add(group, "demo", "Days of a made-up shop, decided as they would have been",
+                       "seed demo --data-dir .alertstream",
+                       [values](Program& program) { return RunSeedDemo(program, *values); });
+  demo->add_option("--days", values->days, "how many, up to now")
+      ->check(CLI::Range(1, seed::kDaysMax));
+  demo->add_option("--rng-seed", values->rng_seed, "another one tells another story");
 }
 
 void CommandLine::AddComply() {

@@ -32,6 +32,10 @@ struct FreshLog {
   std::unique_ptr<log::EventLog> log;
   runtime::LogIdentity identity;
   HmacKey token_key{""};
+  // Holds the state while the history is told: a month of timers that come and go within seconds
+  // is more than a store on disk is made for.
+  std::unique_ptr<state::StateStore> scratch;
+  // Where the state lies afterwards.
   std::function<Result<std::unique_ptr<state::StateStore>>(std::int32_t partition)> open_store;
 };
 

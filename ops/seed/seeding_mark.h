@@ -16,6 +16,8 @@ Status CheckNotSeeding(const std::string& data_dir);
 // Makes the directory if it is missing, and the mark. kConflict: CheckNotSeeding. kUnavailable: the
 // disk.
 Status BeginSeeding(const std::string& data_dir);
+// Takes the mark away: nothing was written.
+Status AbandonSeeding(const std::string& data_dir);
 // Waits until every file below the directory is on disk, then takes the mark away.
 Status FinishSeeding(const std::string& data_dir);
 
