@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "ops/cli/token_key.h"
+#include "ops/seed/seeding_mark.h"
 #include "processor/base/log.h"
 #include "processor/engine/state_keys.h"
 #include "processor/log/local/local_log.h"
@@ -21,6 +22,13 @@ namespace {
 
 // Block cache and memtables of all partitions' stores.
 constexpr std::size_t kStoreMemoryBytes = std::size_t{64} << 20U;
+constexpr std::size_t kSideStoreMemoryBytes = std::size_t{16} << 20U;
+
+bool IsNoHistory(std::string_view /*key*/) { return false; }
+
+bool Creates(LogAccess access) {
+  return access == LogAccess::kCreate || access == LogAccess::kSeed;
+}
 
 std::filesystem::path DataDir(const Settings& settings) {
   return std::filesystem::path(settings.Text(Setting::kDataDir));
@@ -104,16 +112,20 @@ Result<std::unique_ptr<log::EventLog>> OpenLog(const Settings& settings, Clock& 
   }
   const auto directory = DataDir(settings) / "log";
   std::error_code error;
-  if (access != LogAccess::kCreate && !std::filesystem::exists(directory, error)) {
+  if (access != LogAccess::kSeed) {
+    ALERTSTREAM_RETURN_IF_ERROR(seed::CheckNotSeeding(settings.Text(Setting::kDataDir)));
+  }
+  if (!Creates(access) && !std::filesystem::exists(directory, error)) {
     return Error(ErrorCode::kNotFound, fmt::format("there is no log in {}", directory.string()));
   }
-  if (access == LogAccess::kCreate) {
+  if (Creates(access)) {
     ALERTSTREAM_RETURN_IF_ERROR(MakeDirectory(DataDir(settings)));
   }
-  return log::OpenLocalLog({.directory = directory.string(),
-                            .clock = clock,
-                            .read_only = access == LogAccess::kRead,
-                            .sync = settings.Bool(Setting::kLocalSync)});
+  return log::OpenLocalLog(
+      {.directory = directory.string(),
+       .clock = clock,
+       .read_only = access == LogAccess::kRead,
+       .sync = access != LogAccess::kSeed && settings.Bool(Setting::kLocalSync)});
 }
 
 Result<HmacKey> OpenTokenKey(const Settings& settings, LogAccess access) {
@@ -123,7 +135,7 @@ Result<HmacKey> OpenTokenKey(const Settings& settings, LogAccess access) {
   }
   const auto file = DataDir(settings) / "token.key";
   std::error_code error;
-  if (access != LogAccess::kCreate && !std::filesystem::exists(file, error)) {
+  if (!Creates(access) && !std::filesystem::exists(file, error)) {
     return Error(
         ErrorCode::kNotFound,
         fmt::format("there is no token key: {} does not exist and ALERTSTREAM_TOKEN_KEY_FILE "
@@ -141,7 +153,7 @@ Result<Deployment> OpenDeployment(const Settings& settings, Clock& clock, LogAcc
   ALERTSTREAM_ASSIGN_OR_RETURN(deployment.log, OpenLog(settings, clock, access));
   log::EventLog& log = *deployment.log;
   bool fresh = false;
-  if (access == LogAccess::kCreate) {
+  if (Creates(access)) {
     const auto partitions = log.Partitions(timeout);
     if (!partitions.ok() && partitions.error().code() != ErrorCode::kNotFound) {
       return partitions.error();
@@ -157,7 +169,7 @@ Result<Deployment> OpenDeployment(const Settings& settings, Clock& clock, LogAcc
          .replication = static_cast<std::int16_t>(settings.Integer(Setting::kKafkaReplication))},
         timeout));
   }
-  if (access == LogAccess::kCreate) {
+  if (Creates(access)) {
     ALERTSTREAM_ASSIGN_OR_RETURN(deployment.identity,
                                  runtime::EnsureMarkers(log, deployment.token_key, timeout));
     return deployment;
@@ -195,6 +207,39 @@ Result<runtime::ProcessorOptions> MakeProcessorOptions(const Settings& settings,
     return MarkerIn(directory, partition);
   };
   return options;
+}
+
+Result<std::unique_ptr<state::StateStore>> OpenSideStore(const Settings& settings,
+                                                         const log::EventLog& log,
+                                                         const std::string& name) {
+  const auto directory = StateDirectory(settings, log);
+  ALERTSTREAM_RETURN_IF_ERROR(MakeDirectory(directory));
+  return state::OpenRocksDbStore((directory / name).string(), IsNoHistory,
+                                 state::StoreMemory::Create(kSideStoreMemoryBytes));
+}
+
+std::string KeysPath(const Settings& settings) {
+  const std::string& given = settings.Text(Setting::kKeysFile);
+  return given.empty() ? (DataDir(settings) / "keys.toml").string() : given;
+}
+
+Result<std::unique_ptr<identity::KeysFile>> OpenKeys(const Settings& settings, Metrics& metrics,
+                                                     identity::AccountAdjuster adjust_account) {
+  for (const std::string_view result : {"ok", "failed"}) {
+    metrics.CounterOf(MetricId::kKeysReloads, {result});
+  }
+  return identity::KeysFile::Open(
+      {.path = KeysPath(settings),
+       .on_reload =
+           [&metrics](const Status& status) {
+             metrics.CounterOf(MetricId::kKeysReloads, {status.ok() ? "ok" : "failed"}).Add();
+             if (status.ok()) {
+               Log(LogLevel::kInfo, "keys_reloaded", {});
+             } else {
+               Log(LogLevel::kError, "keys_not_reloaded", {{"error", status.error().message()}});
+             }
+           },
+       .adjust_account = std::move(adjust_account)});
 }
 
 std::string CrashMarkerPath(const Settings& settings, const log::EventLog& log,

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "ops/cli/settings.h"
+#include "ops/identity/keys_file.h"
 #include "processor/base/clock.h"
 #include "processor/base/crypto.h"
+#include "processor/base/metrics.h"
 #include "processor/log/event_log.h"
 #include "processor/log/kafka/kafka_log.h"
 #include "processor/runtime/identity.h"
@@ -24,6 +26,7 @@ enum class LogAccess : std::uint8_t {
   kRead,    // Beside a running process; nothing is created.
   kWrite,   // The log must be there.
   kCreate,  // Topics, markers and the token key are made if they are missing.
+  kSeed,    // As kCreate, for the seeder alone: beside its mark, and nothing waits for the disk.
 };
 
 struct Deployment {
@@ -57,6 +60,18 @@ struct Ownership {
 Result<runtime::ProcessorOptions> MakeProcessorOptions(const Settings& settings,
                                                        const Deployment& deployment,
                                                        const Ownership& ownership);
+
+// A store of this process besides those of partitions, such as "idempotency"; below the same
+// directory.
+Result<std::unique_ptr<state::StateStore>> OpenSideStore(const Settings& settings,
+                                                         const log::EventLog& log,
+                                                         const std::string& name);
+
+// keys.toml, followed while it lives: what becomes of a change is logged and counted.
+// `adjust_account` may be empty.
+Result<std::unique_ptr<identity::KeysFile>> OpenKeys(const Settings& settings, Metrics& metrics,
+                                                     identity::AccountAdjuster adjust_account);
+std::string KeysPath(const Settings& settings);
 
 // Where the crash marker of a partition lies.
 std::string CrashMarkerPath(const Settings& settings, const log::EventLog& log,

@@ -53,6 +53,7 @@ bool IsUrl(std::string_view url, bool may_have_path) {
 struct Context {
   std::string_view file_name;
   const SecretReader& read_secret;
+  const AccountAdjuster& adjust_account;
   std::vector<std::string> problems;
 
   void Problem(std::uint32_t line, std::string_view what) {
@@ -326,7 +327,7 @@ void AddCredentials(Entry& entry, dispatch::ProviderAccount* account, KeysConten
   }
 }
 
-void AddAccount(Entry& entry, KeysContent* content) {
+void AddAccount(Entry& entry, const AccountAdjuster& adjust_account, KeysContent* content) {
   entry.Allow({"provider", "name", "account_sid", "auth_tokens", "auth_token_files", "api_key_sid",
                "api_key_secret", "api_key_secret_file", "base_url", "public_url",
                "sends_per_second", "burst"});
@@ -355,6 +356,9 @@ void AddAccount(Entry& entry, KeysContent* content) {
   }
   account.sends_per_second = entry.Rate("sends_per_second", account.sends_per_second);
   account.burst = entry.Burst(account.burst);
+  if (adjust_account) {
+    adjust_account(&account);
+  }
   auto webhook = std::make_shared<api::Identity::WebhookAccount>();
   webhook->account_sid = account.account_sid;
   webhook->public_url = account.public_url;
@@ -430,7 +434,8 @@ Result<KeysContent> ContentOf(const toml::table& root, Context& context) {
   KeysContent content;
   std::set<std::string> ids;
   ForEach(context, root, "key", [&](Entry& entry) { AddKey(entry, &ids, &content); });
-  ForEach(context, root, "account", [&](Entry& entry) { AddAccount(entry, &content); });
+  ForEach(context, root, "account",
+          [&](Entry& entry) { AddAccount(entry, context.adjust_account, &content); });
   ForEach(context, root, "number", [&](Entry& entry) { AddNumber(entry, &content); });
   if (!context.problems.empty()) {
     return AllOf(std::move(context.problems));
@@ -446,8 +451,12 @@ std::string NumberKey(std::string_view provider, std::string_view account,
 }
 
 Result<KeysContent> ParseKeys(std::string_view text, std::string_view file_name,
-                              const SecretReader& read_secret) {
-  Context context{.file_name = file_name, .read_secret = read_secret, .problems = {}};
+                              const SecretReader& read_secret,
+                              const AccountAdjuster& adjust_account) {
+  Context context{.file_name = file_name,
+                  .read_secret = read_secret,
+                  .adjust_account = adjust_account,
+                  .problems = {}};
   try {
     return ContentOf(toml::parse(text), context);
   } catch (const toml::parse_error& error) {

@@ -55,9 +55,13 @@ std::string NumberKey(std::string_view provider, std::string_view account, std::
 // The secret that a file holds, without the line feed at its end.
 using SecretReader = std::function<Result<Redacted<std::string>>(const std::string& path)>;
 
+// Changes an account before it comes into force: where its provider is, where we are.
+using AccountAdjuster = std::function<void(dispatch::ProviderAccount* account)>;
+
 // kInvalid lists every problem, one a line, as FILE:LINE: what was expected; never a value of the
 // document.
 Result<KeysContent> ParseKeys(std::string_view text, std::string_view file_name,
-                              const SecretReader& read_secret);
+                              const SecretReader& read_secret,
+                              const AccountAdjuster& adjust_account = nullptr);
 
 }  // namespace alertstream::identity

@@ -142,8 +142,9 @@ Status KeysFile::Impl::Read() {
     return Redacted<std::string>(std::move(secret));
   };
   const auto bytes = ReadPrivateFile(options.path, kKeysFileBytesMax);
-  auto parsed = bytes.ok() ? ParseKeys(bytes.value(), options.path, read_secret)
-                           : Result<KeysContent>(bytes.error());
+  auto parsed = bytes.ok()
+                    ? ParseKeys(bytes.value(), options.path, read_secret, options.adjust_account)
+                    : Result<KeysContent>(bytes.error());
   stamps = std::move(seen);
   if (!parsed.ok()) {
     return parsed.error();

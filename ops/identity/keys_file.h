@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "api/auth/identity.h"
+#include "ops/identity/keys_document.h"
 #include "processor/base/result.h"
 #include "processor/dispatch/accounts.h"
 
@@ -25,6 +26,7 @@ struct KeysFileOptions {
   std::chrono::milliseconds look_every{1000};  // 0: never, only Reload.
   // What became of a changed file; called by the thread that looks. May be empty.
   std::function<void(const Status& status)> on_reload = {};
+  AccountAdjuster adjust_account = {};  // May be empty.
 };
 
 class KeysFile : public api::Identity, public dispatch::ProviderAccounts {

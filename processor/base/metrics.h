@@ -42,6 +42,10 @@ enum class MetricId : std::uint8_t {
   kWebhookRequests,
   kIngestRequests,
   kIngestEvents,
+  kHttpRequests,
+  kHttpRefusals,
+  kKeysReloads,
+  kDispatches,
   // Gauges.
   kBuildInfo,
   kReady,
@@ -51,15 +55,22 @@ enum class MetricId : std::uint8_t {
   kOwnerEpoch,
   kStateCacheBytes,
   kRecoverySeconds,
+  kHttpConnections,
+  kHttpParked,
+  kCircuitState,
+  kDispatchInFlight,
+  kDispatchWaiting,
+  kDispatchHeld,
   // Histograms.
   kCommitSeconds,
   kFoldSeconds,
   kEventToDecisionSeconds,
   kBatchRecords,
   kIngestAckSeconds,
+  kDispatchSeconds,
 };
 inline constexpr std::size_t kMetricCount =
-    static_cast<std::size_t>(MetricId::kIngestAckSeconds) + 1;
+    static_cast<std::size_t>(MetricId::kDispatchSeconds) + 1;
 
 enum class MetricType : std::uint8_t { kCounter, kGauge, kHistogram };
 
@@ -68,7 +79,7 @@ struct MetricSpec {
   MetricType type;
   std::string_view name;                   // Ends in its unit, and in _total for a counter.
   std::string_view unit;                   // "seconds", "bytes", "records", ...; "" for a state.
-  std::array<std::string_view, 2> labels;  // "" where there is none.
+  std::array<std::string_view, 3> labels;  // "" where there is none.
   std::string_view help;
   std::span<const double> buckets;  // Upper bounds; histograms only.
 };

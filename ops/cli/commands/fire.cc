@@ -66,8 +66,8 @@ Status Set(std::string_view path, std::string json, Node* root) {
     }
     rest.remove_prefix(name.size() + 1);
   }
-  if (!node->members.empty()) {
-    return Error(ErrorCode::kInvalid, "--set: a path has a value and members");
+  if (!node->members.empty() || !node->json.empty()) {
+    return Error(ErrorCode::kInvalid, "--set: a path is set twice");
   }
   node->json = std::move(json);
   return Status::Ok();

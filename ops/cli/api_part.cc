@@ -1,0 +1,161 @@
+#include "ops/cli/api_part.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "api/ingest/ingest_routes.h"
+#include "api/webhooks/webhook_routes.h"
+#include "ops/cli/json_object.h"
+#include "processor/base/log.h"
+
+namespace alertstream::cli {
+namespace {
+
+constexpr std::string_view kIndexStore = "idempotency";
+
+// Metrics and health on the API's port too: there need not be another one.
+Status AddHealthRoutes(http::Routes* routes, const HealthSources& sources) {
+  for (const std::string_view path : {"/health", "/health/live", "/health/ready", "/metrics"}) {
+    ALERTSTREAM_RETURN_IF_ERROR(
+        routes->Add("GET", path, [sources](const http::Request& request, const http::RouteParams&) {
+          HttpAnswer answer = AnswerHealthRequest(sources, "GET", request.path);
+          http::Response response{.status = answer.status, .body = std::move(answer.body)};
+          response.headers.Add("Content-Type", answer.content_type);
+          return response;
+        }));
+  }
+  return Status::Ok();
+}
+
+// The address to reach a listener at that listens on all of them.
+std::string HostOf(const std::string& address) {
+  if (address == "0.0.0.0") {
+    return "127.0.0.1";
+  }
+  if (address == "::") {
+    return "[::1]";
+  }
+  return address.find(':') == std::string::npos ? address : fmt::format("[{}]", address);
+}
+
+void CountUp(Counter& counter, std::uint64_t now, std::uint64_t before) {
+  if (now > before) {
+    counter.Add(static_cast<double>(now - before));
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ApiPart>> ApiPart::Start(const ApiPartDeps& deps) {
+  std::unique_ptr<ApiPart> part(new ApiPart(deps));
+  const Settings& settings = deps.settings;
+  log::EventLog& log = *deps.deployment.log;
+  const runtime::LogIdentity& identity = deps.deployment.identity;
+  part->writer_ = std::make_unique<api::LogWriter>(log, api::LogWriterOptions{});
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      part->watch_,
+      api::AnswerWatch::Start(log, deps.clock,
+                              {.log_id = identity.log_id, .partitions = identity.partitions}));
+  ALERTSTREAM_ASSIGN_OR_RETURN(auto store, OpenSideStore(settings, log, std::string(kIndexStore)));
+  ALERTSTREAM_ASSIGN_OR_RETURN(part->index_,
+                               api::IdempotencyFollower::Start(
+                                   log, deps.clock, std::move(store),
+                                   {.log_id = identity.log_id, .partitions = identity.partitions}));
+  ALERTSTREAM_RETURN_IF_ERROR(part->AddRoutes());
+  http::ServerOptions options;
+  options.address = settings.Text(Setting::kApiAddress);
+  options.port = static_cast<std::uint16_t>(settings.Integer(Setting::kApiPort));
+  options.threads = static_cast<int>(settings.Integer(Setting::kApiThreads));
+  part->server_ = std::make_unique<http::Server>(
+      options,
+      [routes = &part->routes_](http::Request request, http::Responder responder) {
+        routes->Handle(std::move(request), std::move(responder));
+      },
+      deps.clock);
+  ALERTSTREAM_RETURN_IF_ERROR(part->server_->Start());
+  for (std::size_t i = 0; i < http::kRefusalCount; ++i) {
+    deps.context.metrics.CounterOf(MetricId::kHttpRefusals,
+                                   {http::RefusalName(static_cast<http::Refusal>(i))});
+  }
+  Log(LogLevel::kInfo, "api_listens",
+      {{"address", options.address}, {"port", static_cast<int>(part->port())}});
+  return part;
+}
+
+ApiPart::~ApiPart() {
+  if (server_ != nullptr) {
+    Stop(std::chrono::milliseconds(0));
+  }
+}
+
+Status ApiPart::AddRoutes() {
+  const std::int32_t partitions = deps_.deployment.identity.partitions;
+  Metrics& metrics = deps_.context.metrics;
+  ALERTSTREAM_RETURN_IF_ERROR(AddHealthRoutes(&routes_, deps_.context.sources));
+  const auto lag_max = deps_.settings.Duration(Setting::kApiLagMax);
+  ALERTSTREAM_RETURN_IF_ERROR(api::AddIngestRoutes(
+      &routes_, {.identity = deps_.keys,
+                 .writer = *writer_,
+                 .watch = *watch_,
+                 .index = *index_,
+                 .partitions = partitions,
+                 .clock = deps_.clock,
+                 .metrics = metrics,
+                 .options = {.lag_seconds_max = static_cast<double>(lag_max.count()) / 1e6}}));
+  ALERTSTREAM_RETURN_IF_ERROR(api::AddWebhookRoutes(&routes_, {.identity = deps_.keys,
+                                                               .writer = *writer_,
+                                                               .partitions = partitions,
+                                                               .clock = deps_.clock,
+                                                               .metrics = metrics}));
+  return deps_.add_routes ? deps_.add_routes(&routes_) : Status::Ok();
+}
+
+std::string ApiPart::url() const {
+  return fmt::format("http://{}:{}", HostOf(deps_.settings.Text(Setting::kApiAddress)), port());
+}
+
+HealthState ApiPart::Health() const {
+  std::string problem = watch_->Problem();
+  if (problem.empty()) {
+    problem = index_->Problem();
+  }
+  HealthState health{.ready = problem.empty() && index_->Ready(), .body = {}};
+  JsonObject object;
+  object.Text("status", health.ready ? "ready" : "not_ready");
+  if (!problem.empty()) {
+    object.Text("error", problem);
+  }
+  object.Integer("port", port());
+  object.Number("lag_seconds", watch_->LagSeconds());
+  health.body = object.Take();
+  return health;
+}
+
+void ApiPart::Tick() {
+  const http::ServerStats stats = server_->stats();
+  Metrics& metrics = deps_.context.metrics;
+  CountUp(metrics.CounterOf(MetricId::kHttpRequests), stats.requests, counted_.requests);
+  for (std::size_t i = 0; i < http::kRefusalCount; ++i) {
+    CountUp(metrics.CounterOf(MetricId::kHttpRefusals,
+                              {http::RefusalName(static_cast<http::Refusal>(i))}),
+            stats.refused[i], counted_.refused[i]);
+  }
+  metrics.GaugeOf(MetricId::kHttpConnections).Set(static_cast<double>(stats.open));
+  metrics.GaugeOf(MetricId::kHttpParked).Set(static_cast<double>(stats.parked));
+  counted_ = stats;
+}
+
+bool ApiPart::Stop(std::chrono::milliseconds deadline) {
+  const bool drained = server_->Drain(deadline);
+  // What was taken is appended; whoever still waits is told that it will not be known here.
+  writer_->Stop();
+  watch_->Stop();
+  index_->Stop();
+  server_->Stop();
+  return drained;
+}
+
+}  // namespace alertstream::cli

@@ -1,0 +1,63 @@
+// ApiPart: the API of a server: its HTTP listener with every door behind it, and what the doors
+// share. Part of the wiring; used by serve and dev.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "api/http/routes.h"
+#include "api/http/server.h"
+#include "api/ingest/idempotency_follower.h"
+#include "api/log/answer_watch.h"
+#include "api/log/log_writer.h"
+#include "ops/cli/commands/serve.h"
+#include "ops/cli/settings.h"
+#include "ops/cli/wiring.h"
+#include "ops/identity/keys_file.h"
+
+namespace alertstream::cli {
+
+struct ApiPartDeps {
+  const Settings& settings;
+  const Deployment& deployment;
+  Clock& clock;
+  const identity::KeysFile& keys;
+  ServerContext context;
+  // Adds further routes, such as those of a dispatcher in this process. May be empty.
+  std::function<Status(http::Routes* routes)> add_routes;
+};
+
+class ApiPart : public ServerPart {
+ public:
+  // Listens when it returns. `deps` outlives the part. kUnavailable: the address cannot be bound,
+  // or the log cannot be followed.
+  static Result<std::unique_ptr<ApiPart>> Start(const ApiPartDeps& deps);
+  ~ApiPart() override;
+
+  std::uint16_t port() const { return server_->port(); }
+  // "http://127.0.0.1:8080": as this machine reaches it.
+  std::string url() const;
+
+  std::string_view name() const override { return "api"; }
+  HealthState Health() const override;
+  void Tick() override;
+  bool Stop(std::chrono::milliseconds deadline) override;
+
+ private:
+  explicit ApiPart(const ApiPartDeps& deps) : deps_(deps) {}
+  Status AddRoutes();
+
+  const ApiPartDeps deps_;
+  // In the order in which they are made; they end in the reverse one.
+  std::unique_ptr<api::LogWriter> writer_;
+  std::unique_ptr<api::AnswerWatch> watch_;
+  std::unique_ptr<api::IdempotencyFollower> index_;
+  http::Routes routes_;
+  std::unique_ptr<http::Server> server_;
+  http::ServerStats counted_;  // What the counters hold already.
+};
+
+}  // namespace alertstream::cli
