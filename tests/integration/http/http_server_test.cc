@@ -119,6 +119,37 @@ TEST(HttpServerTest, AfterAnErrorNothingOfTheConnectionIsARequest) {
   EXPECT_EQ(app.server.stats().RefusedFor(Refusal::kFraming), cases.size());
 }
 
+TEST(HttpServerTest, EveryAnswerNamesItsRequest) {
+  TestApp app;
+  RawClient client(app.server.port());
+  ASSERT_TRUE(client.Send("GET /echo/a HTTP/1.1\r\nHost: a\r\nX-Request-Id: mine 7\r\n\r\n"));
+  const auto given = client.Read();
+  ASSERT_TRUE(given.has_value());
+  EXPECT_TRUE(given->Has("\r\nX-Request-Id: mine 7\r\n"));
+  EXPECT_TRUE(given->Has("\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"));
+  // What cannot be echoed is replaced, and the server's own refusals have an id as well.
+  const std::vector<std::string> requests = {
+      "GET /nothing HTTP/1.1\r\nHost: a\r\nX-Request-Id: " + std::string(129, 'x') + "\r\n\r\n",
+      "PUT /echo/a HTTP/1.1\r\nHost: a\r\n\r\n", Get("/throw"),
+      "GET /echo/a HTTP/1.1\r\nX: y\r\n\r\n"};
+  const std::vector<std::string> codes = {"not_found", "method_not_allowed", "internal",
+                                          "malformed_request"};
+  std::string last;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    ASSERT_TRUE(client.Send(requests[i]));
+    const auto answer = client.Read();
+    ASSERT_TRUE(answer.has_value());
+    constexpr std::string_view kField = "\r\nX-Request-Id: ";
+    const std::size_t at = answer->head.find(kField);
+    ASSERT_NE(at, std::string::npos) << answer->head;
+    const std::string id = answer->head.substr(at + kField.size(), 36);
+    EXPECT_NE(id, last);
+    EXPECT_NE(answer->body.find("\"code\":\"" + codes[i] + "\""), std::string::npos);
+    EXPECT_TRUE(answer->body.ends_with(",\"request_id\":\"" + id + "\"}")) << answer->body;
+    last = id;
+  }
+}
+
 TEST(HttpServerTest, TheAnswerToHeadHasNoBody) {
   TestApp app;
   RawClient client(app.server.port());
