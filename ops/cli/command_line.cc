@@ -10,7 +10,7 @@
 #include "ops/cli/commands/status.h"
 #include "ops/cli/commands/tail.h"
 #include "ops/cli/commands/topics.h"
-#include "ops/cli/duration.h"
+#include "processor/base/duration.h"
 #include "ops/cli/runs.h"
 #include "ops/cli/version.h"
 #include "ops/cli/words.h"
@@ -64,6 +64,7 @@ CommandLine::CommandLine()
   AddComply();
   AddRepair();
   AddClient();
+  AddProviders();
   AddWebhook();
   AddNotifications();
 }

@@ -10,7 +10,7 @@
 #include "ops/cli/commands/fire.h"
 #include "ops/cli/commands/notifications.h"
 #include "ops/cli/commands/webhook.h"
-#include "ops/cli/duration.h"
+#include "processor/base/duration.h"
 #include "ops/cli/runs.h"
 #include "ops/cli/words.h"
 #include "ops/identity/keys_file.h"

@@ -13,8 +13,8 @@
 #include <tuple>
 #include <utility>
 
-#include "ops/cli/rules_document.h"
-#include "ops/cli/rules_fields.h"
+#include "api/control/rule_document.h"
+#include "api/control/rule_fields.h"
 #include "ops/cli/rules_yaml.h"
 #include "schemas/envelope_check.h"
 #include "schemas/limits.h"
@@ -23,6 +23,10 @@
 
 namespace alertstream::cli {
 namespace {
+
+using api::ProblemList;
+using api::RuleItem;
+using api::RuleKind;
 
 // Line and column of the first U+0000, or line of the first byte that is no UTF-8.
 std::optional<std::pair<int, int>> FirstBadByte(std::string_view text) {
@@ -93,7 +97,7 @@ void ReadSource(const RuleSource& source, std::vector<RuleProblem>* out,
     problems.Add(place->first, place->second, "", "expected UTF-8 text without U+0000");
     return;
   }
-  std::vector<YamlDocument> documents;
+  std::vector<RuleTree> documents;
   YamlProblem problem;
   const bool json = source.file.ends_with(".json");
   if (!ParseYaml(json ? JoinSurrogates(source.text) : source.text, *documents_left, &documents,
@@ -101,9 +105,9 @@ void ReadSource(const RuleSource& source, std::vector<RuleProblem>* out,
     problems.Add(problem.line, problem.column, "", problem.message);
     return;
   }
-  for (const YamlDocument& document : documents) {
-    const YamlNode& root = document.nodes[document.root];
-    if (root.kind != YamlKind::kSequence) {
+  for (const RuleTree& document : documents) {
+    const RuleNode& root = document.nodes[document.root];
+    if (root.kind != RuleNodeKind::kSequence) {
       ReadRuleDocument(document, document.root, &problems, items);
       continue;
     }

@@ -21,6 +21,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/control/rule_fields.h"
 #include "processor/base/result.h"
 #include "schemas/envelope.pb.h"
 
@@ -33,16 +34,7 @@ inline constexpr std::size_t kRuleDocumentsMax = 10'000;
 inline constexpr std::size_t kRuleFilesMax = 10'000;
 // All files together: they are held in memory at once.
 inline constexpr std::size_t kRuleSetBytesMax = std::size_t{64} << 20U;
-// More problems than this are one: the wrong file.
-inline constexpr std::size_t kRuleProblemsMax = 1000;
-
-struct RuleProblem {
-  std::string file;
-  int line = 0;  // From 1; 0: the file as a whole.
-  int column = 0;
-  std::string field;    // "recipients.list[2]"; "" for the document as a whole.
-  std::string message;  // What is wrong and what was expected; never an address or a text.
-};
+using api::RuleProblem;
 
 // "rules/acme.yaml:12:3: when: line 1, column 7: expected ..."
 std::string FormatRuleProblem(const RuleProblem& problem);

@@ -21,7 +21,7 @@ class TreeBuilder final : public YAML::EventHandler {
   void Begin() { document_ = {}; }
   bool failed() const { return !problem_.message.empty(); }
   const YamlProblem& problem() const { return problem_; }
-  YamlDocument Take() { return std::move(document_); }
+  RuleTree Take() { return std::move(document_); }
 
   // The library makes empty documents for ever out of a stray , ] or } between documents: a second
   // one at the same place is none.
@@ -36,7 +36,7 @@ class TreeBuilder final : public YAML::EventHandler {
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    (void)Add(mark, anchor, YamlKind::kNull);
+    (void)Add(mark, anchor, RuleNodeKind::kNull);
   }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -53,7 +53,7 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
-    if (CheckTag(mark, tag) && Add(mark, anchor, YamlKind::kScalar)) {
+    if (CheckTag(mark, tag) && Add(mark, anchor, RuleNodeKind::kScalar)) {
       document_.nodes.back().text = value;
       document_.nodes.back().quoted = tag == kQuotedTag;
     }
@@ -61,13 +61,13 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value /*style*/) override {
-    Open(mark, tag, anchor, YamlKind::kSequence);
+    Open(mark, tag, anchor, RuleNodeKind::kSequence);
   }
   void OnSequenceEnd() override { Close(); }
 
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value /*style*/) override {
-    Open(mark, tag, anchor, YamlKind::kMap);
+    Open(mark, tag, anchor, RuleNodeKind::kMap);
   }
   void OnMapEnd() override { Close(); }
 
@@ -91,16 +91,16 @@ class TreeBuilder final : public YAML::EventHandler {
     }
   }
 
-  bool Add(const YAML::Mark& mark, YAML::anchor_t anchor, YamlKind kind) {
+  bool Add(const YAML::Mark& mark, YAML::anchor_t anchor, RuleNodeKind kind) {
     if (failed()) {
       return false;
     }
-    if (document_.nodes.size() >= kYamlNodesMax) {
-      Fail(mark, "more than " + std::to_string(kYamlNodesMax) + " values in one document");
+    if (document_.nodes.size() >= kRuleNodesMax) {
+      Fail(mark, "more than " + std::to_string(kRuleNodesMax) + " values in one document");
       return false;
     }
     const auto index = static_cast<std::uint32_t>(document_.nodes.size());
-    YamlNode node;
+    RuleNode node;
     node.kind = kind;
     node.line = mark.line + 1;
     node.column = mark.column + 1;
@@ -112,7 +112,8 @@ class TreeBuilder final : public YAML::EventHandler {
     return true;
   }
 
-  void Open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YamlKind kind) {
+  void Open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+            RuleNodeKind kind) {
     if (!CheckTag(mark, tag)) {
       return;
     }
@@ -131,7 +132,7 @@ class TreeBuilder final : public YAML::EventHandler {
     }
   }
 
-  YamlDocument document_;
+  RuleTree document_;
   YamlProblem problem_;
   int start_ = -1;  // Of the document before.
   std::vector<std::uint32_t> open_;
@@ -140,8 +141,8 @@ class TreeBuilder final : public YAML::EventHandler {
 
 }  // namespace
 
-bool ParseYaml(std::string_view text, std::size_t documents_max,
-               std::vector<YamlDocument>* documents, YamlProblem* problem) {
+bool ParseYaml(std::string_view text, std::size_t documents_max, std::vector<RuleTree>* documents,
+               YamlProblem* problem) {
   TreeBuilder builder;
   try {
     std::istringstream stream{std::string(text)};
@@ -155,8 +156,8 @@ bool ParseYaml(std::string_view text, std::size_t documents_max,
         *problem = builder.problem();
         return false;
       }
-      YamlDocument document = builder.Take();
-      if (document.nodes.empty() || document.nodes[document.root].kind == YamlKind::kNull) {
+      RuleTree document = builder.Take();
+      if (document.nodes.empty() || document.nodes[document.root].kind == RuleNodeKind::kNull) {
         continue;
       }
       if (documents->size() >= documents_max) {

@@ -11,7 +11,7 @@
 
 #include "ops/cli/settings_table.h"
 #include "ops/cli/settings_toml.h"
-#include "ops/cli/suggest.h"
+#include "processor/base/suggest.h"
 #include "ops/cli/token_key.h"
 #include "processor/base/check.h"
 

@@ -75,7 +75,7 @@ enum class SettingType : std::uint8_t {
   kInteger,   // `min` to `max`.
   kBytes,     // An integer with an optional KiB, MiB or GiB; `min` to `max` bytes.
   kBool,      // true or false.
-  kDuration,  // ops/cli/duration.h; `min` to `max` microseconds.
+  kDuration,  // processor/base/duration.h; `min` to `max` microseconds.
   kSecret,
 };
 

@@ -11,7 +11,7 @@
 #include <system_error>
 #include <utility>
 
-#include "ops/cli/duration.h"
+#include "processor/base/duration.h"
 #include "schemas/limits.h"
 #include "schemas/topics.h"
 

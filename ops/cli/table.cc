@@ -12,7 +12,7 @@
 #include <ctime>
 #include <utility>
 
-#include "ops/cli/suggest.h"
+#include "processor/base/suggest.h"
 #include "processor/base/check.h"
 #include "processor/base/rfc3339.h"
 #include "schemas/json.h"

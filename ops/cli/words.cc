@@ -1,10 +1,5 @@
 #include "ops/cli/words.h"
 
-#include <google/protobuf/descriptor.h>
-
-#include <algorithm>
-#include <cctype>
-
 #include <fmt/format.h>
 
 #include "processor/engine/phone.h"
@@ -19,55 +14,7 @@ constexpr std::size_t kHeadDigits = 3;
 // Fewer hidden digits than this could be guessed.
 constexpr std::size_t kHiddenDigitsMin = 3;
 
-// "EventVerdict" to "EVENT_VERDICT_".
-std::string PrefixOfType(std::string_view type) {
-  std::string prefix;
-  for (const char c : type) {
-    if (std::isupper(static_cast<unsigned char>(c)) != 0 && !prefix.empty()) {
-      prefix.push_back('_');
-    }
-    prefix.push_back(static_cast<char>(std::toupper(static_cast<unsigned char>(c))));
-  }
-  return prefix + "_";
-}
-
-std::string WordOf(const google::protobuf::EnumValueDescriptor& value) {
-  std::string_view name = value.name();
-  const std::string prefix = PrefixOfType(value.type()->name());
-  if (name.starts_with(prefix)) {
-    name.remove_prefix(prefix.size());
-  }
-  std::string word(name);
-  std::transform(word.begin(), word.end(), word.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return word;
-}
-
 }  // namespace
-
-std::string EnumWord(const google::protobuf::EnumDescriptor* type, int number) {
-  const auto* value = type->FindValueByNumber(number);
-  return value == nullptr ? std::to_string(number) : WordOf(*value);
-}
-
-std::optional<int> EnumOfWord(const google::protobuf::EnumDescriptor* type, std::string_view word) {
-  for (int i = 0; i < type->value_count(); ++i) {
-    if (type->value(i)->number() != 0 && WordOf(*type->value(i)) == word) {
-      return type->value(i)->number();
-    }
-  }
-  return std::nullopt;
-}
-
-Error UnknownWord(const google::protobuf::EnumDescriptor* type, std::string_view what) {
-  std::string words;
-  for (int i = 0; i < type->value_count(); ++i) {
-    if (type->value(i)->number() != 0) {
-      words += (words.empty() ? "" : ", ") + WordOf(*type->value(i));
-    }
-  }
-  return Error(ErrorCode::kInvalid, fmt::format("{}: expected one of {}", what, words));
-}
 
 std::string PositionText(std::uint32_t topic, std::uint32_t partition, std::int64_t offset) {
   if (topic == 0 || topic > schemas::kTopicCount) {
@@ -123,7 +70,7 @@ std::string Grouped(std::uint64_t number) {
   std::string digits = std::to_string(number);
   for (std::size_t at = digits.size(); at > 3;) {
     at -= 3;
-    digits.insert(at, ",");
+    digits.insert(at, 1, ',');
   }
   return digits;
 }

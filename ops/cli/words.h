@@ -2,36 +2,23 @@
 // their numbers. Pure.
 #pragma once
 
-#include <google/protobuf/generated_enum_reflection.h>
-
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
 #include "processor/base/id.h"
 #include "processor/base/result.h"
 #include "schemas/common.pb.h"
+#include "schemas/enum_words.h"
 
 namespace alertstream::cli {
 
-// Value `number` of `type` without the type's own name: OUTCOME_SEND is "send". A number that has
-// no name shows as itself.
-std::string EnumWord(const google::protobuf::EnumDescriptor* type, int number);
-
-template <typename Enum>
-std::string Word(Enum value) {
-  return EnumWord(google::protobuf::GetEnumDescriptor<Enum>(), static_cast<int>(value));
-}
-
-// The number of the value whose word is `word`; nothing if there is none, or if it is UNSPECIFIED.
-std::optional<int> EnumOfWord(const google::protobuf::EnumDescriptor* type, std::string_view word);
-
-// kInvalid lists the words of the type.
-template <typename Enum>
-Result<Enum> ParseWord(std::string_view what, std::string_view word);
-Error UnknownWord(const google::protobuf::EnumDescriptor* type, std::string_view what);
+using schemas::EnumOfWord;
+using schemas::EnumWord;
+using schemas::ParseWord;
+using schemas::UnknownWord;
+using schemas::Word;
 
 // "site-events@3:88213"; "" for a position that names no topic.
 std::string PositionText(const v1::Position& position);
@@ -50,15 +37,5 @@ std::string Clip(std::string_view text, std::size_t characters);
 
 // "1,234,567".
 std::string Grouped(std::uint64_t number);
-
-template <typename Enum>
-Result<Enum> ParseWord(std::string_view what, std::string_view word) {
-  const auto* type = google::protobuf::GetEnumDescriptor<Enum>();
-  const auto number = EnumOfWord(type, word);
-  if (!number) {
-    return UnknownWord(type, what);
-  }
-  return static_cast<Enum>(*number);
-}
 
 }  // namespace alertstream::cli

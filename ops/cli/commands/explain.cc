@@ -12,7 +12,7 @@
 
 #include "ops/cli/commands/outcomes.h"
 #include "ops/cli/commands/raw_records.h"
-#include "ops/cli/duration.h"
+#include "processor/base/duration.h"
 #include "ops/cli/json_object.h"
 #include "ops/cli/message_json.h"
 #include "ops/cli/words.h"

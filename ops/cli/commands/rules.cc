@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "ops/cli/commands/outcomes.h"
-#include "ops/cli/duration.h"
+#include "processor/base/duration.h"
 #include "ops/cli/json_object.h"
 #include "ops/cli/words.h"
 #include "processor/engine/limits.h"

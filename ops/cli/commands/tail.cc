@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-#include "ops/cli/duration.h"
+#include "processor/base/duration.h"
 #include "ops/cli/message_json.h"
 #include "ops/cli/words.h"
 #include "processor/base/rfc3339.h"

@@ -369,10 +369,10 @@ TEST(RulesFileTest, LimitsHold) {
   }
   EXPECT_THAT(ReadText(fields).problems.at(0), HasSubstr("more than 64 fields"));
   std::string wrong;
-  for (std::size_t i = 0; i < kRuleProblemsMax; ++i) {
+  for (std::size_t i = 0; i < api::kRuleProblemsMax; ++i) {
     wrong += "--- {kind: x, kind: y}\n";
   }
-  EXPECT_EQ(ReadText(wrong).problems.size(), kRuleProblemsMax);
+  EXPECT_EQ(ReadText(wrong).problems.size(), api::kRuleProblemsMax);
 }
 
 TEST(RulesFileTest, EmptyFilesAndDocumentsHoldNothing) {

@@ -4,34 +4,9 @@
 
 #include "ops/cli/exit_code.h"
 #include "ops/cli/json_object.h"
-#include "schemas/decision.pb.h"
-#include "schemas/output.pb.h"
 
 namespace alertstream::cli {
 namespace {
-
-TEST(WordsTest, EnumsLoseTheNameOfTheirType) {
-  EXPECT_EQ(Word(v1::OUTCOME_SEND), "send");
-  EXPECT_EQ(Word(v1::REASON_CONSENT_MISSING), "consent_missing");
-  EXPECT_EQ(Word(v1::GATE_OPT_OUT), "opt_out");
-  EXPECT_EQ(Word(v1::OPT_OUT_BY_RECIPIENT), "recipient");
-  EXPECT_EQ(Word(v1::DEAD_LETTER_REASON_MALFORMED_JSON), "malformed_json");
-  EXPECT_EQ(EnumWord(v1::Outcome_descriptor(), 77), "77");
-}
-
-TEST(WordsTest, WordsAreReadBack) {
-  const auto channel = ParseWord<v1::Channel>("--channel", "whatsapp");
-  ASSERT_TRUE(channel.ok());
-  EXPECT_EQ(channel.value(), v1::CHANNEL_WHATSAPP);
-  for (const char* wrong : {"", "SMS", "unspecified", "fax"}) {
-    const auto refused = ParseWord<v1::Channel>("--channel", wrong);
-    ASSERT_FALSE(refused.ok()) << wrong;
-    EXPECT_EQ(refused.error().code(), ErrorCode::kInvalid);
-    EXPECT_NE(refused.error().message().find("--channel: expected one of sms, whatsapp"),
-              std::string::npos)
-        << refused.error().message();
-  }
-}
 
 TEST(WordsTest, NumbersAreMasked) {
   struct Case {

@@ -1,4 +1,4 @@
-#include "ops/cli/rules_fields.h"
+#include "api/control/rule_fields.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -8,11 +8,11 @@
 #include <charconv>
 #include <utility>
 
-#include "ops/cli/duration.h"
-#include "ops/cli/suggest.h"
+#include "processor/base/duration.h"
+#include "processor/base/suggest.h"
 #include "schemas/text.h"
 
-namespace alertstream::cli {
+namespace alertstream::api {
 namespace {
 
 // Longer keys are no names of fields; they are not repeated in problems.
@@ -43,27 +43,27 @@ bool LooksTyped(std::string_view text) {
   return parsed.ec != std::errc::invalid_argument && parsed.ptr == text.data() + text.size();
 }
 
-std::string_view KindName(YamlKind kind) {
+std::string_view KindName(RuleNodeKind kind) {
   switch (kind) {
-    case YamlKind::kNull:
+    case RuleNodeKind::kNull:
       return "nothing";
-    case YamlKind::kScalar:
+    case RuleNodeKind::kScalar:
       return "a single value";
-    case YamlKind::kSequence:
+    case RuleNodeKind::kSequence:
       return "a list";
-    case YamlKind::kMap:
+    case RuleNodeKind::kMap:
       return "a map";
   }
   return "";
 }
 
-std::string ExpectedFound(std::string_view expected, const YamlNode& node) {
+std::string ExpectedFound(std::string_view expected, const RuleNode& node) {
   return fmt::format("expected {}, found {}", expected, KindName(node.kind));
 }
 
 }  // namespace
 
-void ProblemList::Add(const YamlNode& at, std::string field, std::string message) {
+void ProblemList::Add(const RuleNode& at, std::string field, std::string message) {
   Add(at.line, at.column, std::move(field), std::move(message));
 }
 
@@ -77,10 +77,10 @@ void ProblemList::Add(int line, int column, std::string field, std::string messa
   }
 }
 
-FieldReader::FieldReader(const YamlDocument& document, std::uint32_t node, std::string prefix,
+FieldReader::FieldReader(const RuleTree& document, std::uint32_t node, std::string prefix,
                          ProblemList* problems)
     : document_(document), node_(node), prefix_(std::move(prefix)), problems_(problems) {
-  if (At(node_).kind != YamlKind::kMap) {
+  if (At(node_).kind != RuleNodeKind::kMap) {
     problems_->Add(At(node_), Own(), ExpectedFound("a map of fields", At(node_)));
     return;
   }
@@ -90,9 +90,9 @@ FieldReader::FieldReader(const YamlDocument& document, std::uint32_t node, std::
     return;
   }
   for (std::size_t i = 0; i + 1 < children.size(); i += 2) {
-    const YamlNode& key = At(children[i]);
-    if (key.kind != YamlKind::kScalar || key.text.empty() || key.text.size() > kFieldNameBytesMax ||
-        !schemas::HasNoControls(key.text)) {
+    const RuleNode& key = At(children[i]);
+    if (key.kind != RuleNodeKind::kScalar || key.text.empty() ||
+        key.text.size() > kFieldNameBytesMax || !schemas::HasNoControls(key.text)) {
       problems_->Add(key, Own(), "expected the name of a field");
       continue;
     }
@@ -129,18 +129,18 @@ std::optional<std::uint32_t> FieldReader::Node(std::string_view name, Need need)
   if (field != nullptr) {
     return field->value;
   }
-  if (need == Need::kRequired && At(node_).kind == YamlKind::kMap) {
+  if (need == Need::kRequired && At(node_).kind == RuleNodeKind::kMap) {
     Problem(name, "missing");
   }
   return std::nullopt;
 }
 
-const YamlNode* FieldReader::Scalar(std::string_view name, Need need, std::string_view expected) {
+const RuleNode* FieldReader::Scalar(std::string_view name, Need need, std::string_view expected) {
   const auto index = Node(name, need);
   if (!index) {
     return nullptr;
   }
-  if (At(*index).kind != YamlKind::kScalar) {
+  if (At(*index).kind != RuleNodeKind::kScalar) {
     Problem(name, ExpectedFound(expected, At(*index)));
     return nullptr;
   }
@@ -149,9 +149,9 @@ const YamlNode* FieldReader::Scalar(std::string_view name, Need need, std::strin
 
 std::optional<std::string> FieldReader::TextOf(std::uint32_t node, std::string_view name,
                                                std::size_t bytes_max) {
-  const YamlNode& value = At(node);
+  const RuleNode& value = At(node);
   std::string field = prefix_ + std::string(name);
-  if (value.kind != YamlKind::kScalar) {
+  if (value.kind != RuleNodeKind::kScalar) {
     problems_->Add(value, std::move(field), ExpectedFound("a text", value));
   } else if (!value.quoted && LooksTyped(value.text)) {
     problems_->Add(value, std::move(field),
@@ -178,7 +178,7 @@ std::string FieldReader::Text(std::string_view name, Need need, std::size_t byte
 
 bool FieldReader::Bool(std::string_view name, bool absent) {
   constexpr std::string_view kExpected = "true or false";
-  const YamlNode* value = Scalar(name, Need::kOptional, kExpected);
+  const RuleNode* value = Scalar(name, Need::kOptional, kExpected);
   if (value == nullptr) {
     return absent;
   }
@@ -193,7 +193,7 @@ bool FieldReader::Bool(std::string_view name, bool absent) {
 std::optional<std::int64_t> FieldReader::Integer(std::string_view name, Need need,
                                                  NumberRange range) {
   const std::string expected = fmt::format("a whole number, {} to {}", range.min, range.max);
-  const YamlNode* value = Scalar(name, need, expected);
+  const RuleNode* value = Scalar(name, need, expected);
   if (value == nullptr) {
     return std::nullopt;
   }
@@ -212,7 +212,7 @@ LogDuration FieldReader::Duration(std::string_view name, NumberRange range_us) {
   const std::string expected =
       fmt::format("a duration such as 10m, {} to {}", FormatDuration(LogDuration(range_us.min)),
                   FormatDuration(LogDuration(range_us.max)));
-  const YamlNode* value = Scalar(name, Need::kOptional, expected);
+  const RuleNode* value = Scalar(name, Need::kOptional, expected);
   if (value == nullptr) {
     return LogDuration::zero();
   }
@@ -228,7 +228,7 @@ LogDuration FieldReader::Duration(std::string_view name, NumberRange range_us) {
 std::optional<std::size_t> FieldReader::Choice(std::string_view name, Need need,
                                                std::span<const std::string_view> choices) {
   const std::string expected = fmt::format("one of {}", fmt::join(choices, ", "));
-  const YamlNode* value = Scalar(name, need, expected);
+  const RuleNode* value = Scalar(name, need, expected);
   if (value == nullptr) {
     return std::nullopt;
   }
@@ -249,4 +249,4 @@ void FieldReader::Finish() {
   }
 }
 
-}  // namespace alertstream::cli
+}  // namespace alertstream::api

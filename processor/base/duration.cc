@@ -1,11 +1,11 @@
-#include "ops/cli/duration.h"
+#include "processor/base/duration.h"
 
 #include <array>
 #include <charconv>
 #include <cstdint>
 #include <limits>
 
-namespace alertstream::cli {
+namespace alertstream {
 namespace {
 
 struct Unit {
@@ -55,4 +55,4 @@ std::string FormatDuration(LogDuration duration) {
   return std::to_string(micros).append("us");
 }
 
-}  // namespace alertstream::cli
+}  // namespace alertstream

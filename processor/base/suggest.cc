@@ -1,10 +1,10 @@
-#include "ops/cli/suggest.h"
+#include "processor/base/suggest.h"
 
 #include <algorithm>
 #include <cstddef>
 #include <vector>
 
-namespace alertstream::cli {
+namespace alertstream {
 namespace {
 
 // Longer words have no near one; the table below stays small whatever a file holds.
@@ -61,4 +61,4 @@ std::string DidYouMean(std::string_view word, std::span<const std::string_view> 
   return nearest.empty() ? std::string() : "; did you mean '" + std::string(nearest) + "'?";
 }
 
-}  // namespace alertstream::cli
+}  // namespace alertstream

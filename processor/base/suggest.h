@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace alertstream::cli {
+namespace alertstream {
 
 // The word of `known` that `word` can be turned into with the fewest insertions, deletions,
 // replacements and swaps of neighbours; "" if that takes more than a third of its letters.
@@ -15,4 +15,4 @@ std::string_view Nearest(std::string_view word, std::span<const std::string_view
 // "; did you mean 'when'?", or "" without a near word.
 std::string DidYouMean(std::string_view word, std::span<const std::string_view> known);
 
-}  // namespace alertstream::cli
+}  // namespace alertstream

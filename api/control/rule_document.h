@@ -1,5 +1,6 @@
-// One document of a rule file, read field by field into the change that it describes, before it is
-// known whose it is. Pure. Used by rules_file.cc.
+// One rule document, read field by field into the change that it describes, before it is known
+// whose it is: the form of rule files (ops/cli/rules_file.h says which fields there are) and of the
+// control endpoint. Pure.
 #pragma once
 
 #include <array>
@@ -8,11 +9,11 @@
 #include <string_view>
 #include <vector>
 
-#include "ops/cli/rules_fields.h"
-#include "ops/cli/rules_yaml.h"
+#include "api/control/rule_fields.h"
+#include "api/control/rule_tree.h"
 #include "schemas/envelope.pb.h"
 
-namespace alertstream::cli {
+namespace alertstream::api {
 
 // The order in which changes are applied: what others refer to comes first.
 enum class RuleKind : std::uint8_t { kTenant, kPlan, kSite, kSender, kTrigger };
@@ -33,7 +34,7 @@ struct RuleItem {
 
 // Appends to `items`. The document becomes an item even with problems, so that references to it are
 // not reported as well; not if its kind is not known.
-void ReadRuleDocument(const YamlDocument& document, std::uint32_t root, ProblemList* problems,
+void ReadRuleDocument(const RuleTree& document, std::uint32_t root, ProblemList* problems,
                       std::vector<RuleItem>* items);
 
-}  // namespace alertstream::cli
+}  // namespace alertstream::api

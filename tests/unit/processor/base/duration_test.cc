@@ -1,9 +1,9 @@
-#include "ops/cli/duration.h"
+#include "processor/base/duration.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace alertstream::cli {
+namespace alertstream {
 namespace {
 
 TEST(DurationTest, ReadsAndWritesEveryUnit) {
@@ -47,4 +47,4 @@ TEST(DurationTest, RefusesEverythingElse) {
 }
 
 }  // namespace
-}  // namespace alertstream::cli
+}  // namespace alertstream

@@ -7,7 +7,7 @@
 #include "processor/base/result.h"
 #include "processor/base/time.h"
 
-namespace alertstream::cli {
+namespace alertstream {
 
 // One whole number and one unit of ms, s, m, h, d (a day is 24 hours), no sign, no space. kInvalid
 // says what a duration looks like and never repeats the text.
@@ -16,4 +16,4 @@ Result<LogDuration> ParseDuration(std::string_view text);
 // The same notation in the largest unit that divides it: 90s, 2h; "0s" for none.
 std::string FormatDuration(LogDuration duration);
 
-}  // namespace alertstream::cli
+}  // namespace alertstream

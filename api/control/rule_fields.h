@@ -1,6 +1,7 @@
-// FieldReader: strict reading of one map of a rule document. Each accessor reports what is wrong
-// with its field, so that a caller reads all fields and looks at the problems at the end.
-// Used by rules_file.cc; belongs to one thread.
+// FieldReader: strict reading of one map of a rule document. Types are strict: true and false alone
+// are booleans, a text that looks like a number or a boolean needs quotes. Each accessor reports
+// what is wrong with its field, so that a caller reads all fields and looks at the problems at the
+// end. Used for rule files and for the control endpoint; belongs to one thread.
 #pragma once
 
 #include <cstddef>
@@ -11,11 +12,21 @@
 #include <string_view>
 #include <vector>
 
-#include "ops/cli/rules_file.h"
-#include "ops/cli/rules_yaml.h"
+#include "api/control/rule_tree.h"
 #include "processor/base/time.h"
 
-namespace alertstream::cli {
+namespace alertstream::api {
+
+// More problems than this are one: the wrong file.
+inline constexpr std::size_t kRuleProblemsMax = 1000;
+
+struct RuleProblem {
+  std::string file;
+  int line = 0;  // From 1; 0: the file as a whole.
+  int column = 0;
+  std::string field;    // "recipients.list[2]"; "" for the document as a whole.
+  std::string message;  // What is wrong and what was expected; never an address or a text.
+};
 
 // Where problems go; it stops keeping them at kRuleProblemsMax.
 class ProblemList {
@@ -23,7 +34,7 @@ class ProblemList {
   ProblemList(std::string file, std::vector<RuleProblem>* out)
       : file_(std::move(file)), out_(out) {}
 
-  void Add(const YamlNode& at, std::string field, std::string message);
+  void Add(const RuleNode& at, std::string field, std::string message);
   void Add(int line, int column, std::string field, std::string message);
   const std::string& file() const { return file_; }
 
@@ -43,7 +54,7 @@ class FieldReader {
  public:
   // Reports a node that is no map, keys that are no words, and keys that occur twice.
   // `prefix` stands before the field names of problems ("recipients.").
-  FieldReader(const YamlDocument& document, std::uint32_t node, std::string prefix,
+  FieldReader(const RuleTree& document, std::uint32_t node, std::string prefix,
               ProblemList* problems);
 
   // "" or nothing if the field is absent or wrong; `bytes_max` bounds a text.
@@ -66,7 +77,7 @@ class FieldReader {
   // Reports the fields that no accessor asked for.
   void Finish();
 
-  const YamlNode& node() const { return document_.nodes[node_]; }
+  const RuleNode& node() const { return document_.nodes[node_]; }
 
  private:
   struct Field {
@@ -74,14 +85,14 @@ class FieldReader {
     std::uint32_t key;
     std::uint32_t value;
   };
-  const YamlNode& At(std::uint32_t index) const { return document_.nodes[index]; }
+  const RuleNode& At(std::uint32_t index) const { return document_.nodes[index]; }
   // The name of the map itself: "recipients"; "" for a document.
   std::string Own() const;
   const Field* Find(std::string_view name) const;
   // The scalar of a field; reports what is missing or no scalar.
-  const YamlNode* Scalar(std::string_view name, Need need, std::string_view expected);
+  const RuleNode* Scalar(std::string_view name, Need need, std::string_view expected);
 
-  const YamlDocument& document_;
+  const RuleTree& document_;
   std::uint32_t node_;
   std::string prefix_;
   ProblemList* problems_;
@@ -89,4 +100,4 @@ class FieldReader {
   std::vector<std::string_view> asked_;
 };
 
-}  // namespace alertstream::cli
+}  // namespace alertstream::api

@@ -1,4 +1,4 @@
-#include "ops/cli/rules_document.h"
+#include "api/control/rule_document.h"
 
 #include <fmt/format.h>
 
@@ -14,7 +14,7 @@
 #include "schemas/text.h"
 #include "schemas/topics.h"
 
-namespace alertstream::cli {
+namespace alertstream::api {
 namespace {
 
 // The index is the enum value minus one.
@@ -173,10 +173,10 @@ std::size_t AddressBytesMax(v1::Channel channel) {
   return channel == v1::CHANNEL_PUSH ? schemas::kPushTokenBytesMax : schemas::kPhoneTextBytesMax;
 }
 
-void ReadList(FieldReader& fields, std::uint32_t node, const YamlDocument& document,
+void ReadList(FieldReader& fields, std::uint32_t node, const RuleTree& document,
               ProblemList* problems, v1::Trigger* trigger) {
-  const YamlNode& list = document.nodes[node];
-  if (list.kind != YamlKind::kSequence || list.children.empty() ||
+  const RuleNode& list = document.nodes[node];
+  if (list.kind != RuleNodeKind::kSequence || list.children.empty() ||
       list.children.size() > static_cast<std::size_t>(schemas::kRecipientsMax)) {
     fields.Problem("list",
                    fmt::format("expected a list of 1 to {} addresses", schemas::kRecipientsMax));
@@ -190,7 +190,7 @@ void ReadList(FieldReader& fields, std::uint32_t node, const YamlDocument& docum
       continue;
     }
     const auto address = NormalizeAddress(*text, trigger->channel());
-    const YamlNode& element = document.nodes[list.children[i]];
+    const RuleNode& element = document.nodes[list.children[i]];
     if (!address.ok()) {
       problems->Add(element, "recipients." + name, address.error().message());
     } else if (!seen.insert(address.value()).second) {
@@ -201,7 +201,7 @@ void ReadList(FieldReader& fields, std::uint32_t node, const YamlDocument& docum
   }
 }
 
-void ReadRecipients(FieldReader& fields, const YamlDocument& document, ProblemList* problems,
+void ReadRecipients(FieldReader& fields, const RuleTree& document, ProblemList* problems,
                     v1::Trigger* trigger) {
   const auto node = fields.Node("recipients", Need::kRequired);
   if (!node) {
@@ -210,7 +210,8 @@ void ReadRecipients(FieldReader& fields, const YamlDocument& document, ProblemLi
   FieldReader recipients(document, *node, "recipients.", problems);
   const std::string path = recipients.Text("field", Need::kOptional, schemas::kFieldPathBytesMax);
   const auto list = recipients.Node("list", Need::kOptional);
-  const bool empty = recipients.node().kind == YamlKind::kMap && recipients.node().children.empty();
+  const bool empty =
+      recipients.node().kind == RuleNodeKind::kMap && recipients.node().children.empty();
   if (empty || (list && recipients.Has("field"))) {
     fields.Problem("recipients", "expected either field or list");
   } else if (list) {
@@ -224,7 +225,7 @@ void ReadRecipients(FieldReader& fields, const YamlDocument& document, ProblemLi
   recipients.Finish();
 }
 
-void ReadTemplate(FieldReader& fields, const YamlDocument& document, ProblemList* problems,
+void ReadTemplate(FieldReader& fields, const RuleTree& document, ProblemList* problems,
                   v1::Trigger* trigger) {
   const auto node = fields.Node("template", Need::kRequired);
   if (!node) {
@@ -252,7 +253,7 @@ void ReadCondition(FieldReader& fields, v1::Trigger* trigger) {
   }
 }
 
-void ReadTrigger(FieldReader& fields, const YamlDocument& document, ProblemList* problems,
+void ReadTrigger(FieldReader& fields, const RuleTree& document, ProblemList* problems,
                  RuleItem* item) {
   item->id = Id(fields, "id", Need::kRequired);
   v1::Trigger& trigger = *item->change.mutable_trigger();
@@ -290,10 +291,10 @@ void ReadTrigger(FieldReader& fields, const YamlDocument& document, ProblemList*
 
 }  // namespace
 
-void ReadRuleDocument(const YamlDocument& document, std::uint32_t root, ProblemList* problems,
+void ReadRuleDocument(const RuleTree& document, std::uint32_t root, ProblemList* problems,
                       std::vector<RuleItem>* items) {
   FieldReader fields(document, root, "", problems);
-  if (fields.node().kind != YamlKind::kMap) {
+  if (fields.node().kind != RuleNodeKind::kMap) {
     return;
   }
   const auto kind = fields.Choice("kind", Need::kRequired, kRuleKinds);
@@ -332,4 +333,4 @@ void ReadRuleDocument(const YamlDocument& document, std::uint32_t root, ProblemL
   items->push_back(std::move(item));
 }
 
-}  // namespace alertstream::cli
+}  // namespace alertstream::api

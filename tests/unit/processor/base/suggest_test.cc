@@ -1,11 +1,11 @@
-#include "ops/cli/suggest.h"
+#include "processor/base/suggest.h"
 
 #include <array>
 #include <string>
 
 #include <gtest/gtest.h>
 
-namespace alertstream::cli {
+namespace alertstream {
 namespace {
 
 constexpr std::array<std::string_view, 4> kWords = {"template", "recipients", "when", "max_age"};
@@ -37,4 +37,4 @@ TEST(SuggestTest, WritesTheHint) {
 }
 
 }  // namespace
-}  // namespace alertstream::cli
+}  // namespace alertstream
