@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -197,7 +198,8 @@ bool CheckOptOut(FieldCheck& check, const v1::OptOutChange& change) {
          check.Text("reason", change.reason(), kReasonBytesMax, kOptional);
 }
 
-bool CheckInbound(FieldCheck& check, const v1::InboundMessage& message) {
+bool CheckInbound(FieldCheck& check, const v1::InboundMessage& message,
+                  std::uint32_t engine_version) {
   return check.Enum("from_kind", message.from_kind(), v1::AddressKind_IsValid, kRequired) &&
          check.PersonalText("from", message.from(), AddressBytesMax(message.from_kind()),
                             kRequired) &&
@@ -206,7 +208,9 @@ bool CheckInbound(FieldCheck& check, const v1::InboundMessage& message) {
          check.PersonalBytes("body", message.body(), kInboundBodyBytesMax) &&
          check.Id("provider", message.provider(), kProviderBytesMax, kOptional) &&
          check.Id("provider_message_id", message.provider_message_id(), kProviderMessageIdBytesMax,
-                  kOptional);
+                  kOptional) &&
+         (engine_version < 2 ||
+          check.Id("account", message.account(), kProviderAccountBytesMax, kOptional));
 }
 
 bool CheckReceipt(FieldCheck& check, const v1::DeliveryReceipt& receipt) {
@@ -229,22 +233,42 @@ bool CheckReceipt(FieldCheck& check, const v1::DeliveryReceipt& receipt) {
          check.Time("at_us", receipt.at_us());
 }
 
-bool CheckAttempt(FieldCheck& check, const v1::DeliveryAttempt& attempt) {
-  const bool started = attempt.phase() == v1::ATTEMPT_PHASE_STARTED;
+bool IsPhaseOfVersion1(int phase) {
+  return phase >= v1::ATTEMPT_PHASE_UNSPECIFIED && phase <= v1::ATTEMPT_PHASE_RESULT;
+}
+
+// What version 1 did not know of an attempt.
+bool CheckDispatch(FieldCheck& check, const v1::DeliveryAttempt& attempt) {
+  constexpr std::int64_t kOffsetMax = std::numeric_limits<std::int64_t>::max();
+  return check.Range("retry_after_us", attempt.retry_after_us(), 0,
+                     attempt.phase() == v1::ATTEMPT_PHASE_RESULT ? kRetryAfterUsMax : 0) &&
+         check.Range("done_journal_offset", attempt.done_journal_offset(), 0, kOffsetMax) &&
+         check.Range("done_commands_offset", attempt.done_commands_offset(), 0, kOffsetMax) &&
+         check.Range("done_attempts_offset", attempt.done_attempts_offset(), 0, kOffsetMax);
+}
+
+bool CheckAttempt(FieldCheck& check, const v1::DeliveryAttempt& attempt,
+                  std::uint32_t engine_version) {
+  const bool first_version = engine_version < 2;
+  const bool has_result = attempt.phase() == v1::ATTEMPT_PHASE_RESULT;
   return check.Id("notification_id", attempt.notification_id(), kNotificationIdBytesMax,
                   kRequired) &&
-         check.Range("attempt", attempt.attempt(), 1, kAttemptMax) &&
-         check.Enum("phase", attempt.phase(), v1::AttemptPhase_IsValid, kRequired) &&
+         check.Range("attempt", attempt.attempt(), 1,
+                     first_version ? kAttemptMaxV1 : kAttemptMax) &&
+         check.Enum("phase", attempt.phase(),
+                    first_version ? IsPhaseOfVersion1 : v1::AttemptPhase_IsValid, kRequired) &&
          check.Enum("result", attempt.result(), v1::AttemptClass_IsValid,
-                    started ? kOptional : kRequired) &&
-         check.That("result", !started || attempt.result() == v1::ATTEMPT_CLASS_UNSPECIFIED,
-                    "given for an attempt that has only started") &&
+                    has_result ? kRequired : kOptional) &&
+         check.That("result", has_result || attempt.result() == v1::ATTEMPT_CLASS_UNSPECIFIED,
+                    attempt.phase() == v1::ATTEMPT_PHASE_STARTED
+                        ? "given for an attempt that has only started"
+                        : "given for an attempt that was not made") &&
          check.Id("provider", attempt.provider(), kProviderBytesMax, kOptional) &&
          check.Id("account", attempt.account(), kProviderAccountBytesMax, kOptional) &&
          check.Id("provider_message_id", attempt.provider_message_id(), kProviderMessageIdBytesMax,
                   kOptional) &&
          check.Id("error_code", attempt.error_code(), kProviderStatusBytesMax, kOptional) &&
-         check.Time("at_us", attempt.at_us());
+         check.Time("at_us", attempt.at_us()) && (first_version || CheckDispatch(check, attempt));
 }
 
 bool CheckTenantRecord(FieldCheck& check, const v1::Tenant& tenant) {
@@ -373,7 +397,7 @@ bool CheckAccountChange(FieldCheck& check, const v1::AccountChange& change) {
   return check.Missing("change");
 }
 
-bool CheckBody(FieldCheck& check, const v1::Envelope& envelope) {
+bool CheckBody(FieldCheck& check, const v1::Envelope& envelope, std::uint32_t engine_version) {
   switch (envelope.payload_case()) {
     case Payload::kSiteEvent:
       check.Enter("site_event");
@@ -386,13 +410,13 @@ bool CheckBody(FieldCheck& check, const v1::Envelope& envelope) {
       return CheckOptOut(check, envelope.opt_out_change());
     case Payload::kInboundMessage:
       check.Enter("inbound_message");
-      return CheckInbound(check, envelope.inbound_message());
+      return CheckInbound(check, envelope.inbound_message(), engine_version);
     case Payload::kDeliveryReceipt:
       check.Enter("delivery_receipt");
       return CheckReceipt(check, envelope.delivery_receipt());
     case Payload::kDeliveryAttempt:
       check.Enter("delivery_attempt");
-      return CheckAttempt(check, envelope.delivery_attempt());
+      return CheckAttempt(check, envelope.delivery_attempt(), engine_version);
     case Payload::kAccountChange:
       return CheckAccountChange(check, envelope.account_change());
     case Payload::PAYLOAD_NOT_SET:
@@ -403,10 +427,12 @@ bool CheckBody(FieldCheck& check, const v1::Envelope& envelope) {
 
 }  // namespace
 
-std::optional<DecodeFault> CheckKey(Topic topic, std::string_view key) {
+std::optional<DecodeFault> CheckKey(Topic topic, std::string_view key,
+                                    std::uint32_t engine_version) {
   ALERTSTREAM_CHECK(SpecOf(topic).role == TopicRole::kInput);
-  if (IsTenantId(key) || key == kLogKey ||
-      (key == kUnroutedKey && topic == Topic::kInboundMessages)) [[likely]] {
+  const bool nobodys = topic == Topic::kInboundMessages ||
+                       (topic == Topic::kDeliveryReceipts && engine_version >= 2);
+  if (IsTenantId(key) || key == kLogKey || (key == kUnroutedKey && nobodys)) [[likely]] {
     return std::nullopt;
   }
   return DecodeFault{v1::DEAD_LETTER_STAGE_ROUTING, v1::DEAD_LETTER_REASON_INVALID_KEY,
@@ -415,15 +441,16 @@ std::optional<DecodeFault> CheckKey(Topic topic, std::string_view key) {
 }
 
 std::optional<DecodeFault> CheckEnvelope(Topic topic, std::string_view key,
-                                         const v1::Envelope& envelope) {
-  if (auto fault = CheckKey(topic, key)) [[unlikely]] {
+                                         const v1::Envelope& envelope,
+                                         std::uint32_t engine_version) {
+  if (auto fault = CheckKey(topic, key, engine_version)) [[unlikely]] {
     return fault;
   }
   FieldCheck check;
   // The version comes first: in a later one every other field may mean something else.
   if (CheckSchemaVersion(check, envelope.schema_version()) && CheckTenant(check, key, envelope) &&
       CheckPayload(check, topic, key, envelope) && CheckHead(check, envelope) &&
-      CheckBody(check, envelope)) [[likely]] {
+      CheckBody(check, envelope, engine_version)) [[likely]] {
     return std::nullopt;
   }
   return std::move(check).TakeFault();

@@ -118,11 +118,11 @@ std::optional<DecodeFault> Decode(Topic topic, const RecordView& record, v1::Env
 }  // namespace
 
 std::optional<DecodeFault> DecodeInput(Topic topic, const RecordView& record,
-                                       v1::Envelope* envelope) {
+                                       v1::Envelope* envelope, std::uint32_t engine_version) {
   const TopicSpec& spec = SpecOf(topic);
   ALERTSTREAM_CHECK(spec.role == TopicRole::kInput);
   envelope->Clear();
-  if (auto fault = CheckKey(topic, record.key)) {
+  if (auto fault = CheckKey(topic, record.key, engine_version)) {
     return fault;
   }
   if (record.value.size() > static_cast<std::size_t>(spec.value_bytes_max)) {
@@ -133,7 +133,7 @@ std::optional<DecodeFault> DecodeInput(Topic topic, const RecordView& record,
   if (auto fault = Decode(topic, record, envelope)) {
     return fault;
   }
-  return CheckEnvelope(topic, record.key, *envelope);
+  return CheckEnvelope(topic, record.key, *envelope, engine_version);
 }
 
 Result<std::string> EncodeEnvelope(const v1::Envelope& envelope) {

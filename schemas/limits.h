@@ -14,6 +14,10 @@ namespace alertstream::schemas {
 // The newest Envelope.schema_version that this code understands.
 inline constexpr std::uint32_t kSchemaVersionMax = 1;
 
+// The newest engine version whose checks these are. What an earlier one refused or let pass stays
+// refused or passed in its part of history.
+inline constexpr std::uint32_t kChecksVersion = 2;
+
 // Envelope.
 inline constexpr std::size_t kEventIdBytesMax = 256;    // ULID, UUID or "host/queue/offset".
 inline constexpr std::size_t kEventTypeBytesMax = 128;  // Reverse domain names; key of an index.
@@ -64,7 +68,9 @@ inline constexpr std::size_t kProviderAccountBytesMax = 256;
 inline constexpr std::size_t kProviderMessageIdBytesMax = 256;
 inline constexpr std::size_t kProviderStatusBytesMax = 128;  // Also error codes.
 inline constexpr std::size_t kNotificationIdBytesMax = 64;   // ntf_ and 26 characters, with room.
-inline constexpr std::uint32_t kAttemptMax = 1000;           // Far above any retry policy.
+inline constexpr std::uint32_t kAttemptMaxV1 = 1000;         // Far above any retry policy then.
+// Since version 2: a suspended account is asked once a minute for up to 7 days, ten times over.
+inline constexpr std::uint32_t kAttemptMax = 100'000;
 
 // Account changes.
 inline constexpr std::size_t kEntityIdBytesMax = 64;  // Trigger, plan, sender: part of state keys.
@@ -81,6 +87,7 @@ static_assert(kRecipientsMax * (kPhoneTextBytesMax + 8) + kTemplateBytesMax + kC
 inline constexpr std::int64_t kSecondUs = 1'000'000;
 inline constexpr std::int64_t kHourUs = 3600 * kSecondUs;
 inline constexpr std::int64_t kDayUs = 24 * kHourUs;
+inline constexpr std::int64_t kRetryAfterUsMax = kDayUs;      // Adapters cap it far below.
 inline constexpr std::int64_t kUnknownWaitUsMin = kSecondUs;  // Below, no callback can be in time.
 inline constexpr std::int64_t kUnknownWaitUsMax = kHourUs;    // Above, the message has gone stale.
 inline constexpr std::int64_t kDedupeUs = 7 * kDayUs;  // How long an event's key is remembered.

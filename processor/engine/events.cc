@@ -6,15 +6,11 @@
 #include "processor/engine/gates/dedupe.h"
 #include "processor/engine/gates/expiry.h"
 #include "processor/engine/gates/tenant.h"
+#include "processor/engine/notifications.h"
 #include "schemas/personal.h"
 
 namespace alertstream::engine {
 namespace {
-
-// What one pair can add at most: its command, and the decision record that its decision closes.
-constexpr std::size_t kRecordsPerPairMax = 2;
-// A command: address, text, ids; a decision record with kDecisionsPerRecordMax decisions.
-constexpr std::size_t kBytesPerPairMax = kRenderedBytesMax + (32 << 10);
 
 void SetGate(const GateOutcome& outcome, v1::Gate gate, v1::GateResult* result) {
   result->set_gate(gate);
@@ -72,12 +68,6 @@ struct EventFold::Work {
   // Versions that are no longer the present one, compiled for a continuation.
   std::vector<std::unique_ptr<CompiledTrigger>> pinned;
 };
-
-bool EventFold::HasRoom() const {
-  const Effects& effects = *context_.effects;
-  return effects.records() + kRecordsPerPairMax < kEffectsRecordsMax &&
-         effects.bytes() + kBytesPerPairMax < kEffectsBytesMax;
-}
 
 void EventFold::FoldEvent(const RecordRef& ref, const v1::Envelope& envelope) {
   Work work;
@@ -288,7 +278,7 @@ bool EventFold::DecideTrigger(Work* work, const CompiledTrigger& trigger) {
     }
   }
   if (!condition.passed) {
-    if (!HasRoom()) {
+    if (!context_.HasRoom()) {
       return false;
     }
     v1::Decision* decision = NextDecision(work, trigger, std::string_view());
@@ -363,7 +353,7 @@ bool EventFold::DecideRecipients(Work* work, const CompiledTrigger& trigger,
       sender_id.empty() ? nullptr : work->rules->FindSender(sender_id, context_.state);
   const std::size_t count = from_event ? recipients_.size() : trigger.recipients.size();
   for (; work->next_recipient < count; ++work->next_recipient) {
-    if (!HasRoom()) {
+    if (!context_.HasRoom()) {
       return false;
     }
     const std::size_t i = work->next_recipient;
@@ -377,7 +367,7 @@ bool EventFold::DecideRecipients(Work* work, const CompiledTrigger& trigger,
                      .token = from_event ? recipients_[i].token : trigger.recipients[i].token,
                      .recipient_outcome = from_event ? recipients_[i].outcome : Passed(),
                      .sender = sender,
-                     .sender_named = !sender_id.empty(),
+                     .sender_needed = !sender_id.empty() || context_.engine_version >= 2,
                      .scratch = scratch_};
     if (refused && pair.recipient_outcome.passed) {
       pair.recipient_outcome = Suppressed(v1::REASON_PUBLIC_NOT_ALLOWED);
@@ -466,11 +456,20 @@ void EventFold::Send(Work* work, const CompiledTrigger& trigger, PairContext* pa
   source->set_topic(static_cast<std::uint32_t>(schemas::Topic::kSiteEvents));
   source->set_partition(static_cast<std::uint32_t>(context_.config.partition));
   source->set_offset(work->offset);
+  // An event from the future counts as just happened, here as in its gate.
+  const LogTime expires_at = std::min(work->event_time, work->started) + trigger.max_age;
+  FillCommand(*work, trigger, *pair, *decision, expires_at);
+  FillNotification();
+  if (context_.engine_version >= 2) {
+    scratch_.sends.set_last_notification(decision->id());
+  }
   context_.Store(StateKey(work->tenant, Table::kSends)
                      .Bytes(token)
                      .Byte(static_cast<std::uint8_t>(trigger.channel))
                      .Bytes(trigger.id),
                  scratch_.sends);
+  context_.StoreFresh(StateKey(work->tenant, Table::kNotification).Bytes(decision->id()),
+                      notification_);
 
   const std::uint32_t month = MonthOf(context_.now);
   quota_.set_sends(quota_.sends() + 1);
@@ -479,53 +478,64 @@ void EventFold::Send(Work* work, const CompiledTrigger& trigger, PairContext* pa
     work->rules->usage_noted_in = context_.batch;
     context_.usage.emplace(std::string(work->tenant), month);
   }
+  context_.effects->commands.Add(work->tenant, command_);
+}
 
-  // An event from the future counts as just happened, here as in its gate.
-  const LogTime expires_at = std::min(work->event_time, work->started) + trigger.max_age;
-  notification_.Clear();
-  notification_.set_status(v1::NOTIFICATION_STATUS_COMMANDED);
-  notification_.set_recipient_token(token.data(), token.size());
-  notification_.set_channel(trigger.channel);
-  notification_.set_trigger_id(trigger.id);
-  notification_.set_attempt(1);
-  notification_.set_expires_at_us(ToMicros(expires_at));
-  notification_.set_message_class(trigger.message_class);
-  notification_.set_event_id(work->id.data(), work->id.size());
-  context_.StoreFresh(StateKey(work->tenant, Table::kNotification).Bytes(decision->id()),
-                      notification_);
-
+void EventFold::FillCommand(const Work& work, const CompiledTrigger& trigger,
+                            const PairContext& pair, const v1::Decision& decision,
+                            LogTime expires_at) {
+  const std::string_view token = TokenView(pair.token);
   // Every other field is set below; clearing all would give back the memory of address and text.
   command_.clear_sender_id();
   command_.clear_provider();
   command_.clear_account();
   command_.clear_from_number();
   command_.clear_trace();
-  command_.set_notification_id(decision->id());
+  command_.set_notification_id(decision.id());
   command_.set_kind(v1::COMMAND_KIND_SEND);
-  command_.set_tenant(work->tenant.data(), work->tenant.size());
-  command_.set_event_id(work->id.data(), work->id.size());
-  command_.set_decision_id(decision->id());
+  command_.set_tenant(work.tenant.data(), work.tenant.size());
+  command_.set_event_id(work.id.data(), work.id.size());
+  command_.set_decision_id(decision.id());
   command_.set_trigger_id(trigger.id);
   command_.set_trigger_version(static_cast<std::uint32_t>(trigger.version));
   command_.set_recipient_token(token.data(), token.size());
   command_.set_channel(trigger.channel);
   command_.set_message_class(trigger.message_class);
-  command_.mutable_to()->set_plain(pair->address.data(), pair->address.size());
+  command_.mutable_to()->set_plain(pair.address.data(), pair.address.size());
   command_.mutable_body()->set_plain(scratch_.message.body);
-  if (pair->sender != nullptr) {
-    command_.set_sender_id(pair->sender->sender().id());
-    command_.set_provider(pair->sender->sender().provider());
-    command_.set_account(pair->sender->sender().account());
-    command_.set_from_number(pair->sender->sender().number());
+  if (pair.sender != nullptr) {
+    command_.set_sender_id(pair.sender->sender().id());
+    command_.set_provider(pair.sender->sender().provider());
+    command_.set_account(pair.sender->sender().account());
+    command_.set_from_number(pair.sender->sender().number());
   }
   command_.set_attempt(1);
   command_.set_expires_at_us(ToMicros(expires_at));
   command_.set_segments(scratch_.message.segments);
   command_.set_decided_at_us(ToMicros(context_.now));
-  if (work->envelope->has_trace()) {
-    *command_.mutable_trace() = work->envelope->trace();
+  if (work.envelope->has_trace()) {
+    *command_.mutable_trace() = work.envelope->trace();
   }
-  context_.effects->commands.Add(work->tenant, command_);
+}
+
+// What is remembered of `command_`.
+void EventFold::FillNotification() {
+  if (context_.engine_version < 2) {
+    notification_.Clear();
+  } else {
+    // Every other field is set below, as above.
+    notification_.clear_trace();
+    RememberForRetry(command_, &notification_);
+    notification_.set_previous(scratch_.sends.last_notification());
+  }
+  notification_.set_status(v1::NOTIFICATION_STATUS_COMMANDED);
+  notification_.set_recipient_token(command_.recipient_token());
+  notification_.set_channel(command_.channel());
+  notification_.set_trigger_id(command_.trigger_id());
+  notification_.set_attempt(1);
+  notification_.set_expires_at_us(command_.expires_at_us());
+  notification_.set_message_class(command_.message_class());
+  notification_.set_event_id(command_.event_id());
 }
 
 void EventFold::EmitPart(Work* work, bool more) {

@@ -23,9 +23,6 @@ class EventFold {
   // Goes on with an event whose fan-out was interrupted; `key` is the timer's.
   void ContinueFanOut(std::string_view key, const v1::FanOut& fan_out);
 
-  // True while the batch has room to begin with another event.
-  bool HasRoom() const;
-
  private:
   struct Work;
   struct Recipient {
@@ -47,6 +44,9 @@ class EventFold {
   // `token` is empty if no person is known.
   v1::Decision* NextDecision(Work* work, const CompiledTrigger& trigger, std::string_view token);
   void FinishDecision(v1::Decision* decision, const GateOutcome& outcome);
+  void FillCommand(const Work& work, const CompiledTrigger& trigger, const PairContext& pair,
+                   const v1::Decision& decision, LogTime expires_at);
+  void FillNotification();
   void Send(Work* work, const CompiledTrigger& trigger, PairContext* pair, v1::Decision* decision);
   void EmitPart(Work* work, bool more);
   void SaveFanOut(Work* work);

@@ -12,6 +12,7 @@
 
 #include "processor/engine/events.h"
 #include "processor/engine/fold_context.h"
+#include "processor/engine/notifications.h"
 #include "schemas/input_codec.h"
 
 namespace alertstream::engine {
@@ -74,6 +75,7 @@ struct Fold::Impl {
   void FoldPermissionFacts(const FoldBatch& batch);
   void FoldTimers(const FoldBatch& batch);
   void FireTimer(std::string_view key, const v1::TimerState& timer);
+  void DropDelivery(const v1::DeliveryTimer& timer);
   void FoldSiteEvents(const FoldBatch& batch);
   void Sweep(std::string_view key, const v1::DedupeSweep& sweep);
   void Finish();
@@ -133,7 +135,7 @@ bool Fold::Impl::Open(const RecordRef& ref, std::size_t index, v1::Envelope* ope
   if (!Route(ref, index)) {
     return false;
   }
-  const auto fault = schemas::DecodeInput(ref.topic, *ref.record, opened);
+  const auto fault = schemas::DecodeInput(ref.topic, *ref.record, opened, context.engine_version);
   if (!fault) {
     return true;
   }
@@ -220,12 +222,15 @@ void Fold::Impl::FoldPermissionFacts(const FoldBatch& batch) {
 
 void Fold::Impl::FoldTimers(const FoldBatch& batch) {
   v1::TimerState timer;
-  while (context.effects->timers_fired < batch.timers_max && events.HasRoom()) {
+  std::uint32_t heavy = 0;
+  while (context.effects->timers_fired < batch.timers_max && heavy < kHeavyTimersPerBatchMax &&
+         context.HasRoom()) {
     const auto key = context.NextTimer(batch.now);
     if (!key) {
       return;
     }
     ALERTSTREAM_CHECK(context.Load(*key, &timer));
+    heavy += timer.has_delivery() ? 0 : 1;
     ++context.effects->timers_fired;
     FireTimer(*key, timer);
   }
@@ -243,6 +248,9 @@ void Fold::Impl::FireTimer(std::string_view key, const v1::TimerState& timer) {
       case v1::TimerState::kFanOut:
         events.ContinueFanOut(key, timer.fan_out());
         break;
+      case v1::TimerState::kDelivery:
+        FireDeliveryTimer(context, key, timer.delivery());
+        break;
       case v1::TimerState::TIMER_NOT_SET:
         context.state.Erase(key);
         break;
@@ -251,6 +259,10 @@ void Fold::Impl::FireTimer(std::string_view key, const v1::TimerState& timer) {
     context.state.RollbackRecord();
     context.effects->Restore(before);
     context.state.Erase(key);
+    if (timer.has_delivery()) {
+      DropDelivery(timer.delivery());
+      return;
+    }
     const v1::FanOut& fan_out = timer.fan_out();
     const RecordView event{.offset = fan_out.event().offset(),
                            .append_time = FromMicros(fan_out.append_time_us()),
@@ -263,6 +275,18 @@ void Fold::Impl::FireTimer(std::string_view key, const v1::TimerState& timer) {
          "the engine failed on a later part of this event's fan-out; please report it"},
         fan_out.key(), "");
   }
+}
+
+// A notification whose timer made the engine throw; it gets no further attempt.
+void Fold::Impl::DropDelivery(const v1::DeliveryTimer& timer) {
+  const RecordView none{
+      .offset = -1, .append_time = context.now, .key = timer.tenant(), .value = {}, .headers = {}};
+  context.AddDeadLetter(
+      RecordRef{Topic::kDeliveryAttempts, &none},
+      {v1::DEAD_LETTER_STAGE_FOLD, v1::DEAD_LETTER_REASON_ENGINE_EXCEPTION,
+       "the engine failed on a timer of " +
+           FormatId(IdKind::kNotification, timer.notification_id()) + "; please report it"},
+      timer.tenant(), "");
 }
 
 void Fold::Impl::Sweep(std::string_view key, const v1::DedupeSweep& sweep) {
@@ -279,7 +303,7 @@ void Fold::Impl::Sweep(std::string_view key, const v1::DedupeSweep& sweep) {
 void Fold::Impl::FoldSiteEvents(const FoldBatch& batch) {
   const auto records = batch.inputs[kSiteEvents];
   std::size_t i = 0;
-  for (; i < records.size() && events.HasRoom(); ++i) {
+  for (; i < records.size() && context.HasRoom(); ++i) {
     const RecordRef ref{Topic::kSiteEvents, &records[i]};
     v1::Envelope* envelope = NewEnvelope();
     Guarded(ref, [&] {

@@ -3,6 +3,15 @@
 #include "processor/engine/dead_letter.h"
 
 namespace alertstream::engine {
+namespace {
+
+// What one pair can add at most: its command, and the decision record that its decision closes. A
+// timer of a notification adds less.
+constexpr std::size_t kRecordsPerPairMax = 2;
+// A command: address, text, ids; a decision record with kDecisionsPerRecordMax decisions.
+constexpr std::size_t kBytesPerPairMax = kRenderedBytesMax + (32 << 10);
+
+}  // namespace
 
 TenantRules* FoldContext::RulesOf(std::string_view tenant) {
   if (const auto found = rules_.find(tenant); found != rules_.end()) {
@@ -81,11 +90,24 @@ v1::Fact FoldContext::MakeFact(const RecordRef& ref, const v1::Envelope& envelop
   return fact;
 }
 
+v1::Fact FoldContext::MakeFact(std::string_view tenant) const {
+  v1::Fact fact;
+  fact.set_tenant(tenant.data(), tenant.size());
+  fact.set_at_us(ToMicros(now));
+  fact.set_result(v1::FACT_RESULT_ACCEPTED);
+  return fact;
+}
+
 void FoldContext::Reject(v1::Fact* fact, v1::RejectReason reason, std::string detail) {
   fact->set_result(v1::FACT_RESULT_REJECTED);
   fact->set_reject_reason(reason);
   fact->set_detail(std::move(detail));
   AddFact(*fact);
+}
+
+bool FoldContext::HasRoom() const {
+  return effects->records() + kRecordsPerPairMax < kEffectsRecordsMax &&
+         effects->bytes() + kBytesPerPairMax < kEffectsBytesMax;
 }
 
 void FoldContext::PutTimer(LogTime due, std::string_view id, const v1::TimerState& timer) {

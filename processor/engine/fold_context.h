@@ -61,8 +61,13 @@ class FoldContext {
                      std::string_view tenant, std::string_view event_type);
   // A fact with cause, time, actor and reason filled in; the caller sets the subject and adds it.
   v1::Fact MakeFact(const RecordRef& ref, const v1::Envelope& envelope) const;
+  // The same for what no record caused but the time.
+  v1::Fact MakeFact(std::string_view tenant) const;
   void AddFact(const v1::Fact& fact) { effects->facts.Add(fact.tenant(), fact); }
   void Reject(v1::Fact* fact, v1::RejectReason reason, std::string detail);
+
+  // True while the batch has room for another event's or timer's outputs.
+  bool HasRoom() const;
 
   void PutTimer(LogTime due, std::string_view id, const v1::TimerState& timer);
   // The next timer due at or before `until`, if any; its key.
@@ -90,6 +95,10 @@ void FoldInboundMessage(FoldContext& context, const RecordRef& ref, const v1::En
 // True if the record takes a permission away; such records are folded first among those of the same
 // append time.
 bool IsRestricting(const v1::Envelope& envelope);
+// After an attempt that the provider refused because the person opted out there: as a STOP, without
+// an answer.
+void OptOutByProvider(FoldContext& context, const RecordRef& ref, const v1::Envelope& envelope,
+                      const v1::NotificationState& notification);
 // deliveries.cc: a record of delivery-attempts or delivery-receipts.
 void FoldAttempt(FoldContext& context, const RecordRef& ref, const v1::Envelope& envelope);
 void FoldReceipt(FoldContext& context, const RecordRef& ref, const v1::Envelope& envelope);

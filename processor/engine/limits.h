@@ -1,5 +1,5 @@
-// Limits of the engine. Those that can change a decision are part of engine version 1: another
-// value needs a version of its own. Pure vocabulary.
+// Limits of the engine. Those that can change a decision are part of the engine version they came
+// with: another value needs a version of its own. Pure vocabulary.
 #pragma once
 
 #include <chrono>
@@ -13,7 +13,8 @@
 namespace alertstream::engine {
 
 // The version of the fold's behaviour that this program writes; it can fold every version up to it.
-inline constexpr std::uint32_t kEngineVersion = 1;
+inline constexpr std::uint32_t kEngineVersion = 2;
+static_assert(kEngineVersion == schemas::kChecksVersion, "the checks of records are part of it");
 
 // A batch: enough records to spread the cost of a commit, few enough that a commit stays short.
 inline constexpr std::size_t kBatchRecordsMax = 2000;
@@ -27,8 +28,12 @@ static_assert(kBatchInputBytesMax + schemas::kDeadLetterBytesMax <= kEffectsByte
 // Decisions in one record on `decisions`: a record stays far below the record limit.
 inline constexpr std::size_t kDecisionsPerRecordMax = 64;
 
-// Timers that fire in one batch, so that a backlog of them cannot hold up events.
-inline constexpr std::uint32_t kTimersPerBatchMax = 8;
+// Timers that fire in one batch, so that a backlog of them cannot hold up events. Retries come by
+// thousands after an outage of a provider, and each is no more work than an event. How many fired
+// is recorded, so this number is no part of any version.
+inline constexpr std::uint32_t kTimersPerBatchMax = 64;
+// Of these, sweeps and fan-outs: one can be as much work as a whole batch of events.
+inline constexpr std::uint32_t kHeavyTimersPerBatchMax = 8;
 
 // Recipients of one event and trigger. One fan-out of 50 triggers is 50,000 decisions, 6 batches.
 inline constexpr std::size_t kRecipientsMax = schemas::kRecipientsMax;
@@ -48,7 +53,20 @@ inline constexpr LogDuration kDedupeWindow{schemas::kDedupeUs};
 // dropped.
 inline constexpr LogDuration kConfirmationWindow = std::chrono::minutes{5};
 
+// Attempts (since version 2). A try is an attempt that the provider may have looked at: the others
+// (throttled, suspended, out of the window) are bounded by the expiry alone.
+inline constexpr std::uint32_t kTriesMax = 6;
+inline constexpr LogDuration kBackoffFirst = std::chrono::milliseconds{500};
+inline constexpr LogDuration kBackoffMax = std::chrono::seconds{60};
+inline constexpr LogDuration kThrottleWaitMin = std::chrono::seconds{1};
+inline constexpr LogDuration kSuspendWait = std::chrono::seconds{60};
+inline constexpr LogDuration kWindowWait = std::chrono::hours{1};
 inline constexpr LogDuration kUnknownWaitDefault = std::chrono::minutes{15};
+// No notification is outstanding for longer: its expiry is at most so long after its decision.
+inline constexpr LogDuration kOutstandingMax{schemas::kMaxAgeUsMax};
+// Notifications looked at for one opt-out at a time; the rest follows in the next batch. One person
+// has a handful, unless a trigger without cooldown and cap writes them every few minutes.
+inline constexpr std::uint32_t kCancelStepsMax = 1000;
 
 // Compiled rules of tenants kept in memory by one task.
 inline constexpr std::size_t kTenantRulesCachedMax = 20'000;

@@ -7,6 +7,7 @@
 #include "processor/engine/gates/consent.h"
 #include "processor/engine/gates/recipient.h"
 #include "processor/engine/keywords.h"
+#include "processor/engine/notifications.h"
 #include "schemas/personal.h"
 
 namespace alertstream::engine {
@@ -206,6 +207,9 @@ bool AddReply(FoldContext& context, const RecordRef& ref, const v1::Envelope& en
   command.mutable_to()->set_plain(person.address);
   command.mutable_body()->set_plain(reply.text.data(), reply.text.size());
   command.set_provider(inbound.provider());
+  if (context.engine_version >= 2) {
+    command.set_account(inbound.account());
+  }
   command.set_from_number(inbound.to_number());
   command.set_attempt(1);
   command.set_expires_at_us(ToMicros(deadline));
@@ -219,6 +223,9 @@ bool AddReply(FoldContext& context, const RecordRef& ref, const v1::Envelope& en
   notification.set_attempt(1);
   notification.set_expires_at_us(ToMicros(deadline));
   notification.set_message_class(v1::MESSAGE_CLASS_TRANSACTIONAL);
+  if (context.engine_version >= 2) {
+    RememberForRetry(command, &notification);
+  }
   context.StoreFresh(StateKey(envelope.routing_key(), Table::kNotification).Bytes(AsView(id)),
                      notification);
   return true;
@@ -260,7 +267,23 @@ bool IsOptedOut(const v1::RecipientState& recipient, v1::Channel channel) {
       });
 }
 
-void FoldStop(FoldContext& context, const RecordRef& ref, const v1::Envelope& envelope,
+// Stores the person's new state, and takes back what it no longer allows on `channels`.
+void StoreRestricted(FoldContext& context, const RecordRef& ref, const v1::Envelope& envelope,
+                     const RecipientToken& token, const std::vector<v1::Channel>& channels,
+                     const v1::RecipientState& recipient) {
+  const StateKey key = RecipientKey(envelope, token);
+  context.Store(key, recipient);
+  if (context.engine_version < 2) {
+    return;
+  }
+  const v1::Fact fact = context.MakeFact(ref, envelope);
+  for (const v1::Channel channel : channels) {
+    CancelForbidden(context, fact, AsView(token), channel, recipient);
+  }
+}
+
+// True if the person was not opted out of all of it before.
+bool FoldStop(FoldContext& context, const RecordRef& ref, const v1::Envelope& envelope,
               const Person& person, v1::RecipientState* recipient) {
   const v1::InboundMessage& inbound = envelope.inbound_message();
   bool changed = false;
@@ -270,16 +293,40 @@ void FoldStop(FoldContext& context, const RecordRef& ref, const v1::Envelope& en
                            "keyword", recipient);
   }
   if (!changed) {
-    return;
+    return false;
   }
   const std::string& own = context.RulesOf(envelope.routing_key())->tenant().tenant().stop_reply();
   if (AddReply(context, ref, envelope, person,
                {own.empty() ? kDefaultStopReply : std::string_view(own), 1})) {
     recipient->set_confirmed_stop_us(ToMicros(context.now));
   }
+  return true;
 }
 
 }  // namespace
+
+void OptOutByProvider(FoldContext& context, const RecordRef& ref, const v1::Envelope& envelope,
+                      const v1::NotificationState& notification) {
+  RecipientToken token;
+  ALERTSTREAM_CHECK(notification.recipient_token().size() == token.size());
+  std::copy_n(notification.recipient_token().begin(), token.size(), token.begin());
+  v1::RecipientState recipient;
+  context.Load(RecipientKey(envelope, token), &recipient);
+  const std::vector<v1::Channel> scope = StopScope(notification.channel());
+  bool changed = false;
+  for (const v1::Channel channel : scope) {
+    // What is opted out already keeps its owner and its date.
+    const auto* present = FindOptOut(&recipient, channel);
+    if (present == nullptr || present->status() != v1::OPT_OUT_STATUS_ACTIVE) {
+      changed |= WriteOptOut(context, ref, envelope, token,
+                             {channel, v1::OPT_OUT_STATUS_ACTIVE, v1::OPT_OUT_BY_PROVIDER},
+                             "provider", &recipient);
+    }
+  }
+  if (changed) {
+    StoreRestricted(context, ref, envelope, token, scope, recipient);
+  }
+}
 
 bool IsRestricting(const v1::Envelope& envelope) {
   switch (envelope.payload_case()) {
@@ -350,6 +397,10 @@ void FoldConsentChange(FoldContext& context, const RecordRef& ref, const v1::Env
     LiftOptOuts(context, ref, envelope, person->token, change.channel(), at_us,
                 "later consent evidence", &recipient);
   }
+  if (change.status() == v1::CONSENT_STATUS_REVOKED) {
+    StoreRestricted(context, ref, envelope, person->token, {change.channel()}, recipient);
+    return;
+  }
   context.Store(key, recipient);
 }
 
@@ -391,8 +442,13 @@ void FoldOptOutChange(FoldContext& context, const RecordRef& ref, const v1::Enve
       return;
     }
   }
-  WriteOptOut(context, ref, envelope, person->token,
-              {change.channel(), change.status(), change.by()}, change.reason(), &recipient);
+  const bool changed =
+      WriteOptOut(context, ref, envelope, person->token,
+                  {change.channel(), change.status(), change.by()}, change.reason(), &recipient);
+  if (changed && change.status() == v1::OPT_OUT_STATUS_ACTIVE) {
+    StoreRestricted(context, ref, envelope, person->token, {change.channel()}, recipient);
+    return;
+  }
   context.Store(key, recipient);
 }
 
@@ -426,8 +482,12 @@ void FoldInboundMessage(FoldContext& context, const RecordRef& ref, const v1::En
 
   switch (keyword) {
     case InboundKeyword::kStop:
-      FoldStop(context, ref, envelope, *person, &recipient);
-      context.Store(key, recipient);
+      if (FoldStop(context, ref, envelope, *person, &recipient)) {
+        StoreRestricted(context, ref, envelope, person->token, StopScope(inbound.channel()),
+                        recipient);
+      } else {
+        context.Store(key, recipient);
+      }
       return;
     case InboundKeyword::kStart:
     case InboundKeyword::kStartIfOptedOut:

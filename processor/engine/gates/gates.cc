@@ -9,7 +9,7 @@ constexpr std::array<GateStep, 8> kPairGates = {{
     {v1::GATE_RECIPIENT, [](PairContext& pair) { return pair.recipient_outcome; }},
     {v1::GATE_CHANNEL,
      [](PairContext& pair) {
-       return pair.sender_named && pair.sender == nullptr ? Failed(v1::REASON_SENDER_MISSING)
+       return pair.sender_needed && pair.sender == nullptr ? Failed(v1::REASON_SENDER_MISSING)
                                                           : Passed();
      }},
     {v1::GATE_COOLDOWN,

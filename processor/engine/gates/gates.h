@@ -36,7 +36,7 @@ struct PairContext {
   RecipientToken token;
   GateOutcome recipient_outcome;
   const v1::SenderState* sender = nullptr;  // Null: none was found.
-  bool sender_named = false;
+  bool sender_needed = true;                // Version 1 sent without one if none was named.
   PairScratch& scratch;
 };
 

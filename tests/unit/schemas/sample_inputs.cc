@@ -52,7 +52,7 @@ const std::vector<Row>& Rows() {
       {"inbound_message", Topic::kInboundMessages, "acme", R"(inbound_message {
          from { plain: "+254700000000" } from_kind: ADDRESS_KIND_PHONE to_number: "+254711111111"
          channel: CHANNEL_SMS body { plain: "STOP" } provider: "twilio"
-         provider_message_id: "SM1" provider_replied: true })"},
+         provider_message_id: "SM1" provider_replied: true account: "main" })"},
       {"inbound_unrouted", Topic::kInboundMessages, "_unrouted", R"(inbound_message {
          from { plain: "+254700000000" } from_kind: ADDRESS_KIND_PHONE channel: CHANNEL_SMS })"},
       {"delivery_receipt", Topic::kDeliveryReceipts, "acme", R"(delivery_receipt {
@@ -62,7 +62,13 @@ const std::vector<Row>& Rows() {
       {"delivery_attempt", Topic::kDeliveryAttempts, "acme", R"(delivery_attempt {
          notification_id: "ntf_00000000000000000000000000" attempt: 1 phase: ATTEMPT_PHASE_RESULT
          result: ATTEMPT_CLASS_RETRY provider: "twilio" account: "AC1" provider_message_id: "SM1"
-         error_code: "30001" at_us: 1767225600000000 done_to: 7 })"},
+         error_code: "30001" at_us: 1767225600000000 done_to: 7 retry_after_us: 2000000
+         done_journal_offset: 3 done_commands_offset: 4 done_attempts_offset: 5 })"},
+      {"delivery_attempt_cancelled", Topic::kDeliveryAttempts, "acme", R"(delivery_attempt {
+         notification_id: "ntf_00000000000000000000000000" attempt: 2
+         phase: ATTEMPT_PHASE_CANCELLED })"},
+      {"receipt_unrouted", Topic::kDeliveryReceipts, "_unrouted", R"(delivery_receipt {
+         provider: "twilio" provider_message_id: "SM1" status: RECEIPT_STATUS_SENT })"},
       {"tenant", Topic::kAccountChanges, "acme", R"(account_change { expected_version: 1
          reason: "new plan" tenant { status: TENANT_STATUS_ACTIVE plan: "starter"
          stop_reply: "You are out." help_reply: "Call us." unknown_wait_us: 900000000

@@ -162,7 +162,17 @@ TEST_F(FoldEdgesTest, TheDefaultSenderIsTheSameAfterARestart) {
   EXPECT_EQ(live.commands[0].sender_id(), restarted.commands[0].sender_id());
 }
 
-TEST_F(FoldEdgesTest, OnlyANamedSenderCanBeMissing) {
+TEST_F(FoldEdgesTest, NothingIsSentWithoutASender) {
+  fold_.Change(R"({"sender":{"id":"main","provider":"fake"}})");
+  EXPECT_THAT(Now(), ElementsAre("FAIL SENDER_MISSING"));
+  fold_.Change(TriggerWith("", R"("sender":"gone")"));
+  EXPECT_THAT(Now(), ElementsAre("FAIL SENDER_MISSING"));
+  fold_.Change(TriggerWith("", R"("sender":"main")"));
+  EXPECT_THAT(Now(), ElementsAre("SEND"));
+}
+
+TEST_F(FoldEdgesTest, InVersion1OnlyANamedSenderCanBeMissing) {
+  fold_.set_engine_version(1);
   fold_.Change(R"({"sender":{"id":"main","provider":"fake"}})");
   fold_.Event(kPhone);
   const Outputs without_any = fold_.Run();

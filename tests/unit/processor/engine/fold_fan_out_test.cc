@@ -102,6 +102,7 @@ TEST(FanOutTest, VersionsStayThoseOfTheFirstBatchAndPermissionsAreNew) {
   const RecipientToken token = fold.TokenOf("+254700000005");
   const std::string opted_out(token.begin(), token.end());
   std::size_t decisions = 0;
+  int cancels = 0;
   std::map<std::string, int> by_reason;
   for (const Outputs* outputs : {&first, &rest}) {
     for (const auto& record : outputs->decisions) {
@@ -116,10 +117,17 @@ TEST(FanOutTest, VersionsStayThoseOfTheFirstBatchAndPermissionsAreNew) {
       }
     }
     for (const auto& command : outputs->commands) {
-      EXPECT_EQ(command.body().plain(), "Hi");
+      if (command.kind() == v1::COMMAND_KIND_CANCEL) {
+        EXPECT_EQ(command.recipient_token(), opted_out);
+        ++cancels;
+      } else {
+        EXPECT_EQ(command.body().plain(), "Hi");
+      }
     }
   }
   EXPECT_EQ(decisions, 20'000U);
+  // What the first batch had sent to that person is taken back.
+  EXPECT_EQ(cancels, 20 - by_reason["REASON_OPTED_OUT"]);
   ASSERT_EQ(by_reason.size(), 1U);
   EXPECT_GE(by_reason["REASON_OPTED_OUT"], 5);
 }

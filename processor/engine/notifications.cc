@@ -1,0 +1,297 @@
+#include "processor/engine/notifications.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "processor/base/crypto.h"
+#include "processor/engine/gates/consent.h"
+#include "processor/engine/gates/opt_out.h"
+#include "processor/engine/state_keys.h"
+
+namespace alertstream::engine {
+namespace {
+
+constexpr std::array<int, v1::NotificationStatus_ARRAYSIZE> kRanks = [] {
+  std::array<int, v1::NotificationStatus_ARRAYSIZE> ranks{};
+  int rank = 0;
+  for (const auto status :
+       {v1::NOTIFICATION_STATUS_UNSPECIFIED, v1::NOTIFICATION_STATUS_COMMANDED,
+        v1::NOTIFICATION_STATUS_STARTED, v1::NOTIFICATION_STATUS_EXPIRED,
+        v1::NOTIFICATION_STATUS_CANCELLED, v1::NOTIFICATION_STATUS_UNKNOWN_OUTCOME,
+        v1::NOTIFICATION_STATUS_ACCEPTED, v1::NOTIFICATION_STATUS_QUEUED,
+        v1::NOTIFICATION_STATUS_SENDING, v1::NOTIFICATION_STATUS_SENT,
+        v1::NOTIFICATION_STATUS_FAILED, v1::NOTIFICATION_STATUS_DELIVERED,
+        v1::NOTIFICATION_STATUS_READ}) {
+    ranks[static_cast<std::size_t>(status)] = rank++;
+  }
+  return ranks;
+}();
+
+bool Forbids(const v1::RecipientState& recipient, const v1::NotificationState& notification) {
+  return !OptOutGate(recipient, notification.channel()).passed ||
+         !ConsentGate(recipient, notification.channel(), notification.message_class()).passed;
+}
+
+StateKey RecipientKey(std::string_view tenant, const v1::NotificationState& notification) {
+  return StateKey(tenant, Table::kRecipient).Bytes(notification.recipient_token());
+}
+
+// Tells the timer that goes on cancelling from the one that commands the same notification.
+std::string CancelTimerId(std::string_view notification_id) {
+  return std::string(notification_id) + '\x01';
+}
+
+// Walks from the newest notification of a SendState to older ones. `fact`: for what is cancelled.
+void CancelFrom(FoldContext& context, const v1::Fact& fact, std::string newest,
+                const v1::RecipientState& recipient) {
+  for (std::uint32_t steps = 0; !newest.empty(); ++steps) {
+    if (steps == kCancelStepsMax || !context.HasRoom()) {
+      v1::TimerState timer;
+      timer.mutable_delivery()->set_tenant(fact.tenant());
+      timer.mutable_delivery()->set_notification_id(newest);
+      timer.mutable_delivery()->set_kind(v1::DELIVERY_TIMER_KIND_CANCEL);
+      context.PutTimer(context.now, CancelTimerId(newest), timer);
+      return;
+    }
+    Notification notification(context, fact.tenant(), newest);
+    // All that lie further back were decided earlier still, and have expired.
+    if (!notification.Load() ||
+        FromMicros(notification.state().decided_at_us()) + kOutstandingMax <= context.now) {
+      return;
+    }
+    if (Forbids(recipient, notification.state())) {
+      notification.Cancel(fact);
+    }
+    newest = notification.state().previous();
+  }
+}
+
+}  // namespace
+
+int RankOf(v1::NotificationStatus status) { return kRanks[static_cast<std::size_t>(status)]; }
+
+void RememberForRetry(const v1::NotificationCommand& command, v1::NotificationState* state) {
+  state->set_kind(command.kind());
+  state->set_decided_at_us(command.decided_at_us());
+  state->mutable_to()->set_plain(command.to().plain());
+  state->mutable_body()->set_plain(command.body().plain());
+  state->set_sender_id(command.sender_id());
+  state->set_provider(command.provider());
+  state->set_account(command.account());
+  state->set_from_number(command.from_number());
+  state->set_segments(command.segments());
+  state->set_trigger_version(command.trigger_version());
+  if (command.has_trace()) {
+    *state->mutable_trace() = command.trace();
+  }
+}
+
+LogDuration BackoffOf(std::string_view notification_id, std::uint32_t attempt) {
+  constexpr std::uint32_t kDoublingsMax = 16;  // Far above the maximum.
+  const std::uint32_t doublings = std::min(std::max(attempt, 1U) - 1, kDoublingsMax);
+  const std::int64_t longest = std::min(kBackoffMax.count(), kBackoffFirst.count() << doublings);
+  const char number[4] = {static_cast<char>(attempt >> 24), static_cast<char>(attempt >> 16),
+                          static_cast<char>(attempt >> 8), static_cast<char>(attempt)};
+  const Digest digest = Sha256().Update(notification_id).Update(number, sizeof(number)).Final();
+  std::int64_t chance = 0;  // 32 bits: times kBackoffMax far below 2^63.
+  for (std::size_t i = 0; i < 4; ++i) {
+    chance = (chance << 8) | digest[i];
+  }
+  return LogDuration{std::max<std::int64_t>(1, (longest * (chance + 1)) >> 32)};
+}
+
+bool Notification::Load() {
+  return context_.Load(StateKey(tenant_, Table::kNotification).Bytes(id_), &state_);
+}
+
+void Notification::Save() {
+  context_.Store(StateKey(tenant_, Table::kNotification).Bytes(id_), state_);
+}
+
+bool Notification::is_past_sending() const {
+  return RankOf(state_.status()) >= RankOf(v1::NOTIFICATION_STATUS_ACCEPTED);
+}
+
+bool Notification::MoveUp(v1::NotificationStatus status) {
+  if (RankOf(status) <= RankOf(state_.status())) {
+    return false;
+  }
+  const bool was_past_sending = is_past_sending();
+  state_.set_status(status);
+  if (!was_past_sending && is_past_sending()) {
+    // An earlier attempt did arrive: the later one may still be held back.
+    if (is_out() && state_.attempt() > 1) {
+      AddCancelCommand();
+    }
+    Settle();
+  }
+  return true;
+}
+
+void Notification::Settle() {
+  DropTimer();
+  state_.clear_to();
+  state_.clear_body();
+  state_.clear_sender_id();
+  state_.clear_provider();
+  state_.clear_account();
+  state_.clear_from_number();
+  state_.clear_segments();
+  state_.clear_trigger_version();
+  state_.clear_trace();
+}
+
+std::optional<v1::NotificationStatus> Notification::Obstacle(LogTime at) {
+  if (state_.kind() != v1::COMMAND_KIND_CONFIRMATION) {
+    const TenantRules* rules = context_.RulesOf(tenant_);
+    v1::RecipientState recipient;
+    context_.Load(RecipientKey(tenant_, state_), &recipient);
+    if (rules == nullptr || rules->tenant().tenant().status() != v1::TENANT_STATUS_ACTIVE ||
+        Forbids(recipient, state_)) {
+      return v1::NOTIFICATION_STATUS_CANCELLED;
+    }
+  }
+  if (at >= FromMicros(state_.expires_at_us())) {
+    return v1::NOTIFICATION_STATUS_EXPIRED;
+  }
+  return std::nullopt;
+}
+
+void Notification::StartTimer(LogTime due, v1::DeliveryTimerKind kind) {
+  v1::TimerState timer;
+  timer.mutable_delivery()->set_tenant(tenant_);
+  timer.mutable_delivery()->set_notification_id(id_);
+  timer.mutable_delivery()->set_kind(kind);
+  context_.PutTimer(due, id_, timer);
+  state_.set_timer_due_us(ToMicros(due));
+}
+
+void Notification::DropTimer() {
+  if (state_.timer_due_us() != 0) {
+    context_.state.Erase(TimerKey(FromMicros(state_.timer_due_us()), id_));
+    state_.set_timer_due_us(0);
+  }
+}
+
+v1::NotificationCommand Notification::MakeCommand(v1::CommandKind kind) const {
+  v1::NotificationCommand command;
+  command.set_notification_id(id_);
+  command.set_kind(kind);
+  command.set_tenant(tenant_);
+  command.set_event_id(state_.event_id());
+  if (state_.kind() == v1::COMMAND_KIND_SEND) {
+    command.set_decision_id(id_);  // One decision, one notification: they share the id.
+  }
+  command.set_trigger_id(state_.trigger_id());
+  command.set_recipient_token(state_.recipient_token());
+  command.set_channel(state_.channel());
+  command.set_message_class(state_.message_class());
+  command.set_attempt(state_.attempt());
+  command.set_expires_at_us(state_.expires_at_us());
+  command.set_decided_at_us(ToMicros(context_.now));
+  return command;
+}
+
+void Notification::CommandAgain() {
+  state_.set_timer_due_us(0);
+  state_.set_attempt(state_.attempt() + 1);
+  v1::NotificationCommand command = MakeCommand(state_.kind());
+  *command.mutable_to() = state_.to();
+  *command.mutable_body() = state_.body();
+  command.set_sender_id(state_.sender_id());
+  command.set_provider(state_.provider());
+  command.set_account(state_.account());
+  command.set_from_number(state_.from_number());
+  command.set_segments(state_.segments());
+  command.set_trigger_version(state_.trigger_version());
+  if (state_.has_trace()) {
+    *command.mutable_trace() = state_.trace();
+  }
+  context_.effects->commands.Add(tenant_, command);
+}
+
+void Notification::AddCancelCommand() {
+  context_.effects->commands.Add(tenant_, MakeCommand(v1::COMMAND_KIND_CANCEL));
+}
+
+void Notification::Cancel(v1::Fact fact) {
+  if (is_past_sending()) {
+    return;
+  }
+  if (is_out()) {
+    // The dispatcher says whether it came in time.
+    AddCancelCommand();
+    return;
+  }
+  if (state_.timer_due_us() == 0) {
+    return;
+  }
+  auto* subject = DescribeIn(&fact);
+  subject->set_status(v1::NOTIFICATION_STATUS_CANCELLED);
+  subject->set_changed(MoveUp(v1::NOTIFICATION_STATUS_CANCELLED));
+  context_.AddFact(fact);
+  Settle();
+  Save();
+}
+
+v1::NotificationFact* Notification::DescribeIn(v1::Fact* fact) const {
+  auto* subject = fact->mutable_notification();
+  subject->set_notification_id(id_);
+  subject->set_attempt(state_.attempt());
+  return subject;
+}
+
+void CancelForbidden(FoldContext& context, const v1::Fact& fact, std::string_view token,
+                     v1::Channel channel, const v1::RecipientState& recipient) {
+  const TenantRules* rules = context.RulesOf(fact.tenant());
+  ALERTSTREAM_CHECK(rules != nullptr);
+  std::vector<v1::Channel> channels = {channel};
+  if (channel == v1::CHANNEL_ALL) {
+    channels = {v1::CHANNEL_SMS, v1::CHANNEL_WHATSAPP, v1::CHANNEL_EMAIL, v1::CHANNEL_PUSH,
+                v1::CHANNEL_VOICE};
+  }
+  v1::SendState sends;
+  for (const v1::Channel each : channels) {
+    // A trigger is never forgotten, so these are all that can have sent anything.
+    for (const std::string& trigger : rules->tenant().trigger_ids()) {
+      if (context.Load(StateKey(fact.tenant(), Table::kSends)
+                           .Bytes(token)
+                           .Byte(static_cast<std::uint8_t>(each))
+                           .Bytes(trigger),
+                       &sends)) {
+        CancelFrom(context, fact, sends.last_notification(), recipient);
+      }
+    }
+  }
+}
+
+void FireDeliveryTimer(FoldContext& context, std::string_view key, const v1::DeliveryTimer& timer) {
+  context.state.Erase(key);
+  Notification notification(context, timer.tenant(), timer.notification_id());
+  ALERTSTREAM_CHECK(notification.Load());
+  v1::Fact fact = context.MakeFact(timer.tenant());
+  if (timer.kind() == v1::DELIVERY_TIMER_KIND_CANCEL) {
+    v1::RecipientState recipient;
+    context.Load(RecipientKey(timer.tenant(), notification.state()), &recipient);
+    CancelFrom(context, fact, timer.notification_id(), recipient);
+    return;
+  }
+  notification.state().set_timer_due_us(0);
+  if (const auto obstacle = notification.Obstacle(context.now)) {
+    auto* subject = notification.DescribeIn(&fact);
+    subject->set_status(*obstacle);
+    subject->set_changed(notification.MoveUp(*obstacle));
+    context.AddFact(fact);
+    notification.Settle();
+  } else {
+    if (timer.kind() == v1::DELIVERY_TIMER_KIND_UNKNOWN) {
+      notification.state().set_resent_unknown(true);
+    }
+    notification.CommandAgain();
+  }
+  notification.Save();
+}
+
+}  // namespace alertstream::engine
