@@ -10,10 +10,12 @@
 #include "ops/cli/commands/status.h"
 #include "ops/cli/commands/tail.h"
 #include "ops/cli/commands/topics.h"
-#include "processor/base/duration.h"
+#include "ops/cli/dev.h"
 #include "ops/cli/runs.h"
+#include "ops/cli/server_run.h"
 #include "ops/cli/version.h"
 #include "ops/cli/words.h"
+#include "processor/base/duration.h"
 
 namespace alertstream::cli {
 namespace {
@@ -130,19 +132,38 @@ void CommandLine::AddRun() {
       ->required();
   app->add_option("--limit", decide->limit, "rows of the tables");
 
+  AddDev();
   auto* target = Keep(std::string());
   CLI::App* serve = Add(&app_, "serve", "Run until SIGTERM",
-                        "serve --target=processor --log kafka://127.0.0.1:9092",
-                        [](Program& program) { return RunServe(program); });
-  serve->add_option("--target", *target, "what to run")
+                        "serve --target=all\n"
+                        "  alertstream serve --target=processor --log kafka://127.0.0.1:9092",
+                        [target](Program& program) { return RunServe(program, *target); });
+  serve->add_option("--target", *target, "what to run: processor, api, dispatcher or all")
       ->required()
-      ->check(CLI::IsMember({"processor"}));
+      ->check(Checked(ParseServerTarget));
   AddNamed(serve, "--partitions-owned", "runtime.assigned", "all, none, or such as 0-3,8");
+  AddNamed(serve, "--port", "api.port", "of the API; 0: a free one");
   AddNamed(serve, "--metrics-port", "metrics.port", "of /metrics and /health; 0: a free one");
   AddNamedSwitch(serve, "--take-over", "take_over",
                  "start although another instance holds a live lease");
   AddTopics();
   AddSeed();
+}
+
+void CommandLine::AddDev() {
+  auto* values = Keep(DevArguments{});
+  CLI::App* dev =
+      Add(&app_, "dev", "All of it in one process, with a provider simulator, for trying out",
+          "dev --seed demo        (then, in another terminal: alertstream fire ...)",
+          [values](Program& program) { return RunDev(program, *values); });
+  dev->add_option("--seed", values->seed, "what a new local log begins with: none or demo")
+      ->check(CLI::IsMember({"none", "demo"}));
+  dev->add_option("--rng-seed", values->rng_seed, "another one tells another story");
+  dev->add_option("--provider-url", values->provider_url,
+                  "a provider simulator elsewhere (alertstream providers simulate)");
+  AddNamed(dev, "--port", "api.port", "of the API, 8080 if not given; 0: a free one");
+  dev->add_flag("--reset", values->reset, "empty the data directory first");
+  dev->add_flag("--yes", values->yes, "do not ask before --reset");
 }
 
 void CommandLine::AddTopics() {

@@ -50,6 +50,7 @@ class CommandLine {
                       const std::string& help);
   void AddGlobals();
   void AddRun();
+  void AddDev();
   void AddSeed();
   void AddTopics();
   void AddLook();
@@ -63,6 +64,7 @@ class CommandLine {
   void AddClient();
   void AddWebhook();
   void AddNotifications();
+  void AddProviders();
 
   // A group of commands that does nothing itself.
   CLI::App* Group(const std::string& name, const std::string& help) {

@@ -1,29 +1,22 @@
 #include "ops/cli/runs.h"
 
-#include <csignal>
 #include <iostream>
 #include <optional>
 #include <set>
-#include <span>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "ops/cli/commands/rules.h"
-#include "ops/cli/commands/serve.h"
 #include "ops/cli/commands/status.h"
 #include "ops/cli/commands/tail.h"
 #include "ops/cli/doctor_kafka.h"
 #include "ops/cli/words.h"
 #include "processor/base/duration.h"
-#include "processor/log/kafka/group_offsets.h"
 
 namespace alertstream::cli {
 namespace {
-
-// What a clean end waits for the courtesy to lag tools.
-constexpr std::chrono::milliseconds kLastOffsetsMax{1000};
 
 void PrintNext(Program& program) {
   if (program.quiet()) {
@@ -156,42 +149,6 @@ Result<ExitCode> RunTail(Program& program, const TailArguments& arguments) {
     return program.Refuse(fits.error(), ExitCode::kUsage, "alertstream tail --help");
   }
   return program.Read([&](const Session& session) { return Tail(session, options); });
-}
-
-Result<ExitCode> RunServe(Program& program) {
-  std::signal(SIGPIPE, SIG_IGN);  // A scraper that goes away must not end the processor.
-  const Settings& settings = program.settings();
-  ALERTSTREAM_ASSIGN_OR_RETURN(
-      const Deployment deployment,
-      OpenDeployment(settings, program.clock(),
-                     program.local() ? LogAccess::kCreate : LogAccess::kWrite));
-  ServeOptions options;
-  ALERTSTREAM_ASSIGN_OR_RETURN(
-      options.processor,
-      MakeProcessorOptions(settings, deployment,
-                           {.instance = settings.Text(Setting::kInstance),
-                            .assigned = settings.Text(Setting::kRuntimeAssigned)}));
-  options.health = {.address = settings.Text(Setting::kMetricsAddress),
-                    .port = static_cast<std::uint16_t>(settings.Integer(Setting::kMetricsPort))};
-  options.drain_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
-      settings.Duration(Setting::kRuntimeDrainTimeout));
-  std::unique_ptr<log::KafkaGroupOffsets> offsets;
-  if (!program.local()) {
-    ALERTSTREAM_ASSIGN_OR_RETURN(const LogTarget target,
-                                 ParseLogTarget(settings.Text(Setting::kLog)));
-    ALERTSTREAM_ASSIGN_OR_RETURN(offsets,
-                                 log::KafkaGroupOffsets::Open(KafkaOptions(settings, target)));
-    options.note_positions = [&](std::span<const log::ReadFrom> positions, bool last) {
-      if (!last) {
-        return offsets->Note(positions);
-      }
-      // An answer that is missing would keep the last positions from being noted.
-      static_cast<void>(offsets->Finish(kLastOffsetsMax));
-      const Status noted = offsets->Note(positions);
-      return noted.ok() ? offsets->Finish(kLastOffsetsMax) : noted;
-    };
-  }
-  return Serve(program.MakeSession(deployment), std::move(options));
 }
 
 namespace {

@@ -61,8 +61,6 @@ struct TailArguments {
 
 Result<ExitCode> RunTail(Program& program, const TailArguments& arguments);
 
-Result<ExitCode> RunServe(Program& program);
-
 Result<ExitCode> RunDoctor(Program& program, bool strict);
 
 }  // namespace alertstream::cli

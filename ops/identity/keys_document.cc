@@ -443,6 +443,19 @@ Result<KeysContent> ContentOf(const toml::table& root, Context& context) {
   return content;
 }
 
+Result<toml::table> ParseToml(std::string_view text, std::string_view file_name) {
+  try {
+    return toml::table(toml::parse(text));
+  } catch (const toml::parse_error& error) {
+    // The library's description may quote what it met: a secret.
+    const auto& where = error.source().begin;
+    return Error(ErrorCode::kInvalid,
+                 fmt::format("{}:{}:{}: not valid TOML here", file_name, where.line, where.column));
+  } catch (const std::exception&) {
+    return Error(ErrorCode::kInvalid, fmt::format("{}: cannot be read as TOML", file_name));
+  }
+}
+
 }  // namespace
 
 std::string NumberKey(std::string_view provider, std::string_view account,
@@ -453,20 +466,30 @@ std::string NumberKey(std::string_view provider, std::string_view account,
 Result<KeysContent> ParseKeys(std::string_view text, std::string_view file_name,
                               const SecretReader& read_secret,
                               const AccountAdjuster& adjust_account) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const toml::table root, ParseToml(text, file_name));
   Context context{.file_name = file_name,
                   .read_secret = read_secret,
                   .adjust_account = adjust_account,
                   .problems = {}};
-  try {
-    return ContentOf(toml::parse(text), context);
-  } catch (const toml::parse_error& error) {
-    // The library's description may quote what it met: a secret.
-    const auto& where = error.source().begin;
-    return Error(ErrorCode::kInvalid,
-                 fmt::format("{}:{}:{}: not valid TOML here", file_name, where.line, where.column));
-  } catch (const std::exception&) {
-    return Error(ErrorCode::kInvalid, fmt::format("{}: cannot be read as TOML", file_name));
+  return ContentOf(root, context);
+}
+
+Result<std::map<std::string, KeyTexts, std::less<>>> ReadKeyTexts(std::string_view text,
+                                                                  std::string_view file_name) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const toml::table root, ParseToml(text, file_name));
+  std::map<std::string, KeyTexts, std::less<>> keys;
+  const toml::array* array = root["key"].as_array();
+  for (std::size_t i = 0; array != nullptr && i < array->size(); ++i) {
+    const toml::table* table = array->get(i)->as_table();
+    if (table == nullptr) {
+      continue;
+    }
+    const auto& entry = *table;
+    keys[entry["id"].value_or(std::string())] = {
+        .key = Redacted(entry["key"].value_or(std::string())),
+        .signing_secret = Redacted(entry["signing_secrets"][0].value_or(std::string()))};
   }
+  return keys;
 }
 
 }  // namespace alertstream::identity

@@ -64,4 +64,13 @@ Result<KeysContent> ParseKeys(std::string_view text, std::string_view file_name,
                               const SecretReader& read_secret,
                               const AccountAdjuster& adjust_account = nullptr);
 
+// What a key's owner holds: the key itself, and the first of its signing secrets.
+struct KeyTexts {
+  Redacted<std::string> key;
+  Redacted<std::string> signing_secret;
+};
+// Of every [[key]], by its id: for a dev, which hands them out. kInvalid: no TOML.
+Result<std::map<std::string, KeyTexts, std::less<>>> ReadKeyTexts(std::string_view text,
+                                                                  std::string_view file_name);
+
 }  // namespace alertstream::identity

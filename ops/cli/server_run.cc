@@ -1,0 +1,133 @@
+#include "ops/cli/server_run.h"
+
+#include <csignal>
+#include <span>
+#include <utility>
+
+#include "ops/cli/api_part.h"
+#include "ops/cli/dispatch_part.h"
+#include "ops/cli/json_object.h"
+#include "processor/log/kafka/group_offsets.h"
+
+namespace alertstream::cli {
+namespace {
+
+// What a clean end waits for the courtesy to lag tools.
+constexpr std::chrono::milliseconds kLastOffsetsMax{1000};
+
+// The parts besides the processor, in the order in which they are stopped.
+Result<ServerParts> StartParts(Program& program, const Deployment& deployment,
+                               const ServerTargets& targets, const ServerContext& context) {
+  ServerParts parts;
+  if (!targets.api && !targets.dispatcher) {
+    return parts;
+  }
+  const Settings& settings = program.settings();
+  ALERTSTREAM_ASSIGN_OR_RETURN(auto keys, OpenKeys(settings, context.metrics, nullptr));
+  auto identity = std::make_unique<IdentityPart>(std::move(keys));
+  if (targets.api) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(auto api, ApiPart::Start({.settings = settings,
+                                                           .deployment = deployment,
+                                                           .clock = program.clock(),
+                                                           .keys = identity->keys(),
+                                                           .context = context}));
+    parts.push_back(std::move(api));
+  }
+  if (targets.dispatcher) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(
+        auto partitions,
+        ParseAssigned(settings.Text(Setting::kRuntimeAssigned), deployment.identity.partitions));
+    ALERTSTREAM_ASSIGN_OR_RETURN(auto dispatcher,
+                                 DispatchPart::Start({.deployment = deployment,
+                                                      .clock = program.clock(),
+                                                      .accounts = identity->keys(),
+                                                      .metrics = context.metrics,
+                                                      .partitions = std::move(partitions)}));
+    parts.push_back(std::move(dispatcher));
+  }
+  parts.push_back(std::move(identity));
+  return parts;
+}
+
+}  // namespace
+
+Result<ServerTargets> ParseServerTarget(std::string_view text) {
+  const bool all = text == "all";
+  const ServerTargets targets{.processor = all || text == "processor",
+                              .api = all || text == "api",
+                              .dispatcher = all || text == "dispatcher"};
+  if (!targets.processor && !targets.api && !targets.dispatcher) {
+    return Error(ErrorCode::kInvalid, "expected processor, api, dispatcher or all");
+  }
+  return targets;
+}
+
+HealthState IdentityPart::Health() const {
+  JsonObject object;
+  object.Text("status", "ready");
+  object.Integer("accounts", static_cast<std::int64_t>(keys_->All().size()));
+  return {.ready = true, .body = object.Take()};
+}
+
+bool IdentityPart::Stop(std::chrono::milliseconds /*deadline*/) { return true; }
+
+Result<ServeOptions> MakeServeOptions(Program& program, const Deployment& deployment,
+                                      bool with_processor,
+                                      std::unique_ptr<log::KafkaGroupOffsets>* offsets) {
+  const Settings& settings = program.settings();
+  ServeOptions options;
+  options.drain_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
+      settings.Duration(Setting::kRuntimeDrainTimeout));
+  if (!with_processor) {
+    return options;
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      options.processor,
+      MakeProcessorOptions(settings, deployment,
+                           {.instance = settings.Text(Setting::kInstance),
+                            .assigned = settings.Text(Setting::kRuntimeAssigned)}));
+  if (program.local()) {
+    return options;
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(const LogTarget target,
+                               ParseLogTarget(settings.Text(Setting::kLog)));
+  ALERTSTREAM_ASSIGN_OR_RETURN(*offsets,
+                               log::KafkaGroupOffsets::Open(KafkaOptions(settings, target)));
+  options.note_positions = [group = offsets->get()](std::span<const log::ReadFrom> positions,
+                                                    bool last) {
+    if (!last) {
+      return group->Note(positions);
+    }
+    // An answer that is missing would keep the last positions from being noted.
+    static_cast<void>(group->Finish(kLastOffsetsMax));
+    const Status noted = group->Note(positions);
+    return noted.ok() ? group->Finish(kLastOffsetsMax) : noted;
+  };
+  return options;
+}
+
+Result<ExitCode> RunServe(Program& program, std::string_view target) {
+  std::signal(SIGPIPE, SIG_IGN);  // A client that goes away must not end the server.
+  const Settings& settings = program.settings();
+  ALERTSTREAM_ASSIGN_OR_RETURN(const ServerTargets targets, ParseServerTarget(target));
+  if (program.local() && !targets.processor) {
+    return Error(ErrorCode::kInvalid,
+                 "--target: a local log belongs to one process; use --target=all, or a log on "
+                 "Kafka");
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      const Deployment deployment,
+      OpenDeployment(settings, program.clock(),
+                     program.local() ? LogAccess::kCreate : LogAccess::kWrite));
+  std::unique_ptr<log::KafkaGroupOffsets> offsets;
+  ALERTSTREAM_ASSIGN_OR_RETURN(ServeOptions options,
+                               MakeServeOptions(program, deployment, targets.processor, &offsets));
+  options.health = {.address = settings.Text(Setting::kMetricsAddress),
+                    .port = static_cast<std::uint16_t>(settings.Integer(Setting::kMetricsPort))};
+  options.start_parts = [&](const ServerContext& context) {
+    return StartParts(program, deployment, targets, context);
+  };
+  return Serve(program.MakeSession(deployment), std::move(options));
+}
+
+}  // namespace alertstream::cli
