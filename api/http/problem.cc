@@ -8,7 +8,7 @@
 namespace alertstream::http {
 namespace {
 
-constexpr std::array<std::pair<int, std::string_view>, 19> kCodes = {{
+constexpr std::array<std::pair<int, std::string_view>, 20> kCodes = {{
     {400, "malformed_request"},
     {401, "unauthenticated"},
     {403, "forbidden"},
@@ -28,6 +28,7 @@ constexpr std::array<std::pair<int, std::string_view>, 19> kCodes = {{
     {501, "not_implemented"},
     {503, "unavailable"},
     {504, "timeout"},
+    {505, "version_not_supported"},
 }};
 
 bool IsFragmentCharacter(char c) {

@@ -1,6 +1,7 @@
 // An ingest request, fields and body: refused with problems that can be sent, or records that the
 // fold accepts. The input is header lines, an empty line, the body; a first line `site` belongs to
 // a key of one site.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -9,11 +10,20 @@
 #include "api/ingest/ingest_request.h"
 #include "processor/base/check.h"
 #include "schemas/json.h"
+#include "schemas/text.h"
 #include "tests/fuzz/codec_roundtrip.h"
 #include "tests/support/manual_clock.h"
 
 namespace alertstream::api {
 namespace {
+
+// What the framing lets pass: a name of letters and dashes, a line without controls.
+bool IsFraming(std::string_view name, std::string_view line) {
+  return std::all_of(
+             name.begin(), name.end(),
+             [](char c) { return c == '-' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }) &&
+         schemas::HasNoControls(line);
+}
 
 void CheckProblem(const http::ProblemDetails& problem) {
   ALERTSTREAM_CHECK(problem.status >= 400 && problem.status < 500);
@@ -56,7 +66,7 @@ void CheckOne(std::string_view text) {
       key.site = "shop";
     }
     const std::size_t colon = line.find(':');
-    if (colon != std::string_view::npos) {
+    if (colon != std::string_view::npos && IsFraming(line.substr(0, colon), line)) {
       std::string_view value = line.substr(colon + 1);
       value.remove_prefix(value.starts_with(' ') ? 1 : 0);
       request.headers.Add(line.substr(0, colon), value);

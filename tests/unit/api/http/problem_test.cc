@@ -49,7 +49,8 @@ TEST(ProblemTest, AStatusHasItsCode) {
            {431, "headers_too_large"},
            {500, "internal"},
            {503, "unavailable"},
-           {505, "internal"},
+           {505, "version_not_supported"},
+           {599, "internal"},
        }) {
     EXPECT_EQ(ProblemCodeOf(status), code) << status;
   }
