@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kJournalSource = 0;
 constexpr std::size_t kJournalRecordsAhead = 64;
+constexpr std::size_t kOutputsAhead = 64;
 constexpr std::size_t kFetchBytes = 4 << 20;
 
 bool IsMarker(const log::RecordView& record) {
@@ -35,6 +36,10 @@ Result<std::unique_ptr<OutputReader>> OutputReader::Open(log::EventLog& log,
   reader->consumed_.assign(options.topics.size(), 0);
   if (options.from_end) {
     ALERTSTREAM_RETURN_IF_ERROR(reader->SeekEnd());
+    return reader;
+  }
+  if (options.resume) {
+    ALERTSTREAM_RETURN_IF_ERROR(reader->SeekTo(*options.resume));
     return reader;
   }
   const log::TopicPartition journal{schemas::Topic::kJournal, options.partition};
@@ -73,6 +78,59 @@ Status OutputReader::SeekEnd() {
   return Status::Ok();
 }
 
+Status OutputReader::SeekTo(const ResumePoint& point) {
+  const log::TopicPartition journal{schemas::Topic::kJournal, options_.partition};
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      const auto ends,
+      log_.Ends(std::span(&journal, 1), log::EndKind::kStable, options_.read_timeout));
+  opening_end_ = ends[kJournalSource];
+  std::vector<log::ReadFrom> from = {{journal, point.journal_offset}};
+  for (const schemas::Topic topic : options_.topics) {
+    const auto place = point.topics.find(topic);
+    if (place == point.topics.end()) {
+      return Error(ErrorCode::kInvalid, fmt::format("the place to go on from names no offset of {}",
+                                                    schemas::NameOf(topic)));
+    }
+    from.push_back({{topic, options_.partition}, place->second});
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(sources_, Sources::Open(log_, std::move(from)));
+  tail_.seq = point.seq;
+  anchored_ = false;
+  return Status::Ok();
+}
+
+// The record before is not known: this one is taken on trust.
+Status OutputReader::Anchor(const v1::JournalRecord& record) {
+  if (options_.resume && record.seq() != options_.resume->seq + 1) {
+    return Error(ErrorCode::kCorrupt,
+                 fmt::format("journal of partition {}: seq {} lies where {} is expected; the place "
+                             "to go on from is of another history",
+                             options_.partition, record.seq(), options_.resume->seq + 1));
+  }
+  tail_.seq = record.seq() - 1;
+  std::copy_n(record.prev_hash().begin(), std::min(record.prev_hash().size(), tail_.hash.size()),
+              tail_.hash.begin());
+  tail_.owner_epoch = record.owner_epoch() - (record.kind() == v1::JOURNAL_KIND_CLAIM ? 1 : 0);
+  tail_.owner_nonce = record.owner_nonce();
+  anchored_ = true;
+  return Status::Ok();
+}
+
+void OutputReader::Wake() {
+  woken_ = true;
+  sources_->reader().Wake();
+}
+
+ResumePoint OutputReader::resume_point() const {
+  ResumePoint point{.seq = tail_.seq, .journal_offset = sources_->Passed(kJournalSource)};
+  for (std::size_t i = 0; i < options_.topics.size(); ++i) {
+    const auto rest = sources_->AtHand(i + 1).subspan(consumed_[i]);
+    point.topics[options_.topics[i]] =
+        rest.empty() ? sources_->reader().Position(i + 1) : rest.front().offset;
+  }
+  return point;
+}
+
 bool OutputReader::AtOpeningEnd() const { return sources_->Passed(kJournalSource) >= opening_end_; }
 
 Result<std::optional<ReleasedBatch>> OutputReader::Next(std::chrono::milliseconds timeout) {
@@ -88,10 +146,17 @@ Result<std::optional<ReleasedBatch>> OutputReader::Next(std::chrono::millisecond
           sources_->Fill(kJournalSource, kJournalRecordsAhead, kFetchBytes));
     }
     if (sources_->AtHand(kJournalSource).empty()) {
-      if (SystemClock().SinceBoot() >= deadline) {
+      if (woken_.exchange(false) || SystemClock().SinceBoot() >= deadline) {
         return std::optional<ReleasedBatch>();
       }
-      sources_->Pause(kStep);
+      // What is not taken (a marker, the end of a transaction) would end every wait at once. What
+      // cannot be read is told when it is needed.
+      for (std::size_t i = 0; i < options_.topics.size(); ++i) {
+        static_cast<void>(sources_->Fill(i + 1, kOutputsAhead, kFetchBytes).ok());
+      }
+      const auto left = deadline - SystemClock().SinceBoot();
+      sources_->Pause(std::clamp(std::chrono::ceil<std::chrono::milliseconds>(left),
+                                 std::chrono::milliseconds(1), kStep));
       continue;
     }
     const log::RecordView record = sources_->AtHand(kJournalSource).front();
@@ -106,15 +171,7 @@ Result<std::optional<ReleasedBatch>> OutputReader::Next(std::chrono::millisecond
                                                     options_.partition, record.offset));
     }
     if (!anchored_) {
-      // The record before is not known: this one is taken on trust, the chain goes on from it.
-      tail_.seq = batch.journal.seq() - 1;
-      std::copy_n(batch.journal.prev_hash().begin(),
-                  std::min(batch.journal.prev_hash().size(), tail_.hash.size()),
-                  tail_.hash.begin());
-      tail_.owner_epoch =
-          batch.journal.owner_epoch() - (batch.journal.kind() == v1::JOURNAL_KIND_CLAIM ? 1 : 0);
-      tail_.owner_nonce = batch.journal.owner_nonce();
-      anchored_ = true;
+      ALERTSTREAM_RETURN_IF_ERROR(Anchor(batch.journal));
     }
     auto tail = journal::Continue(tail_, batch.journal, record.value, record.offset,
                                   options_.log_id, static_cast<std::uint32_t>(options_.partition));

@@ -1,0 +1,535 @@
+#include "processor/dispatch/partition.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "processor/base/check.h"
+
+namespace alertstream::dispatch {
+namespace {
+
+using schemas::Topic;
+
+constexpr std::size_t kStartsMax = 256;          // In one transaction.
+constexpr std::size_t kStartsOfAccountMax = 64;  // In one turn, so that no account starves others.
+constexpr std::size_t kRefusalsMax = 500;        // Records of attempts without a call, likewise.
+constexpr std::size_t kBatchesPerStepMax = 64;
+constexpr std::size_t kCheckpointsMax = 64;
+constexpr std::chrono::milliseconds kIdleWait{200};
+// Another partition's call may end and give us its place.
+constexpr std::chrono::milliseconds kBudgetWait{10};
+constexpr std::chrono::seconds kSweepEvery{1};
+
+}  // namespace
+
+PartitionDispatch::PartitionDispatch(log::EventLog& log, Clock& clock,
+                                     const ProviderAccounts& accounts, HttpClient& http,
+                                     AccountGates& gates, CallBudget& budget,
+                                     PartitionDispatchOptions options)
+    : log_(log),
+      clock_(clock),
+      accounts_(accounts),
+      http_(http),
+      gates_(gates),
+      budget_(budget),
+      options_(std::move(options)) {
+  status_.partition = options_.partition;
+  status_.phase = "starting";
+}
+
+Status PartitionDispatch::Run() {
+  const Status taken = TakeOver();
+  Status ended = taken;
+  while (ended.ok() && !finishing_) {
+    ended = Step();
+  }
+  if (ended.ok()) {
+    TakeFinished();
+    ended = CommitGroup();
+  }
+  DropGroup();
+  const std::lock_guard lock(mutex_);
+  reader_.reset();
+  return ended;
+}
+
+// Starts that are not known to be committed are not made.
+void PartitionDispatch::DropGroup() {
+  for (const Starting& starting : group_.starting) {
+    gates_.Abandon(starting.account->provider, starting.account->name, starting.probe);
+    budget_.Give();
+  }
+  group_ = {};
+}
+
+// Everything but the calls in flight begins anew: it is read from the log.
+Status PartitionDispatch::TakeOver() {
+  SetPhase("recovering", "");
+  room_.Clear();
+  checkpoints_.clear();
+  open_seqs_.clear();
+  recovered_.clear();
+  ALERTSTREAM_ASSIGN_OR_RETURN(attempts_,
+                               AttemptLog::Open(log_, {.log_id = options_.log_id,
+                                                       .partition = options_.partition,
+                                                       .commit_timeout = options_.log_timeout}));
+  ALERTSTREAM_ASSIGN_OR_RETURN(Recovered recovered, attempts_->Take());
+  ALERTSTREAM_RETURN_IF_ERROR(WriteLost(recovered));
+  const Checkpoint from = recovered.checkpoint.value_or(Checkpoint{});
+  runtime::OutputReaderOptions reading{.log_id = options_.log_id,
+                                       .partition = options_.partition,
+                                       .topics = {Topic::kNotificationCommands}};
+  if (recovered.checkpoint) {
+    reading.resume =
+        runtime::ResumePoint{.seq = from.seq,
+                             .journal_offset = from.journal_offset,
+                             .topics = {{Topic::kNotificationCommands, from.commands_offset}}};
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      const auto covered,
+      FindCovered(log_, options_.partition, from.journal_offset, options_.log_timeout));
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      permissions_, PermissionView::Open(log_, options_.partition, options_.token_key, covered,
+                                         options_.log_timeout));
+  ALERTSTREAM_ASSIGN_OR_RETURN(auto reader, runtime::OutputReader::Open(log_, reading));
+  recovered_ = std::move(recovered.attempts);
+  noted_seq_ = from.seq;
+  const std::lock_guard lock(mutex_);
+  reader_ = std::move(reader);
+  return Status::Ok();
+}
+
+// Attempts that were started and have no result: our own calls are still coming back; of any other
+// nobody knows what became of it.
+Status PartitionDispatch::WriteLost(const Recovered& recovered) {
+  for (auto flight = flights_.begin(); flight != flights_.end();) {
+    const auto known = recovered.attempts.find(flight->first);
+    if (known != recovered.attempts.end() && known->second.final) {
+      flight = flights_.erase(flight);  // Another owner has written it off meanwhile.
+      continue;
+    }
+    flight->second.seq = 0;
+    open_seqs_.insert(0);
+    ++flight;
+  }
+  const LogTime now = clock_.Now();
+  std::vector<v1::Envelope> records;
+  for (const auto& [key, known] : recovered.attempts) {
+    if (!known.final && !flights_.contains(key)) {
+      records.push_back(ResultRecord(
+          known.target, {.result = v1::ATTEMPT_CLASS_AMBIGUOUS, .code = "owner_lost"}, now));
+    }
+    if (records.size() >= kRefusalsMax) {
+      ALERTSTREAM_RETURN_IF_ERROR(attempts_->Commit(records));
+      records.clear();
+    }
+  }
+  return records.empty() ? Status::Ok() : attempts_->Commit(records);
+}
+
+Status PartitionDispatch::Step() {
+  SetPhase(draining_ ? "draining" : "running", "");
+  ALERTSTREAM_RETURN_IF_ERROR(NoteCheckpoint());
+  ALERTSTREAM_RETURN_IF_ERROR(ReadJournal(more_ ? std::chrono::milliseconds(0) : WaitTime()));
+  more_ = false;
+  // After the journal, so that nothing is taken for uncovered that is not.
+  ALERTSTREAM_RETURN_IF_ERROR(ReadPermissions());
+  TakeFinished();
+  Sweep();
+  retry_at_ = std::chrono::microseconds::max();
+  if (!draining_ && permitted_) {
+    Choose();
+  }
+  ALERTSTREAM_RETURN_IF_ERROR(CommitGroup());
+  Publish();
+  return Status::Ok();
+}
+
+// Nothing starts while somebody's opt-out cannot be seen.
+Status PartitionDispatch::ReadPermissions() {
+  const Status read = permissions_->Read();
+  permitted_ = read.ok() && permissions_->Complete();
+  return read.ok() || read.error().code() == ErrorCode::kUnavailable ? Status::Ok() : read;
+}
+
+bool PartitionDispatch::MayReadOn() const {
+  // When the view is full only the journal can empty it.
+  return !draining_ && (room_.waiting() < options_.waiting_max || permissions_->full());
+}
+
+std::chrono::milliseconds PartitionDispatch::WaitTime() const {
+  const auto until = retry_at_ - clock_.SinceBoot();
+  return std::clamp(std::chrono::ceil<std::chrono::milliseconds>(until),
+                    std::chrono::milliseconds(1), kIdleWait);
+}
+
+Status PartitionDispatch::ReadJournal(std::chrono::milliseconds timeout) {
+  if (!MayReadOn()) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, timeout, [&] { return woken_; });
+    woken_ = false;
+    return Status::Ok();
+  }
+  for (std::size_t i = 0; i < kBatchesPerStepMax && MayReadOn(); ++i) {
+    auto batch = reader_->Next(i == 0 ? timeout : std::chrono::milliseconds(0));
+    if (!batch.ok()) {
+      return batch.error();
+    }
+    if (!batch.value()) {
+      if (reader_->AtOpeningEnd()) {
+        recovered_.clear();  // Its commands have all been read.
+      }
+      return Status::Ok();
+    }
+    Apply(*batch.value());
+    ALERTSTREAM_RETURN_IF_ERROR(applied_);
+  }
+  more_ = true;
+  return Status::Ok();
+}
+
+// Commands first: a batch that passed an opt-out also takes back what it forbids.
+void PartitionDispatch::Apply(const runtime::ReleasedBatch& batch) {
+  std::uint32_t index = 0;
+  for (const runtime::ReleasedRecord& output : batch.outputs) {
+    applied_ = ApplyCommand(output.record, {batch.journal.seq(), index++});
+    if (!applied_.ok()) {
+      return;
+    }
+  }
+  std::vector<std::string> released;
+  permissions_->Cover(batch.journal, &released);
+  for (const std::string& token : released) {
+    room_.Release(token);
+  }
+}
+
+Status PartitionDispatch::ApplyCommand(const log::RecordView& record, Place place) {
+  auto command = std::make_unique<v1::NotificationCommand>();
+  if (!command->ParseFromArray(record.value.data(), static_cast<int>(record.value.size()))) {
+    return Error(ErrorCode::kCorrupt,
+                 fmt::format("notification-commands partition {} offset {}: no command",
+                             options_.partition, record.offset));
+  }
+  if (command->kind() == v1::COMMAND_KIND_CANCEL) {
+    for (const Waiting& taken : room_.TakeNotification(command->notification_id())) {
+      Close(taken,
+            NotCalledRecord(TargetOf(*taken.command), v1::ATTEMPT_PHASE_CANCELLED, clock_.Now()));
+    }
+    return Status::Ok();
+  }
+  if (command->kind() != v1::COMMAND_KIND_SEND &&
+      command->kind() != v1::COMMAND_KIND_CONFIRMATION) {
+    return Status::Ok();  // Of a later version, for a later dispatcher.
+  }
+  const AttemptKey key = KeyOf(*command);
+  if (recovered_.erase(key) > 0 || flights_.contains(key)) {
+    return Status::Ok();
+  }
+  if (room_.Add({place, std::move(command), clock_.SinceBoot()})) {
+    open_seqs_.insert(place.seq);
+  }
+  return Status::Ok();
+}
+
+void PartitionDispatch::CloseSeq(std::uint64_t seq) {
+  const auto open = open_seqs_.find(seq);
+  ALERTSTREAM_CHECK(open != open_seqs_.end());
+  open_seqs_.erase(open);
+}
+
+// The command's final record, without a call.
+void PartitionDispatch::Close(const Waiting& waiting, v1::Envelope record) {
+  group_.records.push_back(std::move(record));
+  CloseSeq(waiting.place.seq);
+}
+
+void PartitionDispatch::Refuse(const Waiting& waiting, Outcome outcome) {
+  const AttemptTarget target = TargetOf(*waiting.command);
+  Close(waiting, ResultRecord(target, outcome, clock_.Now()));
+  if (options_.on_attempt) {
+    options_.on_attempt({.partition = options_.partition,
+                         .channel = target.channel,
+                         .provider = target.provider,
+                         .account = target.account,
+                         .outcome = std::move(outcome)});
+  }
+}
+
+void PartitionDispatch::TakeFinished() {
+  std::vector<Finished> finished;
+  {
+    const std::lock_guard lock(mutex_);
+    finished.swap(inbox_);
+    woken_ = false;
+  }
+  for (Finished& each : finished) {
+    const auto flight = flights_.find(each.key);
+    if (flight != flights_.end()) {
+      flight->second.finished = std::move(each);
+    }
+  }
+  for (auto& [key, flight] : flights_) {
+    if (flight.finished) {
+      group_.records.push_back(
+          ResultRecord(flight.target, flight.finished->outcome, flight.finished->at));
+      group_.landed.push_back(key);
+    }
+  }
+}
+
+// What no start will come to: expired commands, and those that waited long for a sick account.
+void PartitionDispatch::Sweep() {
+  const auto now = clock_.SinceBoot();
+  if (draining_ || now - swept_at_ < kSweepEvery) {
+    return;
+  }
+  swept_at_ = now;
+  for (const Waiting& expired : room_.TakeExpired(clock_.Now(), kRefusalsMax)) {
+    Close(expired,
+          NotCalledRecord(TargetOf(*expired.command), v1::ATTEMPT_PHASE_EXPIRED, clock_.Now()));
+  }
+  for (const CircuitStatus& circuit : gates_.All(now)) {
+    if (circuit.state == CircuitState::kClosed) {
+      continue;
+    }
+    for (const Waiting& stale : room_.TakeOlder({circuit.provider, circuit.account},
+                                                now - options_.circuit_wait_max, kRefusalsMax)) {
+      Refuse(stale, {.result = v1::ATTEMPT_CLASS_SUSPEND, .code = "circuit_open"});
+    }
+  }
+}
+
+void PartitionDispatch::Choose() {
+  const std::vector<AccountKey> accounts = room_.Accounts();
+  ++turn_;
+  for (std::size_t i = 0; i < accounts.size(); ++i) {
+    ChooseFrom(accounts[(turn_ + i) % accounts.size()]);
+  }
+}
+
+// Commands from the front of the account's queue, as far as its gate lets them.
+void PartitionDispatch::ChooseFrom(const AccountKey& key) {
+  const auto account = accounts_.Find(key.first, key.second);
+  const LogTime now = clock_.Now();
+  for (std::size_t i = 0; i < kStartsOfAccountMax; ++i) {
+    const Waiting* const front = room_.Front(key);
+    if (front == nullptr) {
+      return;
+    }
+    if (group_.starting.size() >= kStartsMax || group_.records.size() >= kRefusalsMax) {
+      break;
+    }
+    const v1::NotificationCommand& command = *front->command;
+    if (command.expires_at_us() != 0 && FromMicros(command.expires_at_us()) <= now) {
+      Close(*front, NotCalledRecord(TargetOf(command), v1::ATTEMPT_PHASE_EXPIRED, now));
+      room_.TakeFront(key);
+      continue;
+    }
+    if (permissions_->IsHeld(command.recipient_token())) {
+      room_.HoldFront(key);
+      continue;
+    }
+    if (account == nullptr) {
+      Refuse(room_.TakeFront(key), Unsendable("account_missing"));
+      continue;
+    }
+    auto prepared = sender_.Prepare(command, account, now);
+    if (auto* const refused = std::get_if<Outcome>(&prepared)) {
+      Refuse(room_.TakeFront(key), std::move(*refused));
+      continue;
+    }
+    if (!Admit(key, account, std::move(std::get<HttpRequest>(prepared)))) {
+      return;
+    }
+  }
+  more_ = true;
+}
+
+bool PartitionDispatch::Admit(const AccountKey& key,
+                              const std::shared_ptr<const ProviderAccount>& account,
+                              HttpRequest request) {
+  if (!budget_.TryTake()) {
+    retry_at_ = std::min(retry_at_, clock_.SinceBoot() + std::chrono::microseconds(kBudgetWait));
+    return false;
+  }
+  const auto admission = gates_.TryStart(*account, clock_.SinceBoot());
+  if (!admission.go) {
+    budget_.Give();
+    retry_at_ = std::min(retry_at_, admission.retry_at);
+    return false;
+  }
+  group_.starting.push_back({room_.TakeFront(key), std::move(request), account, admission.probe});
+  return true;
+}
+
+Status PartitionDispatch::CommitGroup() {
+  const LogTime now = clock_.Now();
+  for (const Starting& starting : group_.starting) {
+    group_.records.push_back(StartedRecord(TargetOf(*starting.waiting.command), now));
+  }
+  if (group_.records.empty()) {
+    return Status::Ok();
+  }
+  for (const AttemptKey& key : group_.landed) {
+    CloseSeq(flights_.at(key).seq);
+  }
+  if (const auto done = DoneCheckpoint()) {
+    SetCheckpoint(*done, &group_.records.back());
+  }
+  ALERTSTREAM_RETURN_IF_ERROR(attempts_->Commit(group_.records));
+  for (const AttemptKey& key : group_.landed) {
+    flights_.erase(key);
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    in_flight_ += group_.starting.size();
+  }
+  Group group = std::move(group_);
+  group_ = {};
+  for (Starting& starting : group.starting) {
+    Call(std::move(starting));
+  }
+  return Status::Ok();
+}
+
+// The start is committed: from here on the attempt counts as made.
+void PartitionDispatch::Call(Starting starting) {
+  AttemptTarget target = TargetOf(*starting.waiting.command);
+  const AttemptKey key = target.key;
+  const v1::Channel channel = target.channel;
+  flights_[key] = Flight{std::move(target), starting.waiting.place.seq, std::nullopt};
+  HttpCall call{.base_url = starting.account->base_url,
+                .request = std::move(starting.request),
+                .connect_timeout = options_.connect_timeout,
+                .total_timeout = options_.total_timeout};
+  http_.Submit(std::move(call),
+               [this, key, channel, account = std::move(starting.account), probe = starting.probe,
+                begun = clock_.SinceBoot()](const HttpOutcome& outcome) {
+                 const auto now = clock_.SinceBoot();
+                 const LogTime at = clock_.Now();
+                 Outcome judged = SmsSender::Judge(outcome, at);
+                 gates_.OnOutcome(account->provider, account->name, probe, judged, now);
+                 budget_.Give();
+                 if (options_.on_attempt) {
+                   options_.on_attempt({.partition = options_.partition,
+                                        .channel = channel,
+                                        .provider = account->provider,
+                                        .account = account->name,
+                                        .outcome = judged,
+                                        .called = true,
+                                        .call = now - begun});
+                 }
+                 Land({key, std::move(judged), at, now - begun});
+               });
+}
+
+void PartitionDispatch::Land(const Finished& finished) {
+  const std::lock_guard lock(mutex_);
+  const bool first = inbox_.empty();
+  inbox_.push_back(finished);
+  --in_flight_;
+  if (first) {
+    woken_ = true;
+    changed_.notify_all();
+    if (reader_ != nullptr) {
+      reader_->Wake();
+    }
+  }
+}
+
+// Before anything further is read: what is read later has its attempts behind these offsets.
+Status PartitionDispatch::NoteCheckpoint() {
+  const auto now = clock_.SinceBoot();
+  const runtime::ResumePoint point = reader_->resume_point();
+  if (point.seq <= noted_seq_ || now - noted_at_ < options_.checkpoint_every ||
+      checkpoints_.size() >= kCheckpointsMax) {
+    return Status::Ok();
+  }
+  noted_at_ = now;
+  const auto end = attempts_->End();
+  if (!end.ok()) {
+    return Status::Ok();  // The next one will do.
+  }
+  noted_seq_ = point.seq;
+  checkpoints_.push_back({.seq = point.seq,
+                          .journal_offset = point.journal_offset,
+                          .commands_offset = point.topics.at(Topic::kNotificationCommands),
+                          .attempts_offset = end.value()});
+  return Status::Ok();
+}
+
+// The newest checkpoint below which everything is final; those up to it are done with.
+std::optional<Checkpoint> PartitionDispatch::DoneCheckpoint() {
+  std::optional<Checkpoint> done;
+  while (!checkpoints_.empty() &&
+         (open_seqs_.empty() || checkpoints_.front().seq < *open_seqs_.begin())) {
+    done = checkpoints_.front();
+    checkpoints_.pop_front();
+  }
+  return done;
+}
+
+void PartitionDispatch::Publish() {
+  const auto oldest = room_.OldestDecided();
+  const auto age = oldest ? std::max(LogDuration{0}, clock_.Now() - *oldest) : LogDuration{0};
+  DispatchStatus now;
+  bool changed = false;
+  {
+    const std::lock_guard lock(mutex_);
+    changed = status_.waiting != room_.waiting() || status_.held != room_.held() ||
+              status_.in_flight != in_flight_;
+    status_.waiting = room_.waiting();
+    status_.held = room_.held();
+    status_.in_flight = in_flight_;
+    status_.seq = reader_->tail().seq;
+    status_.lag_seconds = std::chrono::duration<double>(age).count();
+    now = status_;
+  }
+  if (changed && options_.on_status) {
+    options_.on_status(now);
+  }
+}
+
+void PartitionDispatch::Drain() {
+  draining_ = true;
+  SetPhase("draining", "");
+  Wake();
+}
+
+void PartitionDispatch::Finish() {
+  draining_ = true;
+  finishing_ = true;
+  Wake();
+}
+
+void PartitionDispatch::Wake() {
+  const std::lock_guard lock(mutex_);
+  woken_ = true;
+  changed_.notify_all();
+  if (reader_ != nullptr) {
+    reader_->Wake();
+  }
+}
+
+std::size_t PartitionDispatch::in_flight() const {
+  const std::lock_guard lock(mutex_);
+  return in_flight_;
+}
+
+DispatchStatus PartitionDispatch::status() const {
+  const std::lock_guard lock(mutex_);
+  DispatchStatus status = status_;
+  status.in_flight = in_flight_;
+  return status;
+}
+
+void PartitionDispatch::SetPhase(const std::string& phase, const std::string& error) {
+  const std::lock_guard lock(mutex_);
+  status_.phase = phase;
+  status_.error = error;
+}
+
+}  // namespace alertstream::dispatch

@@ -1,0 +1,662 @@
+#include "processor/dispatch/dispatcher.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fmt/format.h>
+
+#include <future>
+#include <map>
+#include <set>
+
+#include "processor/base/id.h"
+#include "processor/log/memory/memory_log.h"
+#include "schemas/input_codec.h"
+#include "tests/support/command_journal.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/raw_http_server.h"
+#include "tests/support/runtime_story.h"
+
+namespace alertstream::dispatch {
+namespace {
+
+using schemas::Topic;
+using std::chrono::milliseconds;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+constexpr milliseconds kPatience{10'000};
+
+// One account, "twilio" "main", that a test may change.
+class OneAccount final : public ProviderAccounts {
+ public:
+  explicit OneAccount(std::string url) {
+    account_.provider = "twilio";
+    account_.name = "main";
+    account_.account_sid = "AC" + std::string(32, 'a');
+    account_.auth_tokens = {Redacted<std::string>(std::string(32, 'b'))};
+    account_.base_url = std::move(url);
+    account_.public_url = "https://alerts.example.com";
+    account_.sends_per_second = 100'000;
+    account_.burst = 100'000;
+    Publish();
+  }
+  void Change(const std::function<void(ProviderAccount*)>& change) {
+    const std::lock_guard lock(mutex_);
+    change(&account_);
+    Publish();
+  }
+  std::shared_ptr<const ProviderAccount> Find(std::string_view provider,
+                                              std::string_view name) const override {
+    const std::lock_guard lock(mutex_);
+    return provider == "twilio" && name == "main" ? current_ : nullptr;
+  }
+  std::vector<std::shared_ptr<const ProviderAccount>> All() const override {
+    const std::lock_guard lock(mutex_);
+    return {current_};
+  }
+
+ private:
+  void Publish() { current_ = std::make_shared<const ProviderAccount>(account_); }
+
+  mutable std::mutex mutex_;
+  ProviderAccount account_;
+  std::shared_ptr<const ProviderAccount> current_;
+};
+
+// The provider: counts messages by text, and answers as the test says.
+class Provider {
+ public:
+  Provider() : server_([this](RawConnection& connection) { Serve(connection); }) {}
+  ~Provider() { LetGo(); }
+
+  std::string Url() const { return server_.Url(); }
+  // From now on: status and body.
+  void AnswerWith(int status, std::string body, std::string headers = "") {
+    const std::lock_guard lock(mutex_);
+    status_ = status;
+    body_ = std::move(body);
+    headers_ = std::move(headers);
+  }
+  // Requests are read, and answered only after LetGo.
+  void Hold() {
+    const std::lock_guard lock(mutex_);
+    holding_ = true;
+  }
+  void LetGo() {
+    {
+      const std::lock_guard lock(mutex_);
+      holding_ = false;
+    }
+    changed_.notify_all();
+  }
+  // "Order 7" -> how often it came.
+  std::map<std::string, int> messages() const {
+    const std::lock_guard lock(mutex_);
+    return messages_;
+  }
+  int count() const {
+    int all = 0;
+    for (const auto& [text, times] : messages()) {
+      all += times;
+    }
+    return all;
+  }
+  std::vector<std::string> order() const {
+    const std::lock_guard lock(mutex_);
+    return order_;
+  }
+  // False: fewer than `n` came in time.
+  bool AwaitCount(int n) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, kPatience, [&] { return static_cast<int>(order_.size()) >= n; });
+  }
+
+ private:
+  void Serve(RawConnection& connection) {
+    while (const auto request = connection.Read()) {
+      std::unique_lock lock(mutex_);
+      const auto at = request->body.find("Body=Order+");
+      const auto end = request->body.find('&', at);
+      const std::string text = request->body.substr(at + 11, end - at - 11);
+      ++messages_[text];
+      order_.push_back(text);
+      changed_.notify_all();
+      changed_.wait(lock, [&] { return !holding_; });
+      const std::string body =
+          body_.empty() ? fmt::format(R"({{"sid":"SM{:032d}","status":"queued"}})", order_.size())
+                        : body_;
+      const std::string headers = headers_;
+      const int status = status_;
+      lock.unlock();
+      if (!connection.Answer(status, body, "Content-Type: application/json\r\n" + headers)) {
+        return;
+      }
+    }
+  }
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool holding_ = false;
+  int status_ = 201;
+  std::string body_;
+  std::string headers_;
+  std::map<std::string, int> messages_;
+  std::vector<std::string> order_;
+  RawHttpServer server_;
+};
+
+struct DispatchStory {
+  DispatchStory() : accounts(provider.Url()) {}
+
+  DispatcherOptions Options() {
+    DispatcherOptions options{.partitions = {0},
+                              .log_id = story.log_id(),
+                              .token_key = runtime::StoryKey(),
+                              .checkpoint_every = std::chrono::microseconds(0)};
+    options.on_error = [this](std::int32_t, const Error& error) {
+      const std::lock_guard lock(errors_mutex);
+      errors.push_back(error.message());
+    };
+    return options;
+  }
+  std::unique_ptr<Dispatcher> Start(DispatcherOptions options) {
+    auto dispatcher = Dispatcher::Create(story.log, story.clock, accounts, std::move(options));
+    EXPECT_TRUE(dispatcher.ok());
+    dispatcher.value()->Start();
+    return std::move(dispatcher).value();
+  }
+  std::unique_ptr<Dispatcher> Start() { return Start(Options()); }
+
+  // "1 started", "1 result accepted", ...: the committed attempts in order.
+  std::vector<std::string> Attempts() {
+    std::vector<std::string> all;
+    for (const v1::Envelope& envelope : Envelopes()) {
+      const auto& attempt = envelope.delivery_attempt();
+      const auto id = ParseId(IdKind::kNotification, attempt.notification_id());
+      EXPECT_TRUE(id.ok());
+      std::string line = std::to_string(id.value()[15] + 256 * id.value()[14]);
+      if (attempt.phase() == v1::ATTEMPT_PHASE_RESULT) {
+        line += " result " + std::string(OutcomeName(attempt.result()));
+        line += attempt.error_code().empty() ? "" : " " + attempt.error_code();
+      } else {
+        line += attempt.phase() == v1::ATTEMPT_PHASE_STARTED     ? " started"
+                : attempt.phase() == v1::ATTEMPT_PHASE_CANCELLED ? " cancelled"
+                                                                 : " expired";
+      }
+      all.push_back(std::move(line));
+    }
+    return all;
+  }
+  std::vector<v1::Envelope> Envelopes() {
+    std::vector<v1::Envelope> all;
+    const log::ReadFrom from{{Topic::kDeliveryAttempts, 0}, 1};
+    auto reader = story.log.OpenReader(std::span(&from, 1));
+    log::Fetched fetched;
+    EXPECT_TRUE(reader.value()->Fetch(0, {100'000, std::size_t{1} << 30}, &fetched).ok());
+    for (const auto& record : fetched.records) {
+      v1::Envelope envelope;
+      EXPECT_FALSE(schemas::DecodeInput(Topic::kDeliveryAttempts, record, &envelope))
+          << "the fold would not take it";
+      all.push_back(std::move(envelope));
+    }
+    return all;
+  }
+  // Waits until so many attempts are committed.
+  bool AwaitAttempts(std::size_t count) {
+    for (auto waited = milliseconds(0); waited < kPatience; waited += milliseconds(2)) {
+      if (Attempts().size() >= count) {
+        return true;
+      }
+      SystemClock().SleepFor(milliseconds(2));
+    }
+    return false;
+  }
+  template <typename Condition>
+  bool Await(const Condition& condition) {
+    for (auto waited = milliseconds(0); waited < kPatience && !condition();
+         waited += milliseconds(2)) {
+      SystemClock().SleepFor(milliseconds(2));
+    }
+    return condition();
+  }
+  std::string Token(std::string_view phone = "+254712345678") {
+    const RecipientToken token = MakeRecipientToken(
+        runtime::StoryKey(), "acme", static_cast<std::uint8_t>(v1::ADDRESS_KIND_PHONE), phone);
+    return {reinterpret_cast<const char*>(token.data()), token.size()};
+  }
+  v1::NotificationCommand Sms(std::uint32_t n, std::string_view phone = "+254712345678") {
+    return SmsCommand(n, Token(phone));
+  }
+
+  runtime::Story story;
+  CommandJournal journal{story.log, story.log_id()};
+  Provider provider;
+  OneAccount accounts;
+  std::mutex errors_mutex;
+  std::vector<std::string> errors;
+};
+
+TEST(DispatcherTest, StartsCallsAndWritesTheResult) {
+  DispatchStory story;
+  const auto dispatcher = story.Start();
+  story.journal.Batch({});
+  story.journal.Batch({story.Sms(1), story.Sms(2)});
+  ASSERT_TRUE(story.AwaitAttempts(4));
+  EXPECT_THAT(story.Attempts(), UnorderedElementsAre("1 started", "2 started", "1 result accepted",
+                                                     "2 result accepted"));
+  const auto records = story.Envelopes();
+  EXPECT_EQ(records[0].tenant(), "acme");
+  EXPECT_EQ(records[0].type(), "delivery.attempt");
+  EXPECT_EQ(records[0].source(), "dispatcher");
+  EXPECT_EQ(records[0].trust(), v1::TRUST_SYSTEM);
+  EXPECT_EQ(records[0].delivery_attempt().account(), "main");
+  EXPECT_THAT(records[3].delivery_attempt().provider_message_id(), HasSubstr("SM"));
+  EXPECT_TRUE(dispatcher->Ready());
+}
+
+TEST(DispatcherTest, NothingIsCalledBeforeItsStartIsCommitted) {
+  DispatchStory story;
+  story.story.log.InjectCommitFault(
+      "alertstream-dispatch-" + ToHex(story.story.log_id()).substr(0, 12) + "-0-a",
+      log::CommitFault::kUnavailable);
+  story.journal.Batch({story.Sms(1)});
+  std::promise<void> failed;
+  auto options = story.Options();
+  options.on_error = [&](std::int32_t, const Error&) {
+    EXPECT_EQ(story.provider.count(), 0);
+    failed.set_value();
+  };
+  const auto dispatcher = story.Start(std::move(options));
+  failed.get_future().wait();
+  ASSERT_TRUE(story.AwaitAttempts(2));
+  EXPECT_THAT(story.Attempts(), ElementsAre("1 started", "1 result accepted"));
+  EXPECT_EQ(story.provider.count(), 1);
+}
+
+// The start was committed, and nobody knows whether the call was made.
+TEST(DispatcherTest, AStartWithoutAResultIsAmbiguousForTheNextOwner) {
+  DispatchStory story;
+  story.provider.Hold();
+  story.journal.Batch({story.Sms(1)});
+  {
+    auto first = story.Start();
+    ASSERT_TRUE(story.provider.AwaitCount(1));
+    // The owner is gone: what it still writes must not count.
+    auto second = story.Start();
+    ASSERT_TRUE(story.AwaitAttempts(2));
+    EXPECT_THAT(story.Attempts(), ElementsAre("1 started", "1 result ambiguous owner_lost"));
+    story.provider.LetGo();
+    story.journal.Batch({story.Sms(2)});
+    ASSERT_TRUE(story.AwaitAttempts(4));
+    ASSERT_TRUE(story.Await([&] { return first->Status()[0].phase == "stopped"; }));
+    EXPECT_THAT(first->Status()[0].error, HasSubstr("taken over"));
+    EXPECT_FALSE(first->Ready());
+  }
+  EXPECT_THAT(story.Attempts(), ElementsAre("1 started", "1 result ambiguous owner_lost",
+                                            "2 started", "2 result accepted"));
+  EXPECT_THAT(story.provider.messages(),
+              UnorderedElementsAre(std::pair("1", 1), std::pair("2", 1)));
+}
+
+// In the same process the call's end is still awaited: it is known after all.
+TEST(DispatcherTest, OwnCallsSurviveAFailedCommit) {
+  const std::pair<log::CommitFault, bool> faults[] = {
+      {log::CommitFault::kUnavailable, false},
+      {log::CommitFault::kUnknownApplied, true},
+      {log::CommitFault::kUnknownNotApplied, false},
+      {log::CommitFault::kUnknownAppliedLater, true},
+      {log::CommitFault::kUnknownAbortedLater, false}};
+  for (const auto& [fault, applied] : faults) {
+    DispatchStory story;
+    const std::string id =
+        "alertstream-dispatch-" + ToHex(story.story.log_id()).substr(0, 12) + "-0-";
+    story.provider.Hold();
+    const auto dispatcher = story.Start();
+    story.journal.Batch({story.Sms(1)});
+    ASSERT_TRUE(story.provider.AwaitCount(1));
+    story.story.log.InjectCommitFault(id + "b", fault);  // The second transaction: another start.
+    story.journal.Batch({story.Sms(2, "+254712345679")});
+    ASSERT_TRUE(story.Await([&] {
+      const std::lock_guard lock(story.errors_mutex);
+      return !story.errors.empty();
+    }));
+    story.provider.LetGo();
+    ASSERT_TRUE(story.AwaitAttempts(4));
+    // Of the second nobody can know whether its call was made before the start was known.
+    const auto second = applied ? "2 result ambiguous owner_lost" : "2 result accepted";
+    EXPECT_THAT(story.Attempts(),
+                UnorderedElementsAre("1 started", "1 result accepted", "2 started", second));
+    EXPECT_EQ(story.provider.messages()["1"], 1);
+    EXPECT_EQ(story.provider.messages()["2"], applied ? 0 : 1);
+  }
+}
+
+TEST(DispatcherTest, ANewOwnerGoesOnFromTheNewestCheckpoint) {
+  DispatchStory story;
+  {
+    const auto first = story.Start();
+    for (std::uint32_t n = 1; n <= 20; ++n) {
+      story.journal.Batch({story.Sms(n)});
+      ASSERT_TRUE(story.AwaitAttempts(std::size_t{2} * n));
+    }
+  }
+  std::uint64_t done_to = 0;
+  for (const auto& record : story.Envelopes()) {
+    done_to = std::max(done_to, record.delivery_attempt().done_to());
+  }
+  EXPECT_GE(done_to, 18U);
+  // What lies before it is not needed any more.
+  story.story.log.Corrupt({Topic::kNotificationCommands, 0}, 2);
+  story.journal.Batch({story.Sms(21)});
+  const auto second = story.Start();
+  ASSERT_TRUE(story.AwaitAttempts(42));
+  EXPECT_EQ(story.provider.count(), 21);
+  EXPECT_EQ(story.provider.messages().size(), 21U);
+}
+
+TEST(DispatcherTest, ACommandIsHeldWhileAnOptOutOfItsPersonIsNotCovered) {
+  const std::function<std::pair<Topic, std::int64_t>(runtime::StoryWriter&)> restrict[] = {
+      [](auto& writer) { return std::pair(Topic::kOptOuts, writer.OptOut("acme").offset); },
+      [](auto& writer) {
+        return std::pair(Topic::kConsentChanges,
+                         writer.Consent("acme", v1::CONSENT_STATUS_REVOKED).offset);
+      },
+      [](auto& writer) {
+        return std::pair(Topic::kInboundMessages, writer.Inbound("acme", "arrêt").offset);
+      }};
+  for (const auto& each : restrict) {
+    DispatchStory story;
+    const auto dispatcher = story.Start();
+    story.journal.Batch({});
+    const auto [topic, offset] = each(story.story.writer);
+    story.journal.Batch({story.Sms(1), story.Sms(2, "+254712345679")});
+    ASSERT_TRUE(story.AwaitAttempts(2));
+    ASSERT_TRUE(story.Await([&] { return dispatcher->Status()[0].held == 1; }));
+    EXPECT_THAT(story.Attempts(), ElementsAre("2 started", "2 result accepted"));
+    // Passed, and taken back in the same batch.
+    story.journal.Batch({CancelCommand(1)}, {{topic, offset + 1}});
+    ASSERT_TRUE(story.AwaitAttempts(3));
+    EXPECT_EQ(story.Attempts().back(), "1 cancelled");
+    // What is decided from now on is no longer held.
+    story.journal.Batch({story.Sms(3)});
+    ASSERT_TRUE(story.AwaitAttempts(5));
+    EXPECT_EQ(story.Attempts().back(), "3 result accepted");
+    EXPECT_EQ(story.provider.messages().count("1"), 0U);
+  }
+}
+
+TEST(DispatcherTest, AHeldCommandGoesOnWhenTheJournalHasPassedTheRecord) {
+  DispatchStory story;
+  const auto offset = story.story.writer.Inbound("acme", "thank you").offset;
+  story.journal.Batch({story.Sms(1), story.Sms(2)});
+  const auto dispatcher = story.Start();
+  ASSERT_TRUE(story.Await([&] { return dispatcher->Status()[0].held == 2; }));
+  EXPECT_THAT(story.Attempts(), IsEmpty());
+  story.journal.Batch({}, {{Topic::kInboundMessages, offset + 1}});
+  ASSERT_TRUE(story.AwaitAttempts(4));
+  EXPECT_EQ(dispatcher->Status()[0].held, 0U);
+}
+
+TEST(DispatcherTest, RecordsThatAllowHoldNobody) {
+  DispatchStory story;
+  story.story.writer.Consent("acme", v1::CONSENT_STATUS_GRANTED);
+  story.story.writer.OptOut("other");
+  story.journal.Batch({story.Sms(1)});
+  const auto dispatcher = story.Start();
+  EXPECT_TRUE(story.AwaitAttempts(2));
+}
+
+TEST(DispatcherTest, NothingStartsWhileThePermissionTopicsCannotBeRead) {
+  DispatchStory story;
+  const auto dispatcher = story.Start();
+  story.journal.Batch({story.Sms(1)});
+  ASSERT_TRUE(story.AwaitAttempts(2));
+  story.story.log.FailReads(Topic::kOptOuts, true);
+  story.journal.Batch({story.Sms(2)});
+  ASSERT_TRUE(story.Await([&] { return dispatcher->Status()[0].waiting == 1; }));
+  EXPECT_EQ(story.provider.count(), 1);
+  story.story.log.FailReads(Topic::kOptOuts, false);
+  EXPECT_TRUE(story.AwaitAttempts(4));
+}
+
+TEST(DispatcherTest, CancelDropsWhatHasNotStarted) {
+  DispatchStory story;
+  story.journal.Batch({story.Sms(1), story.Sms(2)});
+  story.journal.Batch({CancelCommand(1)});
+  const auto dispatcher = story.Start();
+  ASSERT_TRUE(story.AwaitAttempts(3));
+  EXPECT_THAT(story.Attempts(),
+              UnorderedElementsAre("1 cancelled", "2 started", "2 result accepted"));
+  EXPECT_EQ(story.provider.count(), 1);
+}
+
+TEST(DispatcherTest, AnExpiredCommandIsNotSent) {
+  DispatchStory story;
+  story.story.clock.Advance(std::chrono::hours(25));
+  story.journal.Batch({story.Sms(1)});
+  const auto dispatcher = story.Start();
+  ASSERT_TRUE(story.AwaitAttempts(1));
+  EXPECT_THAT(story.Attempts(), ElementsAre("1 expired"));
+  EXPECT_EQ(story.provider.count(), 0);
+}
+
+TEST(DispatcherTest, WhatCannotBeSentIsAnsweredWithoutACall) {
+  DispatchStory story;
+  auto account = story.Sms(1);
+  account.set_account("nobody");
+  auto provider = story.Sms(2);
+  provider.set_provider("carrier");
+  auto channel = story.Sms(3);
+  channel.set_channel(v1::CHANNEL_EMAIL);
+  auto text = story.Sms(4);
+  text.mutable_body()->clear_form();
+  const auto dispatcher = story.Start();
+  story.journal.Batch({account, provider, channel, text});
+  ASSERT_TRUE(story.AwaitAttempts(4));
+  EXPECT_THAT(story.Attempts(), UnorderedElementsAre("1 result perm_request account_missing",
+                                                     "2 result perm_request account_missing",
+                                                     "3 result perm_request channel_unsupported",
+                                                     "4 result perm_request request_invalid"));
+  EXPECT_EQ(story.provider.count(), 0);
+}
+
+TEST(DispatcherTest, FailuresOpenTheBreakerAndUseUpNoAttempt) {
+  DispatchStory story;
+  story.provider.AnswerWith(500, R"({"code":20500,"status":500})");
+  auto options = story.Options();
+  options.breaker.failures_in_row = 2;
+  options.in_flight_max = 1;
+  const auto dispatcher = story.Start(std::move(options));
+  story.journal.Batch({story.Sms(1), story.Sms(2), story.Sms(3), story.Sms(4)});
+  ASSERT_TRUE(story.AwaitAttempts(4));
+  ASSERT_TRUE(story.Await([&] { return dispatcher->Status()[0].waiting == 2; }));
+  ASSERT_EQ(dispatcher->Breakers().size(), 1U);
+  EXPECT_EQ(dispatcher->Breakers()[0].state, CircuitState::kOpen);
+  EXPECT_EQ(dispatcher->Breakers()[0].code, "20500");
+  EXPECT_EQ(story.provider.count(), 2);
+  // The probe finds it well.
+  story.provider.AnswerWith(201, "");
+  story.story.clock.Advance(std::chrono::seconds(2));
+  ASSERT_TRUE(story.AwaitAttempts(8));
+  EXPECT_EQ(dispatcher->Breakers()[0].state, CircuitState::kClosed);
+}
+
+TEST(DispatcherTest, ASuspendedAccountWaitsForAPersonOrOtherCredentials) {
+  for (const bool by_person : {true, false}) {
+    DispatchStory story;
+    story.provider.AnswerWith(401, R"({"code":20003,"status":401})");
+    const auto dispatcher = story.Start();
+    story.journal.Batch({story.Sms(1)});
+    ASSERT_TRUE(story.AwaitAttempts(2));
+    story.journal.Batch({story.Sms(2)});
+    ASSERT_TRUE(story.Await([&] { return dispatcher->Status()[0].waiting == 1; }));
+    EXPECT_EQ(dispatcher->Breakers()[0].state, CircuitState::kSuspended);
+    story.story.clock.Advance(std::chrono::seconds(200));
+    story.provider.AnswerWith(201, "");
+    EXPECT_EQ(story.provider.count(), 1);
+    if (by_person) {
+      EXPECT_TRUE(dispatcher->ResetBreaker("twilio", "main"));
+      EXPECT_FALSE(dispatcher->ResetBreaker("twilio", "other"));
+    } else {
+      story.accounts.Change([](ProviderAccount* account) {
+        account->auth_tokens = {Redacted<std::string>(std::string(32, 'c'))};
+      });
+    }
+    ASSERT_TRUE(story.AwaitAttempts(4));
+    EXPECT_EQ(story.Attempts().back(), "2 result accepted");
+  }
+}
+
+TEST(DispatcherTest, WhatWaitsLongBehindAnOpenBreakerIsGivenBack) {
+  DispatchStory story;
+  story.provider.AnswerWith(401, R"({"code":20003,"status":401})");
+  const auto dispatcher = story.Start();
+  story.journal.Batch({story.Sms(1)});
+  ASSERT_TRUE(story.AwaitAttempts(2));
+  story.journal.Batch({story.Sms(2)});
+  ASSERT_TRUE(story.Await([&] { return dispatcher->Status()[0].waiting == 1; }));
+  story.story.clock.Advance(std::chrono::seconds(301));
+  ASSERT_TRUE(story.AwaitAttempts(3));
+  EXPECT_EQ(story.Attempts().back(), "2 result suspend circuit_open");
+  EXPECT_EQ(story.provider.count(), 1);
+}
+
+TEST(DispatcherTest, AThrottlePausesTheAccountAndDoesNotOpenTheBreaker) {
+  DispatchStory story;
+  story.provider.AnswerWith(429, R"({"code":20429,"status":429})", "Retry-After: 30\r\n");
+  const auto dispatcher = story.Start();
+  story.journal.Batch({story.Sms(1)});
+  ASSERT_TRUE(story.AwaitAttempts(2));
+  EXPECT_EQ(story.Envelopes()[1].delivery_attempt().retry_after_us(), 30'000'000);
+  story.provider.AnswerWith(201, "");
+  story.journal.Batch({story.Sms(2)});
+  ASSERT_TRUE(story.Await([&] { return dispatcher->Status()[0].waiting == 1; }));
+  EXPECT_EQ(dispatcher->Breakers()[0].state, CircuitState::kClosed);
+  story.story.clock.Advance(std::chrono::seconds(29));
+  SystemClock().SleepFor(milliseconds(50));
+  EXPECT_EQ(story.provider.count(), 1);
+  story.story.clock.Advance(std::chrono::seconds(2));
+  EXPECT_TRUE(story.AwaitAttempts(4));
+}
+
+TEST(DispatcherTest, ThePaceKeepsTheOrder) {
+  DispatchStory story;
+  story.accounts.Change([](ProviderAccount* account) {
+    account->sends_per_second = 1;
+    account->burst = 1;
+  });
+  const auto dispatcher = story.Start();
+  std::vector<v1::NotificationCommand> commands;
+  for (std::uint32_t n = 1; n <= 5; ++n) {
+    commands.push_back(story.Sms(n));
+  }
+  story.journal.Batch(commands);
+  for (int n = 1; n <= 5; ++n) {
+    ASSERT_TRUE(story.provider.AwaitCount(n));
+    EXPECT_EQ(story.provider.count(), n);
+    story.story.clock.Advance(std::chrono::seconds(1));
+  }
+  EXPECT_THAT(story.provider.order(), ElementsAre("1", "2", "3", "4", "5"));
+}
+
+TEST(DispatcherTest, ReadsNoFurtherThanItMayKeep) {
+  DispatchStory story;
+  auto options = story.Options();
+  options.waiting_max = 3;
+  options.in_flight_max = 2;
+  story.provider.Hold();
+  const auto dispatcher = story.Start(std::move(options));
+  for (std::uint32_t n = 1; n <= 40; ++n) {
+    story.journal.Batch({story.Sms(n)});
+  }
+  ASSERT_TRUE(story.provider.AwaitCount(2));
+  EXPECT_LE(dispatcher->Status()[0].waiting, 3U);
+  EXPECT_EQ(story.provider.count(), 2);
+  story.provider.LetGo();
+  ASSERT_TRUE(story.AwaitAttempts(80));
+  EXPECT_EQ(story.provider.messages().size(), 40U);
+}
+
+TEST(DispatcherTest, StopWaitsForCallsInFlightAndStartsNoMore) {
+  DispatchStory story;
+  auto options = story.Options();
+  options.in_flight_max = 1;
+  story.provider.Hold();
+  const auto dispatcher = story.Start(std::move(options));
+  story.journal.Batch({story.Sms(1), story.Sms(2)});
+  ASSERT_TRUE(story.provider.AwaitCount(1));
+  auto stopped = std::async(std::launch::async, [&] { dispatcher->Stop(kPatience); });
+  ASSERT_TRUE(story.Await([&] { return dispatcher->Status()[0].phase == "draining"; }));
+  story.provider.LetGo();
+  stopped.get();
+  EXPECT_THAT(story.Attempts(), ElementsAre("1 started", "1 result accepted"));
+  EXPECT_EQ(dispatcher->Status()[0].phase, "stopped");
+}
+
+TEST(DispatcherTest, StopEndsCallsThatTakeTooLong) {
+  DispatchStory story;
+  story.provider.Hold();
+  const auto dispatcher = story.Start();
+  story.journal.Batch({story.Sms(1)});
+  ASSERT_TRUE(story.provider.AwaitCount(1));
+  dispatcher->Stop(milliseconds(20));
+  EXPECT_THAT(story.Attempts(), ElementsAre("1 started", "1 result ambiguous closed_after_sent"));
+}
+
+TEST(DispatcherTest, EveryCommandIsSentOnceWhateverOwnersComeAndGo) {
+  DispatchStory story;
+  constexpr std::uint32_t kCommands = 300;
+  for (std::uint32_t n = 1; n <= kCommands; n += 5) {
+    std::vector<v1::NotificationCommand> commands;
+    for (std::uint32_t k = n; k < n + 5; ++k) {
+      commands.push_back(story.Sms(k));
+    }
+    story.journal.Batch(commands);
+  }
+  auto options = story.Options();
+  options.in_flight_max = 7;
+  auto owner = story.Start(options);
+  for (int round = 1; round <= 6; ++round) {
+    ASSERT_TRUE(story.provider.AwaitCount(round * 40));
+    owner = story.Start(options);  // The new one takes over from the old one, which then ends.
+  }
+  const auto outcomes = [&] {
+    std::map<std::string, int> results;
+    for (const std::string& line : story.Attempts()) {
+      if (line.find(" result ") != std::string::npos) {
+        ++results[line.substr(0, line.find(' '))];
+      }
+    }
+    return results;
+  };
+  ASSERT_TRUE(story.Await([&] { return outcomes().size() == kCommands; }));
+  for (const auto& [n, results] : outcomes()) {
+    EXPECT_EQ(results, 1) << n;
+  }
+  for (const auto& [n, sends] : story.provider.messages()) {
+    EXPECT_EQ(sends, 1) << n;
+  }
+}
+
+TEST(DispatcherTest, CountsAttemptsAndShowsBreakers) {
+  DispatchStory story;
+  Metrics metrics;
+  auto options = story.Options();
+  options.metrics = &metrics;
+  const auto dispatcher = story.Start(std::move(options));
+  story.journal.Batch({story.Sms(1)});
+  ASSERT_TRUE(story.AwaitAttempts(2));
+  const std::string text = metrics.RenderText();
+  EXPECT_THAT(
+      text,
+      HasSubstr(
+          R"(alertstream_dispatch_total{channel="sms",class="accepted",provider="twilio"} 1)"));
+  EXPECT_THAT(text, HasSubstr(R"(alertstream_circuit_state{account="main",provider="twilio"} 0)"));
+  EXPECT_THAT(text, HasSubstr("alertstream_dispatch_duration_seconds_count 1"));
+}
+
+}  // namespace
+}  // namespace alertstream::dispatch
