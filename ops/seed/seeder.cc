@@ -78,8 +78,8 @@ class Seeding {
   Status Settle();
   Status KeepState();
   Status Drain();
-  Result<DoneTo> Ends();
-  Status Deliver(const DoneTo& before);
+  Result<DoneTo> Here();
+  Status Deliver();
   Status Append(Topic topic, std::span<const v1::Envelope> envelopes);
   Status AppendInputs(std::span<const Input> inputs);
 
@@ -180,12 +180,11 @@ Status Seeding::TellStep(const Step& step) {
 // Decides what there is, and plays dispatcher and provider until nothing is left to be sent.
 Status Seeding::Settle() {
   for (int round = 0; round < kRoundsPerStepMax; ++round) {
-    ALERTSTREAM_ASSIGN_OR_RETURN(const DoneTo before, Ends());
     ALERTSTREAM_RETURN_IF_ERROR(Drain());
     if (commands_.empty()) {
       return Status::Ok();
     }
-    ALERTSTREAM_RETURN_IF_ERROR(Deliver(before));
+    ALERTSTREAM_RETURN_IF_ERROR(Deliver());
   }
   return Error(ErrorCode::kExhausted, "a message of the demo is sent again and again");
 }
@@ -218,17 +217,22 @@ Status Seeding::Drain() {
   return Error(ErrorCode::kExhausted, "the demo's records are decided without end");
 }
 
-// As of now; what is done is said when it is.
-Result<DoneTo> Seeding::Ends() {
+// Behind everything that was decided so far. REQUIRES: drained
+Result<DoneTo> Seeding::Here() {
   const std::array<log::TopicPartition, 3> asked = {{{Topic::kJournal, partition_},
                                                      {Topic::kNotificationCommands, partition_},
                                                      {Topic::kDeliveryAttempts, partition_}}};
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto ends,
                                fresh_.log->Ends(asked, log::EndKind::kStable, kTimeout));
-  return DoneTo{.journal_offset = ends[0], .commands_offset = ends[1], .attempts_offset = ends[2]};
+  return DoneTo{.seq = state_->tail().seq,
+                .journal_offset = ends[0],
+                .commands_offset = ends[1],
+                .attempts_offset = ends[2]};
 }
 
-Status Seeding::Deliver(const DoneTo& before) {
+// After its last record every command until here has a final result.
+Status Seeding::Deliver() {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const DoneTo here, Here());
   clock_.MoveTo(clock_.Now() + kCallAfter);
   const LogTime at = clock_.Now();
   std::vector<v1::Envelope> attempts;
@@ -243,10 +247,10 @@ Status Seeding::Deliver(const DoneTo& before) {
   }
   commands_.clear();
   auto* last = attempts.back().mutable_delivery_attempt();
-  last->set_done_to(state_->tail().seq);
-  last->set_done_journal_offset(before.journal_offset);
-  last->set_done_commands_offset(before.commands_offset);
-  last->set_done_attempts_offset(before.attempts_offset);
+  last->set_done_to(here.seq);
+  last->set_done_journal_offset(here.journal_offset);
+  last->set_done_commands_offset(here.commands_offset);
+  last->set_done_attempts_offset(here.attempts_offset);
   clock_.MoveTo(FromMicros(attempts.back().event_time_us()));
   ALERTSTREAM_RETURN_IF_ERROR(Append(Topic::kDeliveryAttempts, attempts));
   clock_.MoveTo(at + kReceiptsAfter);
