@@ -17,20 +17,21 @@ constexpr std::string_view kProvider = "twilio";
 constexpr std::string_view kSignatureHeader = "X-Twilio-Signature";
 
 struct VerdictSpec {
-  std::string_view result;  // Label of the metric, and the code of the problem.
+  std::string_view result;  // Label of the metric.
   int status;               // 0: the answer of success.
+  std::string_view code;    // Of the problem.
 };
 constexpr auto kVerdicts = std::to_array<VerdictSpec>({
-    {"accepted", 0},
-    {"unrouted", 0},
-    {"repeated", 0},
-    {"missing_signature", 400},
-    {"wrong_signature", 403},
-    {"unknown_account", 404},
-    {"wrong_account", 403},
-    {"malformed", 400},
-    {"too_large", 413},
-    {"log_unavailable", 503},
+    {"accepted", 0, ""},
+    {"unrouted", 0, ""},
+    {"repeated", 0, ""},
+    {"missing_signature", 400, "missing_signature"},
+    {"wrong_signature", 403, "bad_signature"},
+    {"unknown_account", 404, "unknown_account"},
+    {"wrong_account", 403, "wrong_account"},
+    {"malformed", 400, "malformed_request"},
+    {"too_large", 413, "too_large"},
+    {"log_unavailable", 503, "unavailable"},
 });
 
 // What Twilio signed: the configured scheme and host, then the target as it came.
@@ -222,7 +223,7 @@ void TwilioDoor::Send(Kind kind, const Answer& answer, http::Responder* responde
     return;
   }
   http::Response response =
-      http::Problem({.status = spec.status, .code = spec.result, .detail = answer.detail});
+      http::Problem({.status = spec.status, .code = spec.code, .detail = answer.detail});
   if (spec.status == 503) {
     response.headers.Add("Retry-After", "1");
   }

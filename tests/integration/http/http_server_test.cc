@@ -339,6 +339,25 @@ TEST(HttpServerTest, ARequestThatComesWhenTheClientHasJustCaughtUpIsRead) {
   }
 }
 
+TEST(HttpServerTest, AnAnswerThatResetsTheConnectionIsNoAnswer) {
+  TestApp app;
+  RawClient at_once(app.server.port());
+  ASSERT_TRUE(at_once.Send(Get("/reset") + Get("/echo/behind")));
+  EXPECT_FALSE(at_once.Read().has_value());
+
+  RawClient parked(app.server.port());
+  ASSERT_TRUE(parked.Send(Get("/park/a")));
+  auto request = app.NextParked();
+  ASSERT_TRUE(request.has_value());
+  Response reset;
+  reset.resets_connection = true;
+  request->responder.Send(reset);
+  EXPECT_FALSE(parked.Read().has_value());
+  EXPECT_TRUE(app.WaitFor([](const ServerStats& stats) {
+    return stats.open == 0 && stats.parked == 0 && stats.buffered_bytes == 0;
+  }));
+}
+
 TEST(HttpServerTest, ConnectionsBeyondTheLimitAreToldSo) {
   ServerOptions options;
   options.connections_max = 2;

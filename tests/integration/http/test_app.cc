@@ -61,6 +61,11 @@ void TestApp::AddRoutes() {
       [](const Request& /*request*/, const RouteParams& /*params*/, Responder responder) {
         const Responder dropped = std::move(responder);
       }));
+  added(routes_.Add("GET", "/reset", [](const Request& /*request*/, const RouteParams& /*params*/) {
+    Response response;
+    response.resets_connection = true;
+    return response;
+  }));
   added(routes_.AddParking(
       "GET", "/park/{text}",
       [this](Request request, const RouteParams& /*params*/, Responder responder) {
