@@ -130,7 +130,7 @@ class History:
 
     def sender(self, key):
         sender = {"id": self.pick(["main", "second"]), "provider": "fake", "number": "+15005550006"}
-        if not self.batches or self.chance(0.7):
+        if not self.batches or self.chance(0.85):
             sender["is_default"] = True
         return self.account(key, "sender", sender)
 

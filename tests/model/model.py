@@ -16,7 +16,8 @@ that personal data is text: {"plain": "+254700000001"}.
 The output, by batch, is one JSON object a line, sorted where the order means nothing:
   {"batch", "dead_letters": [[topic, offset, stage, reason]],
    "facts": [[topic, offset, subject, result, reason, version]], "usage": [[tenant, month, sends]],
-   "answers": [[tenant, to, body, expires_at_us]]}
+   "answers": [[tenant, to, body, expires_at_us]],
+   "cancels": [[tenant, trigger, recipient, channel, event offset]]}
   {"tenant", "event": offset, "verdict", "candidates", "duplicate_of": offset | null,
    "decisions": [[trigger, version, recipient, channel, outcome, reason, segments, body, sender,
                   expires_at_us]]}
@@ -42,6 +43,7 @@ DEDUPE_WINDOW = 7 * DAY
 CAP_WINDOW = DAY
 MAX_AGE_DEFAULT = DAY
 ANSWER_WINDOW = 300 * SECOND
+OUTSTANDING_MAX = 7 * DAY  # Nothing lives longer; no history tells of an attempt.
 SEGMENTS_MAX = 10
 RECIPIENTS_MAX = 1000
 TENANT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
@@ -75,10 +77,12 @@ class Tenant:
         self.sends = {}  # (trigger, address, channel) -> [time]
         self.quota = {}  # month -> sends
         self.seen = {}  # (site, trust, source, key) -> (time, body, offset)
+        self.out = []  # (time, (kind, address), channel, class, trigger, event offset)
 
 
 class Person:
-    def __init__(self):
+    def __init__(self, who=None):
+        self.who = who  # (kind, address)
         self.version = 0
         self.consents = {}  # (channel, class) -> (status, written, time)
         self.opt_outs = {}  # channel -> (by, time), active ones only
@@ -132,6 +136,7 @@ class Model:
         """The output lines of a batch."""
         self.now = batch["now_us"]
         self.dead, self.facts, self.answers, self.events = [], [], [], []
+        self.cancels = []
         self.used = set()
         for record in self.in_order(batch["records"]):
             self.record = record
@@ -148,6 +153,7 @@ class Model:
             "facts": sorted(self.facts),
             "usage": usage,
             "answers": sorted(self.answers),
+            "cancels": sorted(self.cancels),
         }
         return [summary] + self.events
 
@@ -288,7 +294,8 @@ class Model:
         address = rules.normalize_address(channel, text_of(address))
         if address is None:
             raise DeadLetter("SCHEMA", "FIELD_INVALID")
-        return address, tenant.people.setdefault((kind, address), Person())
+        who = (kind, address)
+        return address, tenant.people.setdefault(who, Person(who))
 
     def change_of_person(self, tenant, change, subject, apply):
         kind = word(change["address_kind"], "ADDRESS_KIND")
@@ -322,6 +329,8 @@ class Model:
         self.accept(person, "consent")
         if status == "GRANTED" and evidence.get("kind"):
             self.lift(person, channel, at)
+        if status == "REVOKED":
+            self.take_back(person, channel)
 
     @staticmethod
     def consent_in_force(person, channel, message_class):
@@ -350,7 +359,8 @@ class Model:
         channel = word(change["channel"], "CHANNEL")
         by = word(change["by"], "OPT_OUT_BY")
         if word(change["status"], "OPT_OUT_STATUS") == "ACTIVE":
-            self.opt_out(person, channel, by)
+            if self.opt_out(person, channel, by):
+                self.take_back(person, channel)
             return
         present = person.opt_outs.get(channel)
         if by not in BY_THE_PERSON:
@@ -370,6 +380,16 @@ class Model:
         self.accept(person, "opt_out")
         return present is None
 
+    def take_back(self, person, changed):
+        """Cancels what was commanded and the person no longer allows on the changed channel."""
+        key = self.record["key"]
+        for at, who, channel, message_class, trigger, event in self.tenants[key].out:
+            forbidden = (channel in person.opt_outs or "ALL" in person.opt_outs
+                         or self.consent(person, channel, message_class))
+            recent = self.now - at < OUTSTANDING_MAX
+            if who == person.who and changed in ("ALL", channel) and recent and forbidden:
+                self.cancels.append([key, trigger, who[1], channel, event])
+
     def inbound(self, key, tenant, message):
         kind = word(message["from_kind"], "ADDRESS_KIND")
         address, person = self.person_of(tenant, kind, message["from"])
@@ -383,6 +403,8 @@ class Model:
         if said == "stop":
             first = [self.opt_out(person, each, "RECIPIENT") for each in scope]
             if any(first):
+                for each in scope:
+                    self.take_back(person, each)
                 self.answer(key, tenant, message, address, "stop_reply", STOP_REPLY)
         elif said == "start":
             for each in scope:
@@ -513,7 +535,7 @@ class Model:
     def pair(self, key, tenant, trigger, channel, address, view):
         """(outcome, reason, segments, body): the first gate in their order that stops wins."""
         sender = trigger.get("sender") or tenant.default_sender
-        if sender and sender not in tenant.senders:  # Without any sender nothing is missing.
+        if sender not in tenant.senders:
             return ("FAIL", "SENDER_MISSING", 0, "")
         sends = tenant.sends.setdefault((trigger["id"], address, channel), [])
         if sends and self.now - sends[-1] < trigger.get("cooldown_us", 0):
@@ -544,6 +566,9 @@ class Model:
         sends.append(self.now)
         tenant.quota[month] = tenant.quota.get(month, 0) + 1
         self.used.add((key, month))
+        tenant.out.append((self.now, (kind_of(channel), address), channel,
+                           word(trigger["message_class"], "MESSAGE_CLASS"), trigger["id"],
+                           self.record["offset"]))
         return ("SEND", "", segments, body)
 
     def consent(self, person, channel, message_class):

@@ -31,7 +31,7 @@ def canonical(line):
     if not isinstance(found, dict):
         return found
     found.pop("root", None)
-    for name in ("dead_letters", "facts", "usage", "answers"):
+    for name in ("dead_letters", "facts", "usage", "answers", "cancels"):
         if name in found:
             found[name] = sorted(found[name], key=json.dumps)
     return found
@@ -130,6 +130,7 @@ def count(lines, counted):
             counted.update(f"{d[2]} {d[3]}" for d in line["dead_letters"])
             counted.update(f"{f[2]} {f[4] or f[3]}" for f in line["facts"])
             counted["answers"] += len(line["answers"])
+            counted["cancels"] += len(line["cancels"])
 
 
 def main():

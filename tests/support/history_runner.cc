@@ -79,7 +79,7 @@ class Runner {
   std::map<std::string, std::map<std::string, std::string>> tokens_;  // tenant, token -> address
   std::map<std::string, std::int64_t> offset_of_event_;
   std::map<std::string, v1::NotificationCommand> commands_;  // By decision id.
-  std::vector<std::string> dead_letters_, facts_, usage_, answers_;
+  std::vector<std::string> dead_letters_, facts_, usage_, answers_, cancels_;
   std::map<std::string, std::size_t> line_of_event_;
   std::vector<EventLine> events_;
   std::int64_t batch_ = 0;
@@ -174,6 +174,14 @@ void Runner::TakeCommands(const engine::Effects& effects) {
     ALERTSTREAM_CHECK(command.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
     if (command.kind() == v1::COMMAND_KIND_SEND) {
       commands_[command.decision_id()] = command;
+      continue;
+    }
+    if (command.kind() == v1::COMMAND_KIND_CANCEL) {
+      cancels_.push_back(fmt::format("[{},{},{},{},{}]", Quoted(command.tenant()),
+                                     Quoted(command.trigger_id()),
+                                     Quoted(AddressOf(command.tenant(), command.recipient_token())),
+                                     Word(v1::Channel_Name(command.channel()), "CHANNEL"),
+                                     offset_of_event_.at(command.event_id())));
       continue;
     }
     answers_.push_back(fmt::format("[{},{},{},{}]", Quoted(command.tenant()),
@@ -274,9 +282,10 @@ void Runner::TakeDeadLetters(const engine::Effects& effects) {
 }
 
 void Runner::Print() {
-  fmt::print(R"({{"batch":{},"root":"{}","dead_letters":{},"facts":{},"usage":{},"answers":{}}})",
+  fmt::print(R"({{"batch":{},"root":"{}","dead_letters":{},"facts":{},"usage":{},"answers":{},)"
+             R"("cancels":{}}})",
              batch_++, ToHex(root_.ToBytes()), Joined(dead_letters_), Joined(facts_),
-             Joined(usage_), Joined(answers_));
+             Joined(usage_), Joined(answers_), Joined(cancels_));
   fmt::print("\n");
   for (const EventLine& event : events_) {
     fmt::print("{{{},\"decisions\":{}}}\n", event.head, Joined(event.decisions));
@@ -285,6 +294,7 @@ void Runner::Print() {
   facts_.clear();
   usage_.clear();
   answers_.clear();
+  cancels_.clear();
   events_.clear();
   line_of_event_.clear();
   commands_.clear();
