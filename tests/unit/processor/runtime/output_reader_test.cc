@@ -1,6 +1,7 @@
 #include "processor/runtime/output_reader.h"
 
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -70,6 +71,83 @@ TEST(OutputReader, FromTheEndItSeesWhatComesAfter) {
   const auto value = batch.value()->outputs[0].record.value;
   ASSERT_TRUE(decision.ParseFromArray(value.data(), static_cast<int>(value.size())));
   EXPECT_EQ(decision.event().offset(), event.offset);
+}
+
+TEST(OutputReader, GoesOnFromWhereAnotherStood) {
+  Story story;
+  story.writer.Shop("acme");
+  const auto owner = story.Start();
+  ASSERT_TRUE(owner->RunUntilQuiet().ok());
+  const std::vector<Topic> topics = {Topic::kDecisions, Topic::kNotificationCommands};
+  const auto first = OutputReader::Open(story.log, Options(story, topics));
+  std::vector<ResumePoint> points = {first.value()->resume_point()};
+  std::vector<std::uint64_t> seqs;
+  std::vector<std::size_t> outputs;
+  for (const char* const order : {"o1", "o2", "o3"}) {
+    story.writer.Order("acme", order);
+    ASSERT_TRUE(owner->RunUntilQuiet().ok());
+  }
+  for (;;) {
+    const auto batch = first.value()->Next(0ms);
+    ASSERT_TRUE(batch.ok());
+    if (!batch.value()) {
+      break;
+    }
+    seqs.push_back(batch.value()->journal.seq());
+    outputs.push_back(batch.value()->outputs.size());
+    points.push_back(first.value()->resume_point());
+  }
+  ASSERT_THAT(seqs, SizeIs(5));
+  // The very first place is the beginning, which needs no trust.
+  for (std::size_t i = 1; i < seqs.size(); ++i) {
+    EXPECT_EQ(points[i].seq, seqs[i - 1]);
+    auto options = Options(story, topics);
+    options.resume = points[i];
+    const auto second = OutputReader::Open(story.log, options);
+    ASSERT_TRUE(second.ok());
+    for (std::size_t k = i; k < seqs.size(); ++k) {
+      const auto batch = second.value()->Next(1s);
+      ASSERT_TRUE(batch.ok() && batch.value());
+      EXPECT_EQ(batch.value()->journal.seq(), seqs[k]);
+      EXPECT_THAT(batch.value()->outputs, SizeIs(outputs[k]));
+    }
+    EXPECT_TRUE(second.value()->AtOpeningEnd());
+    EXPECT_EQ(second.value()->tail(), first.value()->tail());
+  }
+}
+
+TEST(OutputReader, APlaceOfAnotherHistoryStopsIt) {
+  Story story;
+  story.writer.Shop("acme");
+  const auto owner = story.Start();
+  ASSERT_TRUE(owner->RunUntilQuiet().ok());
+  auto options = Options(story, {Topic::kDecisions});
+  options.resume = ResumePoint{.seq = 7, .journal_offset = 1, .topics = {{Topic::kDecisions, 0}}};
+  const auto reader = OutputReader::Open(story.log, options);
+  ASSERT_TRUE(reader.ok());
+  const auto batch = reader.value()->Next(1s);
+  ASSERT_FALSE(batch.ok());
+  EXPECT_EQ(batch.error().code(), ErrorCode::kCorrupt);
+  EXPECT_THAT(batch.error().message(), HasSubstr("seq 1 lies where 8 is expected"));
+  options.resume->topics.clear();
+  const auto without = OutputReader::Open(story.log, options);
+  ASSERT_FALSE(without.ok());
+  EXPECT_EQ(without.error().code(), ErrorCode::kInvalid);
+  EXPECT_THAT(without.error().message(), HasSubstr("no offset of decisions"));
+}
+
+TEST(OutputReader, WakeEndsAWait) {
+  Story story;
+  const auto reader = OutputReader::Open(story.log, Options(story, {Topic::kDecisions}));
+  reader.value()->Wake();
+  const auto before = reader.value()->Next(1h);  // It was woken before it waited.
+  ASSERT_TRUE(before.ok());
+  EXPECT_FALSE(before.value());
+  std::thread other([&] { reader.value()->Wake(); });
+  const auto during = reader.value()->Next(1h);
+  other.join();
+  ASSERT_TRUE(during.ok());
+  EXPECT_FALSE(during.value());
 }
 
 TEST(OutputReader, FromTheEndOfAnEmptyJournalItSeesTheFirstClaim) {
