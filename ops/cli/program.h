@@ -49,6 +49,8 @@ class Program {
   Clock& clock() { return SystemClock(); }
   bool local() const { return settings_.Text(Setting::kLog) == "local"; }
   bool quiet() const { return arguments_.quiet; }
+  // By a signal: whatever runs until it is told to stop should.
+  bool interrupted() const { return interrupted_; }
 
   using Body = std::function<Result<ExitCode>(const Session& session)>;
   // With the log open for reading, beside whoever owns it.
