@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <set>
 #include <utility>
@@ -291,8 +292,15 @@ void ReadTrigger(FieldReader& fields, const RuleTree& document, ProblemList* pro
 
 }  // namespace
 
+std::uint64_t ReadExpectedVersion(FieldReader& fields) {
+  constexpr std::int64_t kVersionMax = std::numeric_limits<std::int32_t>::max();
+  return static_cast<std::uint64_t>(
+      fields.Integer("expected_version", Need::kOptional, {.min = 0, .max = kVersionMax})
+          .value_or(0));
+}
+
 void ReadRuleDocument(const RuleTree& document, std::uint32_t root, ProblemList* problems,
-                      std::vector<RuleItem>* items) {
+                      std::vector<RuleItem>* items, RuleForm form) {
   FieldReader fields(document, root, "", problems);
   if (fields.node().kind != RuleNodeKind::kMap) {
     return;
@@ -328,6 +336,10 @@ void ReadRuleDocument(const RuleTree& document, std::uint32_t root, ProblemList*
     case RuleKind::kTrigger:
       ReadTrigger(fields, document, problems, &item);
       break;
+  }
+  if (form == RuleForm::kControl) {
+    item.change.set_expected_version(ReadExpectedVersion(fields));
+    item.change.set_reason(fields.Text("reason", Need::kOptional, schemas::kReasonBytesMax));
   }
   fields.Finish();
   items->push_back(std::move(item));

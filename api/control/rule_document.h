@@ -32,9 +32,18 @@ struct RuleItem {
   int column = 0;
 };
 
+// What a document may carry besides its kind's own fields.
+enum class RuleForm : std::uint8_t {
+  kFile,
+  kControl,  // expected_version and reason.
+};
+
 // Appends to `items`. The document becomes an item even with problems, so that references to it are
 // not reported as well; not if its kind is not known.
 void ReadRuleDocument(const RuleTree& document, std::uint32_t root, ProblemList* problems,
-                      std::vector<RuleItem>* items);
+                      std::vector<RuleItem>* items, RuleForm form = RuleForm::kFile);
+
+// The field expected_version; 0 (any) without it.
+std::uint64_t ReadExpectedVersion(FieldReader& fields);
 
 }  // namespace alertstream::api

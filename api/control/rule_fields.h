@@ -37,6 +37,8 @@ class ProblemList {
   void Add(const RuleNode& at, std::string field, std::string message);
   void Add(int line, int column, std::string field, std::string message);
   const std::string& file() const { return file_; }
+  // Also those of others that go to the same place.
+  std::size_t size() const { return out_->size(); }
 
  private:
   std::string file_;

@@ -1,0 +1,21 @@
+// Documents of the control endpoint that are no rules, read field by field into the payload of an
+// Envelope: consents, opt-outs, skips, the engine's version. Pure. control_request.h lists their
+// fields.
+#pragma once
+
+#include <cstdint>
+
+#include "api/control/rule_fields.h"
+#include "schemas/envelope.pb.h"
+
+namespace alertstream::api {
+
+// Each reads the fields of its kind; problems go where `fields` reports them.
+void ReadConsent(FieldReader& fields, const RuleTree& document, ProblemList* problems,
+                 v1::ConsentChange* change);
+void ReadOptOut(FieldReader& fields, v1::OptOutChange* change);
+// `partitions`: how many there are.
+void ReadSkip(FieldReader& fields, std::int32_t partitions, v1::AccountChange* change);
+void ReadEngineActivate(FieldReader& fields, v1::EngineActivate* change);
+
+}  // namespace alertstream::api

@@ -1,0 +1,29 @@
+// Entities: what account changes define, as changes and facts name them. Pure. Used to tell a
+// change that changes nothing.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "schemas/envelope.pb.h"
+#include "schemas/output.pb.h"
+
+namespace alertstream::api {
+
+struct EntityName {
+  std::string tenant;
+  std::string_view kind;  // tenant, site, plan, sender or trigger.
+  std::string id;
+
+  friend auto operator<=>(const EntityName&, const EntityName&) = default;
+};
+
+// Nothing for facts about people, messages and the engine.
+std::optional<EntityName> EntityOf(const v1::Fact& fact);
+
+// The entity's own bytes, equal for equal entities; "" if the message holds none.
+std::string EntityBytes(const v1::Fact& fact);
+std::string EntityBytes(const v1::AccountChange& change);
+
+}  // namespace alertstream::api
