@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "api/control/control_routes.h"
 #include "api/ingest/ingest_routes.h"
 #include "api/webhooks/webhook_routes.h"
 #include "ops/cli/json_object.h"
@@ -64,6 +65,9 @@ Result<std::unique_ptr<ApiPart>> ApiPart::Start(const ApiPartDeps& deps) {
                                api::IdempotencyFollower::Start(
                                    log, deps.clock, std::move(store),
                                    {.log_id = identity.log_id, .partitions = identity.partitions}));
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      part->entities_,
+      api::EntityBook::Start(log, {.log_id = identity.log_id, .partitions = identity.partitions}));
   ALERTSTREAM_RETURN_IF_ERROR(part->AddRoutes());
   http::ServerOptions options;
   options.address = settings.Text(Setting::kApiAddress);
@@ -110,7 +114,13 @@ Status ApiPart::AddRoutes() {
                                                                .partitions = partitions,
                                                                .clock = deps_.clock,
                                                                .metrics = metrics}));
-  return deps_.add_routes ? deps_.add_routes(&routes_) : Status::Ok();
+  ALERTSTREAM_RETURN_IF_ERROR(api::AddControlRoutes(&routes_, {.identity = deps_.keys,
+                                                               .writer = *writer_,
+                                                               .watch = *watch_,
+                                                               .entities = *entities_,
+                                                               .partitions = partitions,
+                                                               .clock = deps_.clock}));
+  return api::AddProviderRoutes(&routes_, {.identity = deps_.keys, .desk = deps_.providers});
 }
 
 std::string ApiPart::url() const {
@@ -122,7 +132,10 @@ HealthState ApiPart::Health() const {
   if (problem.empty()) {
     problem = index_->Problem();
   }
-  HealthState health{.ready = problem.empty() && index_->Ready(), .body = {}};
+  if (problem.empty()) {
+    problem = entities_->Problem();
+  }
+  HealthState health{.ready = problem.empty() && index_->Ready() && entities_->Ready(), .body = {}};
   JsonObject object;
   object.Text("status", health.ready ? "ready" : "not_ready");
   if (!problem.empty()) {
@@ -154,6 +167,7 @@ bool ApiPart::Stop(std::chrono::milliseconds deadline) {
   writer_->Stop();
   watch_->Stop();
   index_->Stop();
+  entities_->Stop();
   server_->Stop();
   return drained;
 }

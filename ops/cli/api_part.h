@@ -3,16 +3,16 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string_view>
-#include <vector>
 
+#include "api/control/entity_book.h"
 #include "api/http/routes.h"
 #include "api/http/server.h"
 #include "api/ingest/idempotency_follower.h"
 #include "api/log/answer_watch.h"
 #include "api/log/log_writer.h"
+#include "api/providers/provider_routes.h"
 #include "ops/cli/commands/serve.h"
 #include "ops/cli/settings.h"
 #include "ops/cli/wiring.h"
@@ -25,9 +25,8 @@ struct ApiPartDeps {
   const Deployment& deployment;
   Clock& clock;
   const identity::KeysFile& keys;
+  api::ProviderDesk& providers;
   ServerContext context;
-  // Adds further routes, such as those of a dispatcher in this process. May be empty.
-  std::function<Status(http::Routes* routes)> add_routes;
 };
 
 class ApiPart : public ServerPart {
@@ -55,6 +54,7 @@ class ApiPart : public ServerPart {
   std::unique_ptr<api::LogWriter> writer_;
   std::unique_ptr<api::AnswerWatch> watch_;
   std::unique_ptr<api::IdempotencyFollower> index_;
+  std::unique_ptr<api::EntityBook> entities_;
   http::Routes routes_;
   std::unique_ptr<http::Server> server_;
   http::ServerStats counted_;  // What the counters hold already.

@@ -205,11 +205,11 @@ Status Dev::Prepare() {
 
 Result<ServerParts> Dev::StartParts(const ServerContext& context) {
   const Settings& settings = program_.settings();
-  ALERTSTREAM_ASSIGN_OR_RETURN(
-      auto keys, OpenKeys(settings, context.metrics, [this](dispatch::ProviderAccount* account) {
-        endpoints_.Adjust(account);
-      }));
-  auto identity = std::make_unique<IdentityPart>(std::move(keys));
+  ALERTSTREAM_ASSIGN_OR_RETURN(auto identity,
+                               IdentityPart::Open(settings, program_.clock(), context.metrics,
+                                                  [this](dispatch::ProviderAccount* account) {
+                                                    endpoints_.Adjust(account);
+                                                  }));
   std::unique_ptr<SimulatorPart> simulator;
   if (arguments_.provider_url.empty()) {
     ALERTSTREAM_ASSIGN_OR_RETURN(auto started,
@@ -220,6 +220,7 @@ Result<ServerParts> Dev::StartParts(const ServerContext& context) {
                                                          .deployment = *deployment_,
                                                          .clock = program_.clock(),
                                                          .keys = identity->keys(),
+                                                         .providers = identity->desk(),
                                                          .context = context}));
   endpoints_.Set(simulator ? simulator->url() : arguments_.provider_url, api->url());
   ALERTSTREAM_RETURN_IF_ERROR(identity->keys().Reload());
@@ -229,11 +230,13 @@ Result<ServerParts> Dev::StartParts(const ServerContext& context) {
   ALERTSTREAM_ASSIGN_OR_RETURN(auto partitions,
                                ParseAssigned("all", deployment_->identity.partitions));
   ALERTSTREAM_ASSIGN_OR_RETURN(auto dispatcher,
-                               DispatchPart::Start({.deployment = *deployment_,
+                               DispatchPart::Start({.settings = settings,
+                                                    .deployment = *deployment_,
                                                     .clock = program_.clock(),
                                                     .accounts = identity->keys(),
                                                     .metrics = context.metrics,
                                                     .partitions = std::move(partitions)}));
+  identity->desk().SetDispatcher(&dispatcher->dispatcher());
   ServerParts parts;
   parts.push_back(std::move(api));
   parts.push_back(std::move(dispatcher));

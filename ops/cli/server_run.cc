@@ -23,13 +23,14 @@ Result<ServerParts> StartParts(Program& program, const Deployment& deployment,
     return parts;
   }
   const Settings& settings = program.settings();
-  ALERTSTREAM_ASSIGN_OR_RETURN(auto keys, OpenKeys(settings, context.metrics, nullptr));
-  auto identity = std::make_unique<IdentityPart>(std::move(keys));
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      auto identity, IdentityPart::Open(settings, program.clock(), context.metrics, nullptr));
   if (targets.api) {
     ALERTSTREAM_ASSIGN_OR_RETURN(auto api, ApiPart::Start({.settings = settings,
                                                            .deployment = deployment,
                                                            .clock = program.clock(),
                                                            .keys = identity->keys(),
+                                                           .providers = identity->desk(),
                                                            .context = context}));
     parts.push_back(std::move(api));
   }
@@ -38,11 +39,13 @@ Result<ServerParts> StartParts(Program& program, const Deployment& deployment,
         auto partitions,
         ParseAssigned(settings.Text(Setting::kRuntimeAssigned), deployment.identity.partitions));
     ALERTSTREAM_ASSIGN_OR_RETURN(auto dispatcher,
-                                 DispatchPart::Start({.deployment = deployment,
+                                 DispatchPart::Start({.settings = settings,
+                                                      .deployment = deployment,
                                                       .clock = program.clock(),
                                                       .accounts = identity->keys(),
                                                       .metrics = context.metrics,
                                                       .partitions = std::move(partitions)}));
+    identity->desk().SetDispatcher(&dispatcher->dispatcher());
     parts.push_back(std::move(dispatcher));
   }
   parts.push_back(std::move(identity));
@@ -62,6 +65,14 @@ Result<ServerTargets> ParseServerTarget(std::string_view text) {
   return targets;
 }
 
+Result<std::unique_ptr<IdentityPart>> IdentityPart::Open(const Settings& settings, Clock& clock,
+                                                         Metrics& metrics,
+                                                         identity::AccountAdjuster adjust_account) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(auto keys, OpenKeys(settings, metrics, std::move(adjust_account)));
+  ALERTSTREAM_ASSIGN_OR_RETURN(auto desk, ServerDesk::Create(*keys, clock));
+  return std::unique_ptr<IdentityPart>(new IdentityPart(std::move(keys), std::move(desk)));
+}
+
 HealthState IdentityPart::Health() const {
   JsonObject object;
   object.Text("status", "ready");
@@ -69,7 +80,10 @@ HealthState IdentityPart::Health() const {
   return {.ready = true, .body = object.Take()};
 }
 
-bool IdentityPart::Stop(std::chrono::milliseconds /*deadline*/) { return true; }
+bool IdentityPart::Stop(std::chrono::milliseconds /*deadline*/) {
+  desk_->Stop();
+  return true;
+}
 
 Result<ServeOptions> MakeServeOptions(Program& program, const Deployment& deployment,
                                       bool with_processor,
