@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Processor, API and dispatcher as processes of their own over Kafka do what dev does in one; each
+of them may be killed, and ends in time when it is asked to."""
+
+import json
+import random
+import secrets
+import signal
+import subprocess
+import time
+
+import harness
+from dev_test import NUMBER, Dev, call
+
+RULES = f"""
+kind: tenant
+id: acme
+status: active
+plan: p
+---
+kind: plan
+id: p
+sends_per_month_max: 100000
+---
+kind: sender
+id: main
+provider: twilio
+account: main
+number: "{NUMBER}"
+default: true
+---
+kind: trigger
+id: paid
+event_type: payment.failed
+recipients: {{field: data.phone}}
+channel: sms
+template: {{body: "Payment of {{{{data.amount}}}} failed."}}
+message_class: transactional
+"""
+
+
+class Servers(Dev):
+    """A process for each target, with a keys file and a provider simulator."""
+
+    def __init__(self, deployment):
+        self.deployment = deployment
+        self.processes = {}
+        simulator = subprocess.Popen(
+            [harness.program(), "providers", "simulate", "-o", "json"], env=deployment.environment,
+            stdout=subprocess.PIPE, text=True)
+        deployment.processes.append(simulator)
+        self.ports = {name: harness.free_port() for name in ("api", "processor", "dispatcher")}
+        self.api_port = harness.free_port()
+        self.info = {
+            "api_url": f"http://127.0.0.1:{self.api_port}",
+            "provider_url": json.loads(simulator.stdout.readline())["url"],
+            "secret_key": "as_sk_" + secrets.token_hex(12),
+            "signing_secret": secrets.token_hex(24),
+            "operator_key": "as_op_" + secrets.token_hex(12),
+        }
+        keys = deployment.directory / "keys.toml"
+        keys.touch(0o600)
+        keys.write_text(f"""
+[[key]]
+id = "server"
+kind = "secret"
+key = "{self.info['secret_key']}"
+tenant = "acme"
+signing_secrets = ["{self.info['signing_secret']}"]
+
+[[key]]
+id = "ops"
+kind = "operator"
+key = "{self.info['operator_key']}"
+
+[[account]]
+provider = "twilio"
+name = "main"
+account_sid = "AC{secrets.token_hex(16)}"
+auth_tokens = ["{secrets.token_hex(16)}"]
+base_url = "{self.info['provider_url']}"
+public_url = "{self.info['api_url']}"
+
+[[number]]
+provider = "twilio"
+account = "main"
+number = "{NUMBER}"
+tenant = "acme"
+""")
+        deployment.environment["ALERTSTREAM_KEYS_FILE"] = str(keys)
+
+    def start(self, name):
+        log = open(self.deployment.directory / f"{name}-{len(self.deployment.processes)}.log", "w+")
+        process = subprocess.Popen(
+            [harness.program(), "serve", f"--target={name}", "--instance", name, "--take-over",
+             "--metrics-port", str(self.ports[name]), "--port", str(self.api_port)],
+            cwd=harness.ROOT, env=self.deployment.environment, stdout=log, stderr=log)
+        process.log = log
+        self.processes[name] = process
+        self.deployment.processes.append(process)
+
+    def wait_until_ready(self):
+        for name, port in self.ports.items():
+            def ready(process=self.processes[name], port=port):
+                if process.poll() is not None:
+                    raise AssertionError("serve ended: " + self.deployment.log_of(process))
+                try:
+                    return call("GET", f"http://127.0.0.1:{port}/health/ready")[0] == 200
+                except OSError:
+                    return False
+            harness.wait_for(f"{name} ready", ready, 60)
+
+    def end(self, name, how):
+        process = self.processes[name]
+        process.send_signal(how)
+        begun = time.monotonic()
+        process.wait(timeout=30)
+        return process.returncode, time.monotonic() - begun
+
+
+def three_processes_do_the_same_and_survive_kills():
+    with harness.Deployment(kafka=harness.broker()) as deployment:
+        servers = Servers(deployment)
+        deployment.run("topics", "apply")
+        for name in servers.ports:
+            servers.start(name)
+        servers.wait_until_ready()
+        rules = deployment.directory / "rules.yaml"
+        rules.write_text(RULES)
+        deployment.run("triggers", "apply", "-f", rules)
+
+        chosen = random.Random(4)
+        sent = 0
+        for _ in range(4):
+            for _ in range(10):
+                sent += 1
+                status, _, answer = servers.ingest(
+                    {"event_type": "payment.failed", "id": f"e{sent}",
+                     "data": {"amount": sent, "phone": f"+1646555{sent:04d}"}})
+                assert status == 202, (status, answer)
+            name = chosen.choice(["processor", "dispatcher", "api"])
+            servers.end(name, signal.SIGKILL)
+            servers.start(name)
+            servers.wait_until_ready()
+
+        def settled():
+            rows = json.loads(deployment.run("notifications", "list", "-o", "json", "--limit",
+                                             sent + 10).stdout)
+            now = [row["status"] for row in rows]
+            known = {"accepted", "queued", "sending", "sent", "delivered", "unknown_outcome"}
+            return now if len(now) == sent and set(now) <= known else None
+
+        states = harness.wait_for("every notification's end", settled, 60)
+        keys = [m["key"] for m in call(
+            "GET", servers.info["provider_url"] + "/messages?limit=1000")[2]["messages"]]
+        assert len(keys) == len(set(keys)), "a notification was sent twice"
+        assert sent - states.count("unknown_outcome") <= len(keys) <= sent, (states, len(keys))
+
+        # The simulator's first try may meet a connection of a process that was killed.
+        harness.wait_for(
+            "a STOP", lambda: servers.inbound("STOP", sender="+16465550001")[0] == 200, 5)
+
+        def stopped():
+            status, _, answer = servers.ingest(
+                {"event_type": "payment.failed", "data": {"phone": "+16465550001", "amount": 1}},
+                headers={"Prefer": "wait=5"})
+            return status == 200 and answer["decisions"][0]["reason"].lower() == "opted_out"
+
+        harness.wait_for("the STOP", stopped, 20)
+        for name in ("api", "dispatcher", "processor"):
+            code, seconds = servers.end(name, signal.SIGTERM)
+            assert code == 0 and seconds < 10, (name, code, seconds)
+        assert deployment.audit()["mismatches"] == 0
+
+
+if __name__ == "__main__":
+    harness.main([three_processes_do_the_same_and_survive_kills])
