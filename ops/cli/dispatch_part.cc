@@ -1,5 +1,7 @@
 #include "ops/cli/dispatch_part.h"
 
+#include <algorithm>
+#include <chrono>
 #include <string>
 #include <utility>
 
@@ -20,6 +22,9 @@ Result<std::unique_ptr<DispatchPart>> DispatchPart::Start(const DispatchPartDeps
   options.log_id = deps.deployment.identity.log_id;
   options.token_key = deps.deployment.token_key;
   options.metrics = &deps.metrics;
+  options.total_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(
+      deps.settings.Duration(Setting::kDispatchCallTimeout));
+  options.connect_timeout = std::min(options.connect_timeout, options.total_timeout);
   options.on_error = [](std::int32_t partition, const Error& error) {
     Log(LogLevel::kWarning, "dispatch_failed",
         {{"partition", partition},

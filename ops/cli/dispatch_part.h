@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ops/cli/commands/serve.h"
+#include "ops/cli/settings.h"
 #include "ops/cli/wiring.h"
 #include "processor/dispatch/accounts.h"
 #include "processor/dispatch/dispatcher.h"
@@ -14,6 +15,7 @@
 namespace alertstream::cli {
 
 struct DispatchPartDeps {
+  const Settings& settings;
   const Deployment& deployment;
   Clock& clock;
   const dispatch::ProviderAccounts& accounts;

@@ -46,6 +46,7 @@ enum class Setting : std::uint8_t {
   kApiPort,
   kApiThreads,
   kApiLagMax,
+  kDispatchCallTimeout,
   kKafkaSecurityProtocol,
   kKafkaSaslMechanism,
   kKafkaSaslUsername,

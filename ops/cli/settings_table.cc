@@ -69,6 +69,9 @@ constexpr std::array<SettingSpec, kSettingCount> kTable = {{
     // Beyond, a client that waits for its decision would have given up.
     {Setting::kApiLagMax, "api.lag_max", kDuration, "30s", kSecondUs, 3600 * kSecondUs, "",
      "events are refused with 503 while decisions are this far behind"},
+    {Setting::kDispatchCallTimeout, "dispatch.call_timeout", kDuration, "15s", kSecondUs / 10,
+     120 * kSecondUs, "",
+     "how long a provider may take to answer; then nobody knows whether it sent the message"},
     {Setting::kKafkaSecurityProtocol, "kafka.security_protocol", kChoice, "plaintext", 0, 0,
      "plaintext|ssl|sasl_plaintext|sasl_ssl", "how brokers are reached"},
     {Setting::kKafkaSaslMechanism, "kafka.sasl_mechanism", kChoice, "SCRAM-SHA-512", 0, 0,
