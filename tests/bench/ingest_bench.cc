@@ -2,11 +2,7 @@
 // same run: bare Pistache with forced keep-alive that answers a constant to the same requests. Each
 // server is a process of its own; the load comes from this one.
 #include <pistache/endpoint.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -33,6 +29,7 @@
 #include "processor/runtime/identity.h"
 #include "processor/state/rocksdb/rocksdb_store.h"
 #include "tests/bench/http_load.h"
+#include "tests/bench/server_process.h"
 
 namespace alertstream::bench {
 namespace {
@@ -89,60 +86,6 @@ class OneKey final : public api::Identity {
 
  private:
   std::shared_ptr<api::ApiKey> key_ = std::make_shared<api::ApiKey>();
-};
-
-// What a server process tells the load: where it listens; it ends when the pipe closes.
-class ServerProcess {
- public:
-  explicit ServerProcess(const std::function<std::uint16_t()>& start) {
-    std::array<int, 2> to_child{};
-    std::array<int, 2> to_parent{};
-    if (::pipe(to_child.data()) != 0 || ::pipe(to_parent.data()) != 0) {
-      Die("no pipe");
-    }
-    pid_ = ::fork();
-    if (pid_ < 0) {
-      Die("no process");
-    }
-    if (pid_ == 0) {
-      ::close(to_child[1]);
-      ::close(to_parent[0]);
-      const std::uint16_t port = start();
-      char end = 0;
-      if (::write(to_parent[1], &port, sizeof port) != sizeof port) {
-        std::_Exit(1);
-      }
-      while (::read(to_child[0], &end, 1) > 0) {
-      }
-      std::_Exit(0);
-    }
-    ::close(to_child[0]);
-    ::close(to_parent[1]);
-    hold_ = to_child[1];
-    if (::read(to_parent[0], &port_, sizeof port_) != sizeof port_) {
-      Die("a server did not start");
-    }
-    ::close(to_parent[0]);
-  }
-  ServerProcess(const ServerProcess&) = delete;
-  ServerProcess& operator=(const ServerProcess&) = delete;
-
-  std::uint16_t port() const { return port_; }
-  // Ends it; returns the CPU seconds that it used.
-  double End() {
-    ::close(hold_);
-    rusage usage{};
-    ::wait4(pid_, nullptr, 0, &usage);
-    const auto seconds = [](const timeval& time) {
-      return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
-    };
-    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-  }
-
- private:
-  pid_t pid_ = -1;
-  int hold_ = -1;
-  std::uint16_t port_ = 0;
 };
 
 class Constant : public Pistache::Http::Handler {

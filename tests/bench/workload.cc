@@ -70,7 +70,7 @@ Input SenderRecord(std::uint32_t tenant) {
   sender->set_id("main");
   sender->set_provider("twilio");
   sender->set_account("AC0123456789");
-  sender->set_number("+254700000000");
+  sender->set_number("+15005550006");  // Nobody of the recipients.
   sender->set_is_default(true);
   sender->set_channel(v1::CHANNEL_SMS);
   return Encode(envelope);
