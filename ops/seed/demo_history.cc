@@ -136,7 +136,7 @@ LogTime Teller::At(const Rhythm& rhythm) {
     const std::int64_t weekday = (hour / 24 + 4) % 7;  // 1970 began on a Thursday; 0: Sunday.
     const std::uint64_t day = weekday == 0 ? rhythm.sunday : weekday == 6 ? rhythm.saturday : 100;
     const auto weight = rhythm.hours[static_cast<std::size_t>(hour % 24)];
-    if (random_.Below(100 * 100) < weight * day) {
+    if (random_.Below(10'000) < weight * day) {
       return at;
     }
   }

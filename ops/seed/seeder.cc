@@ -100,6 +100,7 @@ Status Seeding::Open() {
   ALERTSTREAM_ASSIGN_OR_RETURN(fresh_, options_.open(clock_));
   partition_ = schemas::PartitionOf(kTenant, fresh_.identity.partitions);
   std::vector<log::TopicPartition> inputs;
+  inputs.reserve(schemas::kInputTopics.size() + 1);
   for (const Topic topic : schemas::kInputTopics) {
     inputs.push_back({topic, partition_});
   }
