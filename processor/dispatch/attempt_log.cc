@@ -232,7 +232,7 @@ Status AttemptLog::Commit(const std::vector<v1::Envelope>& records) {
     appended.push_back(
         {Topic::kDeliveryAttempts, options_.partition, record.routing_key(), values.back()});
   }
-  const Status committed = transactors_[next_]->Commit(appended, options_.commit_timeout);
+  Status committed = transactors_[next_]->Commit(appended, options_.commit_timeout);
   next_ = 1 - next_;
   return committed;
 }

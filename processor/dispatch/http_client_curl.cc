@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
-#include <cstring>
 #include <deque>
 #include <mutex>
 #include <thread>
@@ -85,8 +84,7 @@ bool IsSendable(const HttpCall& call) {
 std::size_t OnRead(char* buffer, std::size_t size, std::size_t count, void* context) {
   auto& transfer = *static_cast<Transfer*>(context);
   const std::string& body = transfer.call.request.body.Reveal();
-  const std::size_t bytes = std::min(size * count, body.size() - transfer.handed);
-  std::memcpy(buffer, body.data() + transfer.handed, bytes);
+  const std::size_t bytes = body.copy(buffer, size * count, transfer.handed);
   transfer.handed += bytes;
   return bytes;
 }
@@ -424,21 +422,16 @@ HttpClient::HttpClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpClient::~HttpClient() { Stop(); }
 
 void HttpClient::Submit(HttpCall call, Done done) {
-  bool refused = false;
-  bool wake = false;
-  {
-    const std::lock_guard lock(impl_->mutex);
-    refused = impl_->stopping;
-    if (!refused) {
-      impl_->pending.fetch_add(1);
-      wake = impl_->queue.empty();
-      impl_->queue.push_back({std::move(call), std::move(done)});
-    }
-  }
-  if (refused) {
+  std::unique_lock lock(impl_->mutex);
+  if (impl_->stopping) {
+    lock.unlock();
     done(TransportFailure::kNotConnected);
     return;
   }
+  impl_->pending.fetch_add(1);
+  const bool wake = impl_->queue.empty();
+  impl_->queue.push_back({std::move(call), std::move(done)});
+  lock.unlock();
   if (wake) {
     curl_multi_wakeup(impl_->multi.get());
   }

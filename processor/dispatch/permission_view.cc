@@ -170,6 +170,7 @@ Result<HoldBook::Positions> FindCovered(log::EventLog& log, std::int32_t partiti
                                         std::int64_t journal_offset,
                                         std::chrono::milliseconds timeout) {
   std::vector<log::TopicPartition> topics;
+  topics.reserve(kHoldTopics);
   for (const schemas::Topic topic : kHoldTopicList) {
     topics.push_back({topic, partition});
   }

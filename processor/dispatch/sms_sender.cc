@@ -28,7 +28,7 @@ Outcome Unsendable(std::string code) {
 }
 
 std::variant<HttpRequest, Outcome> SmsSender::Prepare(
-    const v1::NotificationCommand& command, std::shared_ptr<const ProviderAccount> account,
+    const v1::NotificationCommand& command, const std::shared_ptr<const ProviderAccount>& account,
     LogTime now) {
   if (account->provider != "twilio") {
     return Unsendable("provider_unknown");

@@ -20,7 +20,7 @@ class SmsSender {
   // The request, or the outcome (PERM_REQUEST) of a command that cannot be sent: provider_unknown,
   // channel_unsupported, account_invalid, text_unreadable, request_invalid.
   std::variant<HttpRequest, Outcome> Prepare(const v1::NotificationCommand& command,
-                                             std::shared_ptr<const ProviderAccount> account,
+                                             const std::shared_ptr<const ProviderAccount>& account,
                                              LogTime now);
 
   // Thread-safe.

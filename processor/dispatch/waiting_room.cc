@@ -121,6 +121,7 @@ std::vector<Waiting> WaitingRoom::TakeExpired(LogTime now, std::size_t max) {
     look(queue);
   }
   std::vector<Waiting> taken;
+  taken.reserve(expired.size());
   for (const AttemptKey& key : expired) {
     taken.push_back(TakeAt(index_.find(key)));
   }

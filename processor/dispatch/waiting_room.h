@@ -4,7 +4,6 @@
 #pragma once
 
 #include <chrono>
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -33,7 +32,9 @@ struct Place {
   std::uint64_t seq = 0;
   std::uint32_t index = 0;
 
-  friend auto operator<=>(const Place&, const Place&) = default;
+  friend bool operator<(const Place& a, const Place& b) {
+    return a.seq != b.seq ? a.seq < b.seq : a.index < b.index;
+  }
 };
 
 struct Waiting {
