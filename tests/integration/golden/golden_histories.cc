@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "processor/base/id.h"
+
 namespace alertstream::runtime {
 namespace {
 
@@ -164,7 +166,126 @@ Status TellFanOut(GoldenStage& stage) {
   return stage.Decide();
 }
 
+void AddAttempt(StoryWriter& writer, const v1::NotificationCommand& command, v1::AttemptPhase phase,
+                v1::AttemptClass result = v1::ATTEMPT_CLASS_UNSPECIFIED) {
+  v1::Envelope envelope;
+  envelope.set_trust(v1::TRUST_SYSTEM);
+  envelope.set_type("delivery.attempt");
+  auto* attempt = envelope.mutable_delivery_attempt();
+  attempt->set_notification_id(FormatId(IdKind::kNotification, command.notification_id()));
+  attempt->set_attempt(command.attempt());
+  attempt->set_phase(phase);
+  attempt->set_result(result);
+  attempt->set_provider(command.provider());
+  attempt->set_account(command.account());
+  if (result == v1::ATTEMPT_CLASS_THROTTLE) {
+    attempt->set_retry_after_us(1'500'000);
+  }
+  writer.Put(Topic::kDeliveryAttempts, envelope, command.tenant());
+}
+
+void AddReceipt(StoryWriter& writer, const v1::NotificationCommand& command,
+                v1::ReceiptStatus status, std::string_view tenant) {
+  v1::Envelope envelope;
+  envelope.set_trust(v1::TRUST_WEBHOOK);
+  envelope.set_type("delivery.receipt");
+  auto* receipt = envelope.mutable_delivery_receipt();
+  receipt->set_notification_id(FormatId(IdKind::kNotification, command.notification_id()));
+  receipt->set_status(status);
+  receipt->set_provider("twilio");
+  writer.Put(Topic::kDeliveryReceipts, envelope, tenant);
+}
+
+// What a dispatcher and a provider say about the commands: every class, phase and receipt in turn.
+void AnswerAll(GoldenStage& stage, const std::vector<v1::NotificationCommand>& commands) {
+  constexpr v1::AttemptClass kInTurn[] = {
+      v1::ATTEMPT_CLASS_RETRY,     v1::ATTEMPT_CLASS_ACCEPTED,     v1::ATTEMPT_CLASS_AMBIGUOUS,
+      v1::ATTEMPT_CLASS_THROTTLE,  v1::ATTEMPT_CLASS_PERM_ADDRESS, v1::ATTEMPT_CLASS_SUSPEND,
+      v1::ATTEMPT_CLASS_AMBIGUOUS, v1::ATTEMPT_CLASS_WINDOW,       v1::ATTEMPT_CLASS_RETRY,
+      v1::ATTEMPT_CLASS_OPT_OUT,   v1::ATTEMPT_CLASS_PERM_REQUEST};
+  StoryWriter& writer = stage.writer();
+  for (std::size_t n = 0; n < commands.size(); ++n) {
+    const auto& command = commands[n];
+    if (command.kind() == v1::COMMAND_KIND_CANCEL) {
+      AddAttempt(writer, command, v1::ATTEMPT_PHASE_CANCELLED);
+      continue;
+    }
+    if (n % 13 == 12) {
+      AddAttempt(writer, command, v1::ATTEMPT_PHASE_EXPIRED);
+      continue;
+    }
+    if (n % 17 == 16) {
+      continue;  // Nothing is heard of it.
+    }
+    AddAttempt(writer, command, v1::ATTEMPT_PHASE_STARTED);
+    if (n % 5 == 1) {
+      AddReceipt(writer, command, v1::RECEIPT_STATUS_SENT, command.tenant());
+    }
+    AddAttempt(writer, command, v1::ATTEMPT_PHASE_RESULT, kInTurn[n % std::size(kInTurn)]);
+    if (n % 3 == 0) {
+      AddAttempt(writer, command, v1::ATTEMPT_PHASE_RESULT, v1::ATTEMPT_CLASS_AMBIGUOUS);
+    }
+    if (n % 7 == 2) {
+      AddReceipt(writer, command, v1::RECEIPT_STATUS_DELIVERED, command.tenant());
+      AddReceipt(writer, command, v1::RECEIPT_STATUS_QUEUED, command.tenant());
+    }
+    stage.Pause(kTick);
+  }
+}
+
+// Attempts of every class, their retries, receipts, and people and tenants that forbid what is out.
+Status TellDeliveries(GoldenStage& stage) {
+  StoryWriter& writer = stage.writer();
+  writer.Tenant("acme");
+  v1::Envelope tenant = EventEnvelope("", "", "");
+  tenant.mutable_account_change()->mutable_tenant()->set_status(v1::TENANT_STATUS_ACTIVE);
+  tenant.mutable_account_change()->mutable_tenant()->set_unknown_wait_us(1'000'000);
+  writer.Put(Topic::kAccountChanges, tenant, "acme");
+  writer.Trigger("acme", "alert");
+  writer.Trigger("acme", "news", [](v1::Trigger* trigger) {
+    trigger->set_message_class(v1::MESSAGE_CLASS_INFORMATIONAL);
+  });
+  writer.Trigger("acme", "nobody", [](v1::Trigger* trigger) { trigger->set_sender("gone"); });
+  for (int n = 0; n < 30; ++n) {
+    if (n % 4 == 0) {
+      writer.Consent("acme", v1::CONSENT_STATUS_GRANTED, PhoneOf(n % 12));
+    }
+    writer.Order("acme", fmt::format("o{}", n), PhoneOf(n % 12));
+    stage.Pause(kTick);
+  }
+  const char* const words[] = {"STOP", "HELP", "STOP", "START"};
+  for (int round = 0; round < 4; ++round) {
+    ALERTSTREAM_RETURN_IF_ERROR(stage.Decide());
+    ALERTSTREAM_ASSIGN_OR_RETURN(const auto commands, stage.NewCommands());
+    AnswerAll(stage, commands);
+    ALERTSTREAM_RETURN_IF_ERROR(stage.Decide());
+    writer.Inbound("acme", words[round], PhoneOf(round));
+    writer.OptOut("acme", PhoneOf(11 - round));
+    writer.Consent("acme", v1::CONSENT_STATUS_REVOKED, PhoneOf(5 + round % 2));
+    ALERTSTREAM_RETURN_IF_ERROR(stage.Decide());
+    ALERTSTREAM_RETURN_IF_ERROR(stage.Restart());
+    stage.Pause(2s);
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto commands, stage.NewCommands());
+  for (const auto& command : commands) {
+    AddReceipt(writer, command, v1::RECEIPT_STATUS_FAILED, schemas::kUnroutedKey);
+  }
+  tenant.mutable_account_change()->mutable_tenant()->set_status(v1::TENANT_STATUS_SUSPENDED);
+  writer.Put(Topic::kAccountChanges, tenant, "acme");
+  stage.Pause(3s);
+  return stage.Decide();
+}
+
 }  // namespace
+
+Result<std::vector<v1::NotificationCommand>> GoldenStage::NewCommands() {
+  ALERTSTREAM_ASSIGN_OR_RETURN(Outputs outputs, ReadOutputs(log_, writer_.identity().log_id));
+  std::vector<v1::NotificationCommand> commands(
+      outputs.commands.begin() + static_cast<std::ptrdiff_t>(commands_seen_),
+      outputs.commands.end());
+  commands_seen_ = outputs.commands.size();
+  return commands;
+}
 
 GoldenStage::GoldenStage(log::EventLog& log, Clock& clock, std::int32_t partitions,
                          std::function<void(LogDuration)> pause)
@@ -227,6 +348,7 @@ const std::vector<GoldenHistory>& GoldenHistories() {
       {"rules", 1, true, TellRules},
       {"permissions", 1, true, TellPermissions},
       {"fan_out", 2, false, TellFanOut},
+      {"deliveries", 1, true, TellDeliveries},
   };
   return histories;
 }

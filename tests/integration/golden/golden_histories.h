@@ -1,5 +1,5 @@
-// The three golden histories: what is written, in which order, with which restarts. Told once, run
-// on any log by golden_writer. Changing a story means writing its files anew.
+// The golden histories: what is written, in which order, with which restarts. Told once for every
+// engine version, run on any log by golden_writer. Changing a story means writing its files anew.
 #pragma once
 
 #include <functional>
@@ -16,12 +16,14 @@ namespace alertstream::runtime {
 // A log with an owner for each of its partitions.
 class GoldenStage {
  public:
-  // `pause` lets time pass; on a log with a clock of its own it does nothing.
+  // `pause` lets time pass; on a log with a clock of its own it may leave out what is short.
   GoldenStage(log::EventLog& log, Clock& clock, std::int32_t partitions,
               std::function<void(LogDuration)> pause);
 
   StoryWriter& writer() { return writer_; }
   LogTime now() const { return clock_.Now(); }
+  // The commands of partition 0 that came since the last call.
+  Result<std::vector<v1::NotificationCommand>> NewCommands();
   void Pause(LogDuration by) { pause_(by); }
   // Everything appended is decided.
   Status Decide();
@@ -33,6 +35,7 @@ class GoldenStage {
   Clock& clock_;
   std::function<void(LogDuration)> pause_;
   StoryWriter writer_;
+  std::size_t commands_seen_ = 0;
   std::vector<std::unique_ptr<state::MemoryStore>> stores_;
   std::vector<std::unique_ptr<Instance>> owners_;
 };

@@ -2,6 +2,7 @@
 // year, and still the same journal and the same state. A failure means that the engine's behaviour
 // changed: gate the change by the engine version.
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -76,6 +77,40 @@ TEST(Golden, EveryHistoryIsDecidedAsItWas) {
       EXPECT_EQ(ToHex(AsView(audit.tail.hash)), expected.hash_hex);
       EXPECT_EQ(audit.root_hex, expected.root_hex);
     }
+  }
+}
+
+// A story of attempts that held no retry would prove nothing of them.
+TEST(Golden, TheDeliveriesHoldWhatBecomesOfAMessage) {
+  const auto dump = log::DecodeDump(ReadFile("local_deliveries_v2.bin"));
+  ASSERT_TRUE(dump.ok());
+  ManualClock clock(FromMicros(0));
+  const auto log = log::LoadDump(dump.value(), clock);
+  std::string log_id;
+  for (const Expected& expected : ReadExpected()) {
+    log_id = expected.file == "local_deliveries_v2" ? FromHex(expected.log_id_hex) : log_id;
+  }
+  const auto outputs = ReadOutputs(*log, log_id);
+  ASSERT_TRUE(outputs.ok()) << outputs.error().message();
+  std::set<std::string> seen;
+  for (const auto& command : outputs.value().commands) {
+    seen.insert(v1::CommandKind_Name(command.kind()) + (command.attempt() > 1 ? " again" : ""));
+  }
+  for (const auto& fact : outputs.value().facts) {
+    if (fact.has_notification() && fact.notification().changed()) {
+      seen.insert(v1::NotificationStatus_Name(fact.notification().status()));
+    }
+    if (fact.has_opt_out()) {
+      seen.insert(v1::OptOutBy_Name(fact.opt_out().by()));
+    }
+  }
+  for (const char* wanted :
+       {"COMMAND_KIND_SEND", "COMMAND_KIND_SEND again", "COMMAND_KIND_CANCEL",
+        "COMMAND_KIND_CONFIRMATION", "NOTIFICATION_STATUS_STARTED", "NOTIFICATION_STATUS_ACCEPTED",
+        "NOTIFICATION_STATUS_UNKNOWN_OUTCOME", "NOTIFICATION_STATUS_FAILED",
+        "NOTIFICATION_STATUS_CANCELLED", "NOTIFICATION_STATUS_EXPIRED", "NOTIFICATION_STATUS_SENT",
+        "NOTIFICATION_STATUS_DELIVERED", "OPT_OUT_BY_PROVIDER"}) {
+    EXPECT_TRUE(seen.contains(wanted)) << wanted;
   }
 }
 

@@ -1,8 +1,9 @@
 // Writes the golden histories: golden_writer DIRECTORY [KAFKA_HOST:PORT]
 // Local ones are told on a local log with a clock of their own, those of Kafka on a real broker.
-// Each becomes LOG_HISTORY.bin, with its outputs where they are few; those of Kafka without, as
-// their roots in the journal are compared anyway. expected.txt holds where each partition's journal
-// stands at its end.
+// Each becomes LOG_HISTORY_vVERSION.bin (those of engine version 1 have no suffix), with its
+// outputs where they are few; those of Kafka without, as their roots in the journal are compared
+// anyway. expected.txt holds where each partition's journal stands at its end; what earlier
+// versions wrote stays as it is.
 #include <cstdio>
 #include <fstream>
 #include <memory>
@@ -47,6 +48,26 @@ Status Write(const std::string& directory, const std::string& name, const Golden
   return file.good() ? Status::Ok() : Status(Error(ErrorCode::kUnavailable, "cannot be written"));
 }
 
+constexpr std::string_view kSuffixMark = "_v";
+
+std::string Suffix() { return fmt::format("{}{}", kSuffixMark, engine::kEngineVersion); }
+
+std::string NameOf(std::string_view log, const GoldenHistory& history) {
+  return fmt::format("{}_{}{}", log, history.name, Suffix());
+}
+
+// The lines of the versions before this one.
+std::string EarlierLines(const std::string& directory) {
+  std::ifstream file(directory + "/expected.txt");
+  std::string lines;
+  for (std::string line; std::getline(file, line);) {
+    if (!line.substr(0, line.find(' ')).ends_with(Suffix())) {
+      lines += line + "\n";
+    }
+  }
+  return lines;
+}
+
 Status WriteLocal(const std::string& directory, const GoldenHistory& history,
                   std::string* expected) {
   const log::TemporaryDirectory scratch;
@@ -55,23 +76,27 @@ Status WriteLocal(const std::string& directory, const GoldenHistory& history,
       const auto log,
       log::OpenLocalLog({.directory = scratch.path() + "/log", .clock = clock, .sync = false}));
   GoldenStage stage(*log, clock, history.partitions, [&](LogDuration by) { clock.Advance(by); });
-  return Write(directory, fmt::format("local_{}", history.name), history, *log, stage,
-               history.outputs, expected);
+  return Write(directory, NameOf("local", history), history, *log, stage, history.outputs,
+               expected);
 }
 
 Status WriteKafka(const std::string& directory, const std::string& bootstrap,
                   const GoldenHistory& history, std::string* expected) {
   const auto options = log::FreshKafkaOptions(bootstrap);
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto log, log::OpenKafkaLog(options));
-  GoldenStage stage(*log, SystemClock(), history.partitions, [](LogDuration) {});
-  const Status written = Write(directory, fmt::format("kafka_{}", history.name), history, *log,
-                               stage, false, expected);
+  GoldenStage stage(*log, SystemClock(), history.partitions, [](LogDuration by) {
+    if (by >= std::chrono::seconds{1}) {
+      SystemClock().SleepFor(std::chrono::duration_cast<std::chrono::milliseconds>(by));
+    }
+  });
+  const Status written =
+      Write(directory, NameOf("kafka", history), history, *log, stage, false, expected);
   const Status deleted = log::DeleteKafkaTopics(options);
   return written.ok() ? deleted : written;
 }
 
 int Run(const std::string& directory, const std::string& bootstrap) {
-  std::string expected;
+  std::string expected = EarlierLines(directory);
   for (const GoldenHistory& history : GoldenHistories()) {
     Status written = WriteLocal(directory, history, &expected);
     if (written.ok() && !bootstrap.empty()) {

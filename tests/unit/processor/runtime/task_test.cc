@@ -85,7 +85,9 @@ TEST(Permission, AnOptOutAppendedBeforeAnEventIsObeyed) {
   story.writer.Order("acme", "after");
   ASSERT_TRUE(owner->RunUntilQuiet().ok());
   const Outputs outputs = story.Read();
-  EXPECT_THAT(outputs.commands, SizeIs(1));
+  ASSERT_THAT(outputs.commands, SizeIs(2));
+  EXPECT_EQ(outputs.commands[0].kind(), v1::COMMAND_KIND_SEND);
+  EXPECT_EQ(outputs.commands[1].kind(), v1::COMMAND_KIND_CANCEL);  // Of the one before.
   ASSERT_THAT(outputs.decisions, SizeIs(2));
   EXPECT_EQ(outputs.decisions[1].decisions(0).reason(), v1::REASON_OPTED_OUT);
 }
@@ -333,15 +335,18 @@ TEST(Batches, AFanOutGoesOnOverSeveralBatchesAndEachPairIsDecidedOnce) {
   story.ExpectAuditAgrees(*owner);
 }
 
+// One that this program does not write yet.
+constexpr std::uint32_t kNextVersion = engine::kEngineVersion + 1;
+
 TEST(EngineVersion, ABarrierPutsTheNextVersionInForce) {
   Story story;
   story.writer.Shop("acme");
   story.writer.Order("acme", "o1");
   InstanceOptions options;
-  options.task.engine_version_max = 2;
+  options.task.engine_version_max = kNextVersion;
   auto owner = story.Start(story.store, options);
   ASSERT_TRUE(owner->RunUntilQuiet().ok());
-  story.writer.EngineActivate(2);
+  story.writer.EngineActivate(kNextVersion);
   story.writer.Order("acme", "o2");
   ASSERT_TRUE(owner->RunUntilQuiet().ok());
   story.writer.Order("acme", "o3");
@@ -353,20 +358,21 @@ TEST(EngineVersion, ABarrierPutsTheNextVersionInForce) {
   for (const auto& record : outputs.journal) {
     versions.push_back(record.engine_version());
   }
-  EXPECT_THAT(versions, ElementsAre(1, 1, 1, 2, 2));
+  EXPECT_THAT(versions, ElementsAre(engine::kEngineVersion, engine::kEngineVersion,
+                                    engine::kEngineVersion, kNextVersion, kNextVersion));
   ASSERT_THAT(outputs.decisions, SizeIs(3));
-  EXPECT_EQ(outputs.decisions[1].engine_version(), 1U);
-  EXPECT_EQ(outputs.decisions[2].engine_version(), 2U);
-  story.ExpectAuditAgrees(*owner, {.engine_version_max = 2});
+  EXPECT_EQ(outputs.decisions[1].engine_version(), engine::kEngineVersion);
+  EXPECT_EQ(outputs.decisions[2].engine_version(), kNextVersion);
+  story.ExpectAuditAgrees(*owner, {.engine_version_max = kNextVersion});
 
   // A later start keeps it in force; a program that does not know it refuses.
   owner = story.Start(story.store, options);
-  EXPECT_EQ(story.Read().journal.back().engine_version(), 2U);
+  EXPECT_EQ(story.Read().journal.back().engine_version(), kNextVersion);
   state::MemoryStore fresh;
   const auto old = Instance::Start(story.log, story.clock, story.log_id(), fresh);
   ASSERT_FALSE(old.ok());
   EXPECT_EQ(old.error().code(), ErrorCode::kInvalid);
-  EXPECT_THAT(old.error().message(), HasSubstr("engine version 2"));
+  EXPECT_THAT(old.error().message(), HasSubstr(fmt::format("engine version {}", kNextVersion)));
 }
 
 TEST(EngineVersion, ABarrierOfUnknownOutcomeIsWrittenOnce) {
@@ -375,10 +381,10 @@ TEST(EngineVersion, ABarrierOfUnknownOutcomeIsWrittenOnce) {
         log::CommitFault::kUnknownAppliedLater, log::CommitFault::kUnavailable}) {
     Story story;
     InstanceOptions options;
-    options.task.engine_version_max = 2;
+    options.task.engine_version_max = kNextVersion;
     const auto owner = story.Start(story.store, options);  // A: claim.
     const std::string base = "alertstream-" + ToHex(story.log_id()).substr(0, 12) + "-0";
-    story.writer.EngineActivate(2);
+    story.writer.EngineActivate(kNextVersion);
     story.log.InjectCommitFault(base + "-a", fault);  // B: the batch. A: the barrier.
     const auto first = owner->RunOnce();
     ASSERT_FALSE(first.ok());
@@ -389,7 +395,7 @@ TEST(EngineVersion, ABarrierOfUnknownOutcomeIsWrittenOnce) {
       barriers += record.kind() == v1::JOURNAL_KIND_BARRIER ? 1 : 0;
     }
     EXPECT_EQ(barriers, 1) << static_cast<int>(fault);
-    story.ExpectAuditAgrees(*owner, {.engine_version_max = 2});
+    story.ExpectAuditAgrees(*owner, {.engine_version_max = kNextVersion});
   }
 }
 
