@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "processor/base/rfc3339.h"
 #include "processor/engine/phone.h"
 #include "schemas/topics.h"
 
@@ -64,6 +65,17 @@ std::string Clip(std::string_view text, std::size_t characters) {
     }
   }
   return std::string(text);
+}
+
+std::string DeliveryText(const v1::NotificationFact& fact) {
+  std::string text = Word(fact.status());
+  text += fact.attempt() == 0 ? "" : fmt::format(", attempt {}", fact.attempt());
+  text += fact.result() == v1::ATTEMPT_CLASS_UNSPECIFIED ? "" : ": " + Word(fact.result());
+  text += fact.error_code().empty() ? "" : ", " + fact.error_code();
+  if (fact.retry_at_us() != 0) {
+    text += ", again at " + FormatRfc3339(FromMicros(fact.retry_at_us()));
+  }
+  return text + (fact.changed() ? "" : ", no change");
 }
 
 std::string Grouped(std::uint64_t number) {

@@ -11,6 +11,7 @@
 #include "processor/base/result.h"
 #include "schemas/common.pb.h"
 #include "schemas/enum_words.h"
+#include "schemas/output.pb.h"
 
 namespace alertstream::cli {
 
@@ -34,6 +35,10 @@ std::string MaskAddress(std::string_view address);
 
 // The first `characters` of UTF-8 text, with "…" if there is more.
 std::string Clip(std::string_view text, std::size_t characters);
+
+// "started, attempt 2: retry, 30001, again at 2026-11-22T09:00:01Z"; ", no change" if the
+// notification stays what it was.
+std::string DeliveryText(const v1::NotificationFact& fact);
 
 // "1,234,567".
 std::string Grouped(std::uint64_t number);

@@ -12,10 +12,10 @@
 
 #include "ops/cli/commands/outcomes.h"
 #include "ops/cli/commands/raw_records.h"
-#include "processor/base/duration.h"
 #include "ops/cli/json_object.h"
 #include "ops/cli/message_json.h"
 #include "ops/cli/words.h"
+#include "processor/base/duration.h"
 #include "processor/base/rfc3339.h"
 #include "processor/engine/conditions/condition.h"
 #include "processor/engine/gates/recipient.h"
@@ -149,24 +149,48 @@ Status ReadEvent(const Session& session, const v1::Position& position, EventAtHa
 // The versions of triggers that the decisions name, by id and version.
 using TriggerVersions = std::map<std::pair<std::string, std::uint64_t>, v1::Trigger>;
 
-Result<TriggerVersions> ReadTriggers(const Session& session, const Found& found) {
+// What the facts of the event's partition tell about its decisions.
+struct Facts {
   TriggerVersions triggers;
+  // Of every notification that the event led to, in their order.
+  std::map<std::string, std::vector<v1::Fact>> deliveries;
+};
+
+void Keep(v1::Fact fact, Facts* facts) {
+  if (fact.has_trigger() && fact.result() == v1::FACT_RESULT_ACCEPTED) {
+    facts->triggers[{fact.trigger().trigger().id(), fact.version()}] = fact.trigger().trigger();
+  } else if (fact.has_notification()) {
+    const auto of = facts->deliveries.find(fact.notification().notification_id());
+    if (of != facts->deliveries.end()) {
+      of->second.push_back(std::move(fact));
+    }
+  }
+}
+
+Result<Facts> ReadFacts(const Session& session, const Found& found) {
+  Facts facts;
   const v1::DecisionRecord& first = found.parts.front();
-  ALERTSTREAM_RETURN_IF_ERROR(ForEachBatchOf(
-      session, static_cast<std::int32_t>(first.event().partition()), {Topic::kFacts},
-      [&](std::int32_t, const runtime::ReleasedBatch& batch) -> Status {
-        for (const auto& output : batch.outputs) {
-          v1::Fact fact;
-          const auto& value = output.record.value;
-          if (fact.ParseFromArray(value.data(), static_cast<int>(value.size())) &&
-              fact.has_trigger() && fact.result() == v1::FACT_RESULT_ACCEPTED &&
-              fact.tenant() == first.tenant()) {
-            triggers[{fact.trigger().trigger().id(), fact.version()}] = fact.trigger().trigger();
-          }
-        }
-        return Status::Ok();
-      }));
-  return triggers;
+  for (const auto& part : found.parts) {
+    for (const auto& decision : part.decisions()) {
+      if (!decision.notification_id().empty()) {
+        facts.deliveries[decision.notification_id()];
+      }
+    }
+  }
+  ALERTSTREAM_RETURN_IF_ERROR(
+      ForEachBatchOf(session, static_cast<std::int32_t>(first.event().partition()), {Topic::kFacts},
+                     [&](std::int32_t, const runtime::ReleasedBatch& batch) -> Status {
+                       for (const auto& output : batch.outputs) {
+                         v1::Fact fact;
+                         const auto& value = output.record.value;
+                         if (fact.ParseFromArray(value.data(), static_cast<int>(value.size())) &&
+                             fact.tenant() == first.tenant()) {
+                           Keep(std::move(fact), &facts);
+                         }
+                       }
+                       return Status::Ok();
+                     }));
+  return facts;
 }
 
 std::string Micros(std::int64_t micros) {
@@ -283,18 +307,19 @@ class Explainer {
   bool IsPerson(std::string_view raw, const v1::Decision& decision, std::string* masked) const;
   void PrintText();
   void PrintDecision(const v1::Decision& decision);
+  void PrintDeliveries(const v1::Decision& decision);
   void PrintGate(int number, const v1::GateResult& gate, const v1::Decision* decision);
   void PrintJson();
 
   const Session& session_;
   const Found& found_;
   EventAtHand event_;
-  TriggerVersions triggers_;
+  Facts facts_;
 };
 
 Result<ExitCode> Explainer::Run() {
   ALERTSTREAM_RETURN_IF_ERROR(ReadEvent(session_, found_.parts.front().event(), &event_));
-  ALERTSTREAM_ASSIGN_OR_RETURN(triggers_, ReadTriggers(session_, found_));
+  ALERTSTREAM_ASSIGN_OR_RETURN(facts_, ReadFacts(session_, found_));
   if (session_.Json()) {
     PrintJson();
   } else {
@@ -304,8 +329,8 @@ Result<ExitCode> Explainer::Run() {
 }
 
 const v1::Trigger* Explainer::TriggerOf(const v1::Decision& decision) const {
-  const auto found = triggers_.find({decision.trigger_id(), decision.trigger_version()});
-  return found == triggers_.end() ? nullptr : &found->second;
+  const auto found = facts_.triggers.find({decision.trigger_id(), decision.trigger_version()});
+  return found == facts_.triggers.end() ? nullptr : &found->second;
 }
 
 std::vector<engine::Condition::ConjunctVerdict> Explainer::Conjuncts(
@@ -427,6 +452,20 @@ void Explainer::PrintDecision(const v1::Decision& decision) {
       out << fmt::format("  {:>2} {:<14}not evaluated\n", number++, Word(gate));
     }
   }
+  PrintDeliveries(decision);
+}
+
+// What became of the notification, as far as anything has come back.
+void Explainer::PrintDeliveries(const v1::Decision& decision) {
+  const auto found = facts_.deliveries.find(decision.notification_id());
+  if (found == facts_.deliveries.end()) {
+    return;
+  }
+  for (const auto& fact : found->second) {
+    session_.io.out << fmt::format("     {}   {}\n",
+                                   TimeText(FromMicros(fact.at_us()), session_.io.render),
+                                   DeliveryText(fact.notification()));
+  }
 }
 
 void Explainer::PrintText() {
@@ -474,6 +513,7 @@ void Explainer::PrintText() {
 void Explainer::PrintJson() {
   JsonList parts;
   JsonList conditions;
+  JsonList deliveries;
   for (const auto& part : found_.parts) {
     v1::DecisionRecord chosen = part;
     chosen.clear_decisions();
@@ -494,6 +534,12 @@ void Explainer::PrintJson() {
       condition.Text("recipient", Person(decision, TriggerOf(decision)));
       condition.Raw("conjuncts", conjuncts.Take());
       conditions.Raw(condition.Take());
+      const auto found = facts_.deliveries.find(decision.notification_id());
+      if (found != facts_.deliveries.end()) {
+        for (const auto& fact : found->second) {
+          deliveries.Raw(MessageJson(fact));
+        }
+      }
     }
     if (found_.decision_id.empty() || chosen.decisions_size() > 0) {
       parts.Raw(DecisionRecordJson(chosen, event_.envelope.id()));
@@ -507,6 +553,7 @@ void Explainer::PrintJson() {
   object.Integer("seq", static_cast<std::int64_t>(found_.seq));
   object.Raw("records", parts.Take());
   object.Raw("conditions", conditions.Take());
+  object.Raw("deliveries", deliveries.Take());
   session_.io.out << object.Take() << "\n";
 }
 

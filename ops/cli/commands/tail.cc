@@ -9,9 +9,9 @@
 
 #include <fmt/format.h>
 
-#include "processor/base/duration.h"
 #include "ops/cli/message_json.h"
 #include "ops/cli/words.h"
+#include "processor/base/duration.h"
 #include "processor/base/rfc3339.h"
 #include "processor/runtime/output_reader.h"
 #include "schemas/output.pb.h"
@@ -136,6 +136,15 @@ TailLine CommandLine(const log::RecordView& view) {
   const auto command = Decode<v1::NotificationCommand>(view);
   const auto to = schemas::Unseal(command.to());
   const auto body = schemas::Unseal(command.body());
+  if (command.kind() == v1::COMMAND_KIND_CANCEL) {
+    return {command.tenant(),
+            {{FromMicros(command.decided_at_us())},
+             {ShortId(IdKind::kNotification, command.notification_id())},
+             {command.tenant()},
+             {ShortId(IdKind::kRecipient, command.recipient_token())},
+             {Word(command.channel())},
+             {fmt::format("cancel attempt {}", command.attempt())}}};
+  }
   return {command.tenant(),
           {{FromMicros(command.decided_at_us())},
            {ShortId(IdKind::kNotification, command.notification_id())},
@@ -153,7 +162,13 @@ TailLine FactLine(const log::RecordView& view) {
   if (fact.has_trigger()) {
     what += " " + fact.trigger().trigger().id();
   }
-  what += fmt::format(" version {}", fact.version());
+  if (fact.has_notification()) {
+    what +=
+        fmt::format(" {} {}", ShortId(IdKind::kNotification, fact.notification().notification_id()),
+                    DeliveryText(fact.notification()));
+  } else {
+    what += fmt::format(" version {}", fact.version());
+  }
   if (fact.result() == v1::FACT_RESULT_REJECTED) {
     what += ": " + Word(fact.reject_reason()) + ": " + fact.detail();
   }

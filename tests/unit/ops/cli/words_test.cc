@@ -41,6 +41,20 @@ TEST(WordsTest, TextIsCutBetweenCharacters) {
   EXPECT_EQ(Clip("", 0), "");
 }
 
+TEST(WordsTest, DeliveriesAreTold) {
+  v1::NotificationFact fact;
+  fact.set_status(v1::NOTIFICATION_STATUS_DELIVERED);
+  EXPECT_EQ(DeliveryText(fact), "delivered, no change");
+  fact.set_changed(true);
+  EXPECT_EQ(DeliveryText(fact), "delivered");
+  fact.set_status(v1::NOTIFICATION_STATUS_STARTED);
+  fact.set_attempt(2);
+  fact.set_result(v1::ATTEMPT_CLASS_RETRY);
+  fact.set_error_code("30001");
+  fact.set_retry_at_us(1'795'176'000'000'000);
+  EXPECT_EQ(DeliveryText(fact), "started, attempt 2: retry, 30001, again at 2026-11-20T12:00:00Z");
+}
+
 TEST(WordsTest, LargeNumbersAreGrouped) {
   EXPECT_EQ(Grouped(0), "0");
   EXPECT_EQ(Grouped(999), "999");

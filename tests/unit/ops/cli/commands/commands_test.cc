@@ -9,6 +9,7 @@
 #include "ops/cli/commands/dead_letters.h"
 #include "ops/cli/commands/decide.h"
 #include "ops/cli/commands/explain.h"
+#include "ops/cli/commands/outcomes.h"
 #include "ops/cli/commands/people.h"
 #include "ops/cli/commands/rules.h"
 #include "ops/cli/commands/serve.h"
@@ -215,6 +216,28 @@ TEST_F(CommandsTest, ConsentLetsTheNextMessagePassAndAnOptOutEndsIt) {
   second.replace(second.find("e1"), 2, "e2");
   DecideLines(second, OutputFormat::kJsonLines);
   EXPECT_THAT(out(), HasSubstr("\"reason\":\"opted_out\""));
+}
+
+TEST_F(CommandsTest, ExplainTellsWhatBecameOfTheMessage) {
+  Apply(kRules);
+  ASSERT_TRUE(ChangeConsent(Make(OutputFormat::kText), {.address = "+254700000001"}).ok());
+  DecideLines(std::string(kEvent), OutputFormat::kJsonLines);
+  const std::string id = out().substr(out().find("ntf_"), 30);
+  const Session session = Make(OutputFormat::kText);
+  v1::Envelope attempt = NewEnvelope(session, "acme", "delivery.attempt");
+  attempt.mutable_delivery_attempt()->set_notification_id(id);
+  attempt.mutable_delivery_attempt()->set_attempt(1);
+  attempt.mutable_delivery_attempt()->set_phase(v1::ATTEMPT_PHASE_RESULT);
+  attempt.mutable_delivery_attempt()->set_result(v1::ATTEMPT_CLASS_PERM_ADDRESS);
+  attempt.mutable_delivery_attempt()->set_error_code("30003");
+  const auto told =
+      Submit(session, {TenantChange(session, schemas::Topic::kDeliveryAttempts, "acme", attempt)});
+  ASSERT_TRUE(told.ok()) << told.error().message();
+  ASSERT_TRUE(Explain(session, id).ok());
+  EXPECT_THAT(out(), HasSubstr("failed, attempt 1: perm_address, 30003\n"));
+  ASSERT_TRUE(Explain(Make(OutputFormat::kJsonLines), id).ok());
+  EXPECT_THAT(out(), HasSubstr("\"status\":\"failed\",\"changed\":true,\"error_code\":\"30003\","
+                               "\"attempt\":1,\"result\":\"perm_address\""));
 }
 
 TEST_F(CommandsTest, ARefusedChangeSaysWhy) {
