@@ -44,7 +44,7 @@ std::optional<RawRequest> RawConnection::Read() {
         return request;
       }
     }
-    std::array<char, 16384> bytes;
+    std::array<char, 16384> bytes{};
     const auto got = ::recv(socket_, bytes.data(), bytes.size(), 0);
     if (got <= 0) {
       return std::nullopt;
@@ -88,7 +88,7 @@ void RawConnection::Reset() {
 }
 
 void RawConnection::AwaitClose() {
-  std::array<char, 4096> bytes;
+  std::array<char, 4096> bytes{};
   while (::recv(socket_, bytes.data(), bytes.size(), 0) > 0) {
   }
 }

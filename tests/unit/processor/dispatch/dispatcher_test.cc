@@ -29,7 +29,7 @@ using ::testing::UnorderedElementsAre;
 
 constexpr milliseconds kPatience{10'000};
 
-// One account, "twilio" "main", that a test may change.
+// One account of twilio's, "main" unless a test changes it.
 class OneAccount final : public ProviderAccounts {
  public:
   explicit OneAccount(std::string url) {
@@ -51,7 +51,7 @@ class OneAccount final : public ProviderAccounts {
   std::shared_ptr<const ProviderAccount> Find(std::string_view provider,
                                               std::string_view name) const override {
     const std::lock_guard lock(mutex_);
-    return provider == "twilio" && name == "main" ? current_ : nullptr;
+    return provider == "twilio" && name == account_.name ? current_ : nullptr;
   }
   std::vector<std::shared_ptr<const ProviderAccount>> All() const override {
     const std::lock_guard lock(mutex_);
@@ -639,6 +639,34 @@ TEST(DispatcherTest, EveryCommandIsSentOnceWhateverOwnersComeAndGo) {
   for (const auto& [n, sends] : story.provider.messages()) {
     EXPECT_EQ(sends, 1) << n;
   }
+}
+
+// With the real fold: what it commands is sent, and what the dispatcher writes moves it on.
+TEST(DispatcherTest, TheFoldTakesWhatTheDispatcherWrites) {
+  DispatchStory story;
+  story.accounts.Change([](ProviderAccount* account) { account->name = "AC1"; });
+  story.provider.AnswerWith(500, R"({"code":20500,"status":500})");
+  story.story.writer.Shop("acme");
+  const auto owner = story.story.Start();
+  ASSERT_TRUE(owner->RunUntilQuiet().ok());
+  const auto dispatcher = story.Start();
+  story.story.writer.Order("acme", "o1");
+  ASSERT_TRUE(owner->RunUntilQuiet().ok());
+  ASSERT_TRUE(story.AwaitAttempts(2));
+  // Tried again after a pause, which the fold counts.
+  story.provider.AnswerWith(201, "");
+  ASSERT_TRUE(owner->RunUntilQuiet().ok());
+  story.story.clock.Advance(std::chrono::seconds(2));
+  ASSERT_TRUE(owner->RunUntilQuiet().ok());
+  ASSERT_TRUE(story.AwaitAttempts(4));
+  ASSERT_TRUE(owner->RunUntilQuiet().ok());
+  const auto outputs = story.story.Read();
+  EXPECT_THAT(outputs.dead_letters, IsEmpty());
+  ASSERT_EQ(outputs.commands.size(), 2U);
+  EXPECT_EQ(outputs.commands[1].notification_id(), outputs.commands[0].notification_id());
+  EXPECT_EQ(outputs.commands[1].attempt(), 2U);
+  ASSERT_FALSE(outputs.facts.empty());
+  EXPECT_EQ(outputs.facts.back().notification().status(), v1::NOTIFICATION_STATUS_ACCEPTED);
 }
 
 TEST(DispatcherTest, CountsAttemptsAndShowsBreakers) {
