@@ -178,7 +178,7 @@ class Dev {
 };
 
 Status Dev::Prepare() {
-  ALERTSTREAM_ASSIGN_OR_RETURN(lock_, DevLock::Take(data_dir_));
+  ALERTSTREAM_ASSIGN_OR_RETURN(lock_, DevLock::Take(data_dir_, program_.clock()));
   if (arguments_.reset) {
     ALERTSTREAM_RETURN_IF_ERROR(ConfirmReset(data_dir_, arguments_.yes));
     ALERTSTREAM_RETURN_IF_ERROR(EmptyDataDirectory(data_dir_));

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <string_view>
 #include <system_error>
@@ -23,6 +24,9 @@ namespace alertstream::cli {
 namespace {
 
 constexpr std::string_view kLockFile = "dev.lock";
+// A process that was killed holds its locks until the system has taken its memory back.
+constexpr std::chrono::milliseconds kEndingMax{2000};
+constexpr std::chrono::milliseconds kPause{20};
 // All that ever lies in a data directory of ours, besides the lock.
 constexpr std::array<std::string_view, 7> kOurs = {
     "log", "state", "state-kafka", "token.key", "keys.toml", "dev.json", "seeding"};
@@ -81,7 +85,7 @@ std::string DevKeysText() {
 
 }  // namespace
 
-Result<std::unique_ptr<DevLock>> DevLock::Take(const std::string& data_dir) {
+Result<std::unique_ptr<DevLock>> DevLock::Take(const std::string& data_dir, Clock& clock) {
   std::error_code error;
   std::filesystem::create_directories(data_dir, error);
   if (error) {
@@ -92,8 +96,15 @@ Result<std::unique_ptr<DevLock>> DevLock::Take(const std::string& data_dir) {
   if (fd < 0) {
     return DirectoryError(data_dir, std::error_code(errno, std::generic_category()));
   }
-  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) {
-    return std::unique_ptr<DevLock>(new DevLock(fd));
+  const auto end = clock.SinceBoot() + kEndingMax;
+  for (;;) {
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) {
+      return std::unique_ptr<DevLock>(new DevLock(fd));
+    }
+    if (clock.SinceBoot() >= end) {
+      break;
+    }
+    clock.SleepFor(kPause);
   }
   ::close(fd);
   const auto holder = ReadDevFile(data_dir);

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "ops/cli/dev_file.h"
+#include "processor/base/clock.h"
 #include "processor/base/result.h"
 
 namespace alertstream::cli {
@@ -18,8 +19,9 @@ inline constexpr std::string_view kDevPublicUrl = "http://dev.invalid";
 // Held as long as it lives; the system frees it with the process.
 class DevLock {
  public:
-  // Makes the directory if it is missing. kConflict: another dev holds it; says which.
-  static Result<std::unique_ptr<DevLock>> Take(const std::string& data_dir);
+  // Makes the directory if it is missing. kConflict: another dev holds it, and did not just end;
+  // says which.
+  static Result<std::unique_ptr<DevLock>> Take(const std::string& data_dir, Clock& clock);
   ~DevLock();
   DevLock(const DevLock&) = delete;
   DevLock& operator=(const DevLock&) = delete;

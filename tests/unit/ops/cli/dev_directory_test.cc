@@ -16,21 +16,33 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
+// Its time passes where somebody waits.
+class SteppedClock : public Clock {
+ public:
+  LogTime Now() const override { return LogTime{now_}; }
+  std::chrono::microseconds SinceBoot() const override { return now_; }
+  void SleepFor(std::chrono::milliseconds duration) override { now_ += duration; }
+
+ private:
+  std::chrono::microseconds now_{0};
+};
+
 TEST(DevLockTest, OneHoldsTheDirectoryAndTheNextIsToldWho) {
   const ScratchDirectory scratch;
   const std::string directory = scratch / "new";
-  auto first = DevLock::Take(directory);
+  SteppedClock clock;
+  auto first = DevLock::Take(directory, clock);
   ASSERT_TRUE(first.ok()) << first.error().message();
-  auto second = DevLock::Take(directory);
+  auto second = DevLock::Take(directory, clock);
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.error().code(), ErrorCode::kConflict);
   ASSERT_TRUE(WriteDevFile(directory, {.api_url = "http://127.0.0.1:9", .pid = ::getpid()}).ok());
-  second = DevLock::Take(directory);
+  second = DevLock::Take(directory, clock);
   ASSERT_FALSE(second.ok());
   EXPECT_THAT(second.error().message(), HasSubstr(std::to_string(::getpid())));
   EXPECT_THAT(second.error().message(), HasSubstr("http://127.0.0.1:9"));
   first = Error(ErrorCode::kInvalid, "");
-  EXPECT_TRUE(DevLock::Take(directory).ok());
+  EXPECT_TRUE(DevLock::Take(directory, clock).ok());
 }
 
 TEST(EmptyDataDirectoryTest, RemovesWhatIsOursAndNothingIfThereIsMore) {

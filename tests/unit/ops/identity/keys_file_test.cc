@@ -6,8 +6,8 @@
 
 #include <atomic>
 #include <chrono>
-#include <thread>
 
+#include "processor/base/clock.h"
 #include "tests/unit/ops/cli/scratch_directory.h"
 
 namespace alertstream::identity {
@@ -199,9 +199,10 @@ TEST_F(KeysFileTest, AChangeIsTakenAsAWholeAndABrokenOneKeepsWhatWasInForce) {
   ASSERT_TRUE(opened.ok());
   const KeysFile& keys = *opened.value();
   const auto wait = [](const auto& condition) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    while (!condition() && std::chrono::steady_clock::now() < end) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    Clock& clock = SystemClock();
+    const auto end = clock.SinceBoot() + std::chrono::seconds(10);
+    while (!condition() && clock.SinceBoot() < end) {
+      clock.SleepFor(std::chrono::milliseconds(2));
     }
     return condition();
   };
