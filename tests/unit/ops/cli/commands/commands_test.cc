@@ -484,5 +484,26 @@ TEST(HealthTest, IsReadyWhenEveryPartitionIsOwned) {
   EXPECT_THAT(state.body, HasSubstr("\"partition\":1,\"phase\":\"stopped\",\"error\":\"why\""));
 }
 
+TEST(HealthTest, IsReadyWhenEveryPartIs) {
+  class Part : public ServerPart {
+   public:
+    explicit Part(bool ready) : ready_(ready) {}
+    std::string_view name() const override { return "api"; }
+    HealthState Health() const override { return {.ready = ready_, .body = "{\"port\":1}"}; }
+    void Tick() override {}
+    bool Stop(std::chrono::milliseconds) override { return true; }
+
+   private:
+    const bool ready_;
+  };
+  ServerParts parts;
+  parts.push_back(std::make_unique<Part>(true));
+  EXPECT_TRUE(HealthOf({}, parts).ready);
+  EXPECT_EQ(HealthOf({}, parts).body,
+            R"({"status":"ready","partitions":[],"api":{"port":1}})");
+  parts.push_back(std::make_unique<Part>(false));
+  EXPECT_FALSE(HealthOf({}, parts).ready);
+}
+
 }  // namespace
 }  // namespace alertstream::cli
