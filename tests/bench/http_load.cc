@@ -28,6 +28,8 @@ namespace {
   std::exit(1);
 }
 
+constexpr double kPatience = 10;  // Seconds.
+
 double Now() { return std::chrono::duration<double>(SystemClock().SinceBoot()).count(); }
 
 struct Connection {
@@ -57,34 +59,51 @@ class Load {
   Load(const Load&) = delete;
   Load& operator=(const Load&) = delete;
 
-  LoadResult Run() {
-    const double began = Now();
-    for (Connection& connection : connections_) {
-      SendNext(&connection);
-    }
-    std::array<epoll_event, 256> events{};
+  // `rate` 0: as fast as answers come.
+  LoadResult Run(double rate) {
+    rate_ = rate;
+    began_ = Now();
     while (result_.latency_ms.size() < requests_.size()) {
-      const int count =
-          ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), 10'000);
-      if (count == 0) {
+      for (Connection& connection : connections_) {
+        if (!connection.busy && HasNext()) {
+          SendNext(&connection);
+        }
+      }
+      const double wait = next_ < requests_.size() ? DueOf(next_) - Now() : kPatience;
+      if (Serve(wait) == 0 && wait >= kPatience) {
         Die("no answer for 10 s");
       }
-      for (int i = 0; i < count; ++i) {
-        const epoll_event& event = events[static_cast<std::size_t>(i)];
-        Connection& connection = connections_[event.data.u64];
-        if ((event.events & EPOLLOUT) != 0) {
-          Flush(&connection);
-        }
-        if ((event.events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
-          Receive(&connection);
-        }
-      }
     }
-    result_.seconds = Now() - began;
+    result_.seconds = Now() - began_;
     return std::move(result_);
   }
 
  private:
+  // A request of a pace is due at its time, others as soon as a connection is free.
+  double DueOf(std::size_t request) const {
+    return rate_ > 0 ? began_ + static_cast<double>(request) / rate_ : Now() + kPatience;
+  }
+  bool HasNext() const { return next_ < requests_.size() && (rate_ == 0 || DueOf(next_) <= Now()); }
+
+  // How many connections had something within `seconds`.
+  int Serve(double seconds) {
+    std::array<epoll_event, 256> events{};
+    const int timeout_ms = static_cast<int>(std::clamp(seconds, 0.0, kPatience) * 1e3);
+    const int count =
+        ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), timeout_ms);
+    for (int i = 0; i < count; ++i) {
+      const epoll_event& event = events[static_cast<std::size_t>(i)];
+      Connection& connection = connections_[event.data.u64];
+      if ((event.events & EPOLLOUT) != 0) {
+        Flush(&connection);
+      }
+      if ((event.events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
+        Receive(&connection);
+      }
+    }
+    return count;
+  }
+
   void Connect(std::uint16_t port, std::size_t index) {
     Connection& connection = connections_[index];
     connection.fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -105,12 +124,10 @@ class Load {
   }
 
   void SendNext(Connection* connection) {
-    connection->busy = next_ < requests_.size();
-    if (connection->busy) {
-      connection->unsent = requests_[next_++];
-      connection->began = Now();
-      Flush(connection);
-    }
+    connection->busy = true;
+    connection->began = rate_ > 0 ? DueOf(next_) : Now();
+    connection->unsent = requests_[next_++];
+    Flush(connection);
   }
 
   void Flush(Connection* connection) {
@@ -149,8 +166,11 @@ class Load {
       Die("the server has closed a connection");
     }
     connection->input.append(buffer.data(), static_cast<std::size_t>(got));
-    while (connection->busy && TakeAnswer(connection)) {
-      SendNext(connection);
+    if (connection->busy && TakeAnswer(connection)) {
+      connection->busy = false;
+      if (HasNext()) {
+        SendNext(connection);
+      }
     }
   }
 
@@ -177,6 +197,7 @@ class Load {
       Die("an answer that is no HTTP");
     }
     ++result_.answers[status];
+    result_.last_body = input.substr(head + 4, body);
     result_.latency_ms.push_back(static_cast<float>((Now() - connection->began) * 1e3));
     connection->input.erase(0, size);
     return true;
@@ -184,6 +205,8 @@ class Load {
 
   const std::vector<std::string>& requests_;
   std::size_t next_ = 0;
+  double rate_ = 0;
+  double began_ = 0;
   std::vector<Connection> connections_;
   int epoll_;
   LoadResult result_;
@@ -193,7 +216,28 @@ class Load {
 
 LoadResult RunLoad(std::uint16_t port, std::size_t connections,
                    const std::vector<std::string>& requests) {
-  return Load(port, connections, requests).Run();
+  return Load(port, connections, requests).Run(0);
+}
+
+LoadResult RunPaced(std::uint16_t port, std::size_t connections, double rate,
+                    const std::vector<std::string>& requests, std::vector<LogTime>* due) {
+  Load load(port, connections, requests);
+  const LogTime began = SystemClock().Now();
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    due->push_back(began +
+                   LogDuration(static_cast<std::int64_t>(static_cast<double>(i) * 1e6 / rate)));
+  }
+  return load.Run(rate);
+}
+
+std::string Fetch(std::uint16_t port, const std::string& target) {
+  const std::vector<std::string> requests = {
+      fmt::format("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", target)};
+  LoadResult result = RunLoad(port, 1, requests);
+  if (result.answers.begin()->first != 200) {
+    Die(fmt::format("GET {}: {}", target, result.answers.begin()->first));
+  }
+  return std::move(result.last_body);
 }
 
 double PercentileOf(std::vector<float> values, double fraction) {
