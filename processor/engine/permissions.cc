@@ -19,7 +19,7 @@ constexpr std::string_view kDefaultHelpReply = "Reply STOP to unsubscribe.";
 
 struct Person {
   std::string address;  // Empty if only the token is known.
-  RecipientToken token;
+  RecipientToken token{};
 };
 
 // Nothing: the address is invalid; a dead letter was added.
@@ -307,7 +307,7 @@ bool FoldStop(FoldContext& context, const RecordRef& ref, const v1::Envelope& en
 
 void OptOutByProvider(FoldContext& context, const RecordRef& ref, const v1::Envelope& envelope,
                       const v1::NotificationState& notification) {
-  RecipientToken token;
+  RecipientToken token{};
   ALERTSTREAM_CHECK(notification.recipient_token().size() == token.size());
   std::copy_n(notification.recipient_token().begin(), token.size(), token.begin());
   v1::RecipientState recipient;
