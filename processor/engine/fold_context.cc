@@ -1,5 +1,7 @@
 #include "processor/engine/fold_context.h"
 
+#include <algorithm>
+
 #include "processor/engine/dead_letter.h"
 
 namespace alertstream::engine {
@@ -112,18 +114,17 @@ bool FoldContext::HasRoom() const {
 
 void FoldContext::PutTimer(LogTime due, std::string_view id, const v1::TimerState& timer) {
   Store(TimerKey(due, id), timer);
-  if (next_timer_not_before_ && due < *next_timer_not_before_) {
-    next_timer_not_before_ = due;
-  }
+  timers_from_ = std::min(timers_from_, due);
 }
 
 std::optional<std::string> FoldContext::NextTimer(LogTime until) {
-  if (next_timer_not_before_ && until < *next_timer_not_before_) {
+  if (until < timers_from_) {
     return std::nullopt;
   }
-  const auto first = state.FirstOrdered(TimerPrefix());
+  // Not from the first key there could be: what was fired lies there as erased keys, in numbers.
+  const auto first = state.FirstOrdered(TimerKey(timers_from_, ""));
   if (!first) {
-    next_timer_not_before_ = LogTime::max();
+    timers_from_ = LogTime::max();
     return std::nullopt;
   }
   const std::string_view due_bytes = first->substr(TimerPrefix().size(), 8);
@@ -131,13 +132,8 @@ std::optional<std::string> FoldContext::NextTimer(LogTime until) {
   for (const char c : due_bytes) {
     due = (due << 8) | static_cast<unsigned char>(c);
   }
-  const LogTime due_at = FromMicros(static_cast<std::int64_t>(due));
-  if (due_at > until) {
-    next_timer_not_before_ = due_at;
-    return std::nullopt;
-  }
-  next_timer_not_before_.reset();
-  return std::string(*first);
+  timers_from_ = FromMicros(static_cast<std::int64_t>(due));
+  return timers_from_ > until ? std::nullopt : std::optional(std::string(*first));
 }
 
 }  // namespace alertstream::engine

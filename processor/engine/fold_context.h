@@ -83,7 +83,7 @@ class FoldContext {
   std::map<std::string, std::unique_ptr<TenantRules>, std::less<>> rules_;
   std::string buffer_;
   // No timer is due before this; a cache of the state.
-  std::optional<LogTime> next_timer_not_before_;
+  LogTime timers_from_ = FromMicros(0);
 };
 
 // control.cc: a record of account-changes.
