@@ -222,10 +222,8 @@ void CommandLine::AddRepair() {
           "dlq skip site-events/3/88213 --reason 'crashes the engine, case 17'",
           [skip](Program& program) -> Result<ExitCode> {
             ALERTSTREAM_ASSIGN_OR_RETURN(const v1::Position record, ParsePosition(skip->record));
-            ALERTSTREAM_ASSIGN_OR_RETURN(
-                const Deployment deployment,
-                OpenDeployment(program.settings(), program.clock(), LogAccess::kWrite));
-            return SkipRecord(program.MakeSession(deployment), record, skip->reason);
+            return program.Append(
+                [&](const Session& session) { return SkipRecord(session, record, skip->reason); });
           });
   skip_app->add_option("record", skip->record, "TOPIC/PARTITION/OFFSET")
       ->required()

@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 
 #include "ops/cli/commands/status.h"
+#include "ops/cli/control_client.h"
+#include "ops/cli/no_log.h"
 #include "processor/base/config_env.h"
 
 namespace alertstream::cli {
@@ -35,7 +37,37 @@ Result<ExitCode> Program::Read(const Body& body) {
   return body(MakeSession(deployment));
 }
 
+Result<ExitCode> Program::WriteThrough(ApiTarget server, const Body& body) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(auto api, ApiClient::Create(std::move(server), clock()));
+  // Beside the server, if its log can be read from here at all.
+  auto opened = OpenDeployment(settings_, clock(), LogAccess::kRead);
+  const bool has_log = opened.ok();
+  Deployment nothing;
+  nothing.log = std::make_unique<NoLog>();
+  nothing.identity.partitions = 1;  // Of changes that are sent it does not matter where they lie.
+  const Deployment deployment = has_log ? std::move(opened).value() : std::move(nothing);
+  Session session = MakeSession(deployment);
+  ControlClient control(std::move(api), session.actor);
+  session.control = &control;
+  session.has_log = has_log;
+  return body(session);
+}
+
+Result<ExitCode> Program::Append(const Body& body) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(auto server, FindControl(settings_));
+  if (server) {
+    return WriteThrough(std::move(*server), body);
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(const Deployment deployment,
+                               OpenDeployment(settings_, clock(), LogAccess::kWrite));
+  return body(MakeSession(deployment));
+}
+
 Result<ExitCode> Program::Write(LogAccess access, bool may_decide, const Body& body) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(auto server, FindControl(settings_));
+  if (server) {
+    return WriteThrough(std::move(*server), body);
+  }
   ALERTSTREAM_ASSIGN_OR_RETURN(const Deployment deployment,
                                OpenDeployment(settings_, clock(), access));
   Session session = MakeSession(deployment);

@@ -55,9 +55,13 @@ class Program {
   using Body = std::function<Result<ExitCode>(const Session& session)>;
   // With the log open for reading, beside whoever owns it.
   Result<ExitCode> Read(const Body& body);
-  // With the log open for writing. A local log is decided by this process meanwhile; on Kafka the
-  // servers do it, or this process if `may_decide` and there is none.
+  // For changes. Through the server that owns the log, if there is one (control_client.h), with the
+  // log open for reading where that is possible. Else with the log open for writing: a local log is
+  // decided by this process meanwhile; on Kafka the servers do it, or this process if `may_decide`
+  // and there is none.
   Result<ExitCode> Write(LogAccess access, bool may_decide, const Body& body);
+  // The same for changes that nobody answers to: no processor is started for them.
+  Result<ExitCode> Append(const Body& body);
 
   // With a server's API: that of --api-url, else the dev of the data directory.
   Result<ExitCode> Call(const std::function<Result<ExitCode>(ApiClient& api)>& body);
@@ -72,6 +76,7 @@ class Program {
   Session MakeSession(const Deployment& deployment);
 
  private:
+  Result<ExitCode> WriteThrough(ApiTarget server, const Body& body);
   const Arguments& arguments_;
   Settings settings_;
   Streams io_;

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "api/control/control_document.h"
 #include "ops/cli/commands/outcomes.h"
 #include "ops/cli/commands/raw_records.h"
 #include "ops/cli/json_object.h"
@@ -151,17 +152,40 @@ Result<v1::Position> ParsePosition(std::string_view text) {
   return position;
 }
 
+namespace {
+
+// Nobody answers to it: a stopped task reads ahead for it.
+Result<std::int64_t> AppendSkip(const Session& session, const v1::Envelope& envelope,
+                                std::int32_t partition) {
+  if (session.control != nullptr) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(const std::string document, api::ControlDocument(envelope));
+    ALERTSTREAM_ASSIGN_OR_RETURN(
+        const auto results,
+        session.control->Send("", {document}, ControlPort::Wait::kForPositions));
+    return results.front().position.offset();
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(const std::string value, schemas::EncodeEnvelope(envelope));
+  const log::NewRecord request{Topic::kAccountChanges, partition, schemas::kLogKey, value};
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto appended,
+                               session.log.Append(std::span(&request, 1), session.ask_timeout));
+  return appended.front().offset;
+}
+
+}  // namespace
+
 Result<ExitCode> SkipRecord(const Session& session, const v1::Position& record,
                             const std::string& reason) {
   const auto partition = static_cast<std::int32_t>(record.partition());
-  if (partition < 0 || partition >= session.identity.partitions) {
-    return Error(ErrorCode::kNotFound,
-                 fmt::format("there is no partition {}; the log has {}", record.partition(),
-                             session.identity.partitions));
+  if (session.has_log) {
+    if (partition < 0 || partition >= session.identity.partitions) {
+      return Error(ErrorCode::kNotFound,
+                   fmt::format("there is no partition {}; the log has {}", record.partition(),
+                               session.identity.partitions));
+    }
+    // A skip of a record that does not exist would wait for one that comes later.
+    ALERTSTREAM_RETURN_IF_ERROR(
+        ReadRecord(session, {static_cast<Topic>(record.topic()), partition}, record.offset()));
   }
-  // A skip of a record that does not exist would wait for one that comes later.
-  ALERTSTREAM_RETURN_IF_ERROR(
-      ReadRecord(session, {static_cast<Topic>(record.topic()), partition}, record.offset()));
   v1::Envelope envelope = NewEnvelope(session, schemas::kLogKey, "dlq.skip");
   envelope.mutable_account_change()->set_reason(reason);
   *envelope.mutable_account_change()->mutable_skip_requested()->mutable_record() = record;
@@ -169,12 +193,9 @@ Result<ExitCode> SkipRecord(const Session& session, const v1::Position& record,
           schemas::CheckEnvelope(Topic::kAccountChanges, schemas::kLogKey, envelope)) {
     return Error(ErrorCode::kInvalid, fault->detail);
   }
-  ALERTSTREAM_ASSIGN_OR_RETURN(const std::string value, schemas::EncodeEnvelope(envelope));
-  const log::NewRecord request{Topic::kAccountChanges, partition, schemas::kLogKey, value};
-  ALERTSTREAM_ASSIGN_OR_RETURN(const auto appended,
-                               session.log.Append(std::span(&request, 1), session.ask_timeout));
-  const std::string place = PositionText(static_cast<std::uint32_t>(Topic::kAccountChanges),
-                                         record.partition(), appended.front().offset);
+  ALERTSTREAM_ASSIGN_OR_RETURN(const std::int64_t offset, AppendSkip(session, envelope, partition));
+  const std::string place =
+      PositionText(static_cast<std::uint32_t>(Topic::kAccountChanges), record.partition(), offset);
   if (session.Json()) {
     JsonObject object;
     object.Text("request", place);

@@ -30,6 +30,7 @@ using schemas::Topic;
 
 constexpr std::size_t kAppendRecordsMax = 1000;
 constexpr std::size_t kAppendBytes = std::size_t{8} << 20U;
+constexpr std::size_t kSendBytes = std::size_t{512} << 10U;  // A server takes requests of 1 MiB.
 constexpr std::chrono::milliseconds kSilenceMax{60'000};
 constexpr std::size_t kTextShown = 40;
 // People whose masked number is remembered for the tables; the tables are short.
@@ -102,6 +103,8 @@ class DecideRun {
  private:
   Status TakeLine(const LineReader::Line& line);
   Status Append();
+  Status AppendToLog();
+  Status SendToServer();
   void PrintDone();
   void PrintEvent(const Event& event);
   void Count(const Event& event);
@@ -123,6 +126,7 @@ class DecideRun {
   std::size_t unappended_ = 0;  // At the end of events_.
   std::vector<std::string> keys_;
   std::vector<std::string> values_;
+  std::vector<std::string> documents_;  // Instead of values_, for a server.
   std::size_t bytes_ = 0;
   Totals totals_;
   std::size_t printed_ = 0;
@@ -135,7 +139,9 @@ class DecideRun {
 
 Result<ExitCode> DecideRun::Run() {
   const auto began = session_.clock.SinceBoot();
-  ALERTSTREAM_ASSIGN_OR_RETURN(watcher_, OutcomeWatcher::Open(session_, true));
+  if (session_.has_log) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(watcher_, OutcomeWatcher::Open(session_, true));
+  }
   if (format_ == OutputFormat::kJson) {
     session_.io.out << R"({"events":[)";
   }
@@ -143,7 +149,8 @@ Result<ExitCode> DecideRun::Run() {
   LineReader::Line line;
   while (lines.Next(&line)) {
     ALERTSTREAM_RETURN_IF_ERROR(TakeLine(line));
-    if (unappended_ >= kAppendRecordsMax || bytes_ >= kAppendBytes) {
+    if (unappended_ >= kAppendRecordsMax ||
+        bytes_ >= (session_.control != nullptr ? kSendBytes : kAppendBytes)) {
       ALERTSTREAM_RETURN_IF_ERROR(Append());
     }
     if (session_.Interrupted()) {
@@ -151,7 +158,9 @@ Result<ExitCode> DecideRun::Run() {
     }
   }
   ALERTSTREAM_RETURN_IF_ERROR(Append());
-  ALERTSTREAM_RETURN_IF_ERROR(watcher_->WaitUntil(0, kSilenceMax));
+  if (watcher_ != nullptr) {
+    ALERTSTREAM_RETURN_IF_ERROR(watcher_->WaitUntil(0, kSilenceMax));
+  }
   PrintDone();
   const auto took = session_.clock.SinceBoot() - began;
   if (format_ == OutputFormat::kJson) {
@@ -204,14 +213,38 @@ Status DecideRun::TakeLine(const LineReader::Line& line) {
   ++totals_.events;
   bytes_ += value.value().size();
   keys_.push_back(std::move(decoded.value().key));
-  values_.push_back(std::move(value).value());
+  if (session_.control == nullptr) {
+    values_.push_back(std::move(value).value());
+    return Status::Ok();
+  }
+  // The line itself, which is an object that is not empty: it may say more than a native event.
+  const std::size_t open = line.text.find('{');
+  documents_.push_back(R"({"kind":"event",)" + std::string(line.text.substr(open + 1)));
   return Status::Ok();
 }
 
-Status DecideRun::Append() {
-  if (unappended_ == 0) {
-    return Status::Ok();
+// Without the log the verdicts come from the server and decisions stay untold.
+Status DecideRun::SendToServer() {
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      const auto results,
+      session_.control->Send(
+          options_.tenant, documents_,
+          session_.has_log ? ControlPort::Wait::kForPositions : ControlPort::Wait::kForVerdicts));
+  const std::size_t first = events_.size() - unappended_;
+  for (std::size_t i = 0; i < unappended_; ++i) {
+    RecordOutcome& outcome = events_[first + i].outcome;
+    if (session_.has_log) {
+      const v1::Position& at = results[i].position;
+      watcher_->Expect(Topic::kSiteEvents, static_cast<std::int32_t>(at.partition()), at.offset(),
+                       &outcome);
+    } else {
+      ALERTSTREAM_ASSIGN_OR_RETURN(outcome, OutcomeOf(results[i], Topic::kSiteEvents));
+    }
   }
+  return Status::Ok();
+}
+
+Status DecideRun::AppendToLog() {
   std::vector<log::NewRecord> records;
   for (std::size_t i = 0; i < unappended_; ++i) {
     records.push_back({Topic::kSiteEvents,
@@ -225,12 +258,27 @@ Status DecideRun::Append() {
     watcher_->Expect(Topic::kSiteEvents, records[i].partition, appended[i].offset,
                      &events_[first + i].outcome);
   }
+  return Status::Ok();
+}
+
+Status DecideRun::Append() {
+  if (unappended_ == 0) {
+    return Status::Ok();
+  }
+  if (session_.control != nullptr) {
+    ALERTSTREAM_RETURN_IF_ERROR(SendToServer());
+  } else {
+    ALERTSTREAM_RETURN_IF_ERROR(AppendToLog());
+  }
   unappended_ = 0;
   bytes_ = 0;
   keys_.clear();
   values_.clear();
-  ALERTSTREAM_RETURN_IF_ERROR(watcher_->Poll());
-  ALERTSTREAM_RETURN_IF_ERROR(watcher_->WaitUntil(kUndecidedMax, kSilenceMax));
+  documents_.clear();
+  if (watcher_ != nullptr) {
+    ALERTSTREAM_RETURN_IF_ERROR(watcher_->Poll());
+    ALERTSTREAM_RETURN_IF_ERROR(watcher_->WaitUntil(kUndecidedMax, kSilenceMax));
+  }
   PrintDone();
   return Status::Ok();
 }
@@ -495,9 +543,12 @@ void DecideRun::PrintTotals(std::chrono::microseconds took) {
   std::ostream& out = format_ == OutputFormat::kCsv ? session_.io.err : session_.io.out;
   out << fmt::format("\nevents     {} in {:.2f} s: {}\n", Grouped(totals_.events),
                      static_cast<double>(took.count()) / 1e6, list(totals_.verdicts));
-  out << fmt::format("decisions  {}\n", list(totals_.outcomes));
-  out << fmt::format("commands   {} (nothing is delivered yet: no provider is called)\n",
-                     Grouped(totals_.commands));
+  if (session_.has_log) {
+    out << fmt::format("decisions  {}\n", list(totals_.outcomes));
+    out << fmt::format(
+        "commands   {}{}\n", Grouped(totals_.commands),
+        session_.control != nullptr ? "" : " (nothing is delivered yet: no provider is called)");
+  }
   if (totals_.lines_bad + totals_.dead_letters > 0) {
     out << fmt::format("refused    {} lines, {} dead letters\n", Grouped(totals_.lines_bad),
                        Grouped(totals_.dead_letters));

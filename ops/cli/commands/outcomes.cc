@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "api/control/control_document.h"
+#include "ops/cli/words.h"
 #include "processor/log/record_limits.h"
 #include "schemas/envelope_check.h"
 #include "schemas/input_codec.h"
@@ -156,10 +158,12 @@ Status OutcomeWatcher::Take(const runtime::ReleasedBatch& batch) {
 }
 
 Result<bool> OutcomeWatcher::Poll() {
+  // Beside the writer of a local log a reader learns what is new only while it waits.
+  const std::chrono::milliseconds look{session_.control != nullptr ? 1 : 0};
   bool any = false;
   for (auto& reader : readers_) {
     for (;;) {
-      ALERTSTREAM_ASSIGN_OR_RETURN(const auto batch, reader->Next(std::chrono::milliseconds(0)));
+      ALERTSTREAM_ASSIGN_OR_RETURN(const auto batch, reader->Next(look));
       if (!batch) {
         break;
       }
@@ -224,8 +228,73 @@ Change TenantChange(const Session& session, Topic topic, std::string_view tenant
                 .envelope = std::move(envelope)};
 }
 
+Result<RecordOutcome> OutcomeOf(const ControlResult& result, Topic topic) {
+  if (result.status == "pending") {
+    return Error(ErrorCode::kUnavailable,
+                 fmt::format("no answer yet; the change at {} is appended and waits to be decided",
+                             PositionText(result.position)));
+  }
+  RecordOutcome outcome{.done = true, .unchanged = result.status == "unchanged", .id = result.id};
+  if (result.status != "rejected") {
+    if (topic == Topic::kSiteEvents) {
+      v1::DecisionRecord record;
+      *record.mutable_event() = result.position;
+      const auto verdict = EnumOfWord(v1::EventVerdict_descriptor(), result.detail);
+      record.set_verdict(static_cast<v1::EventVerdict>(verdict.value_or(0)));
+      outcome.decisions.push_back(std::move(record));
+      return outcome;
+    }
+    v1::Fact& fact = outcome.facts.emplace_back();
+    fact.set_result(v1::FACT_RESULT_ACCEPTED);
+    fact.set_version(result.version);
+    return outcome;
+  }
+  if (const auto reject = EnumOfWord(v1::RejectReason_descriptor(), result.reason)) {
+    v1::Fact& fact = outcome.facts.emplace_back();
+    fact.set_result(v1::FACT_RESULT_REJECTED);
+    fact.set_reject_reason(static_cast<v1::RejectReason>(*reject));
+    fact.set_detail(result.detail);
+    fact.set_version(result.version);
+    // Reasons of both kinds share words: an event is never rejected by a fact.
+    if (topic != Topic::kSiteEvents) {
+      return outcome;
+    }
+    outcome.facts.clear();
+  }
+  v1::DeadLetter& letter = outcome.dead_letters.emplace_back();
+  letter.set_reason(static_cast<v1::DeadLetterReason>(
+      EnumOfWord(v1::DeadLetterReason_descriptor(), result.reason).value_or(0)));
+  letter.set_detail(result.detail);
+  *letter.mutable_record() = result.position;
+  return outcome;
+}
+
+namespace {
+
+Result<std::vector<RecordOutcome>> SubmitToServer(const Session& session,
+                                                  const std::vector<Change>& changes) {
+  std::vector<std::string> documents;
+  for (const Change& change : changes) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(auto document, api::ControlDocument(change.envelope));
+    documents.push_back(std::move(document));
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      const auto results, session.control->Send("", documents, ControlPort::Wait::kForVerdicts));
+  std::vector<RecordOutcome> outcomes;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(auto outcome, OutcomeOf(results[i], changes[i].topic));
+    outcomes.push_back(std::move(outcome));
+  }
+  return outcomes;
+}
+
+}  // namespace
+
 Result<std::vector<RecordOutcome>> Submit(const Session& session,
                                           const std::vector<Change>& changes) {
+  if (session.control != nullptr) {
+    return SubmitToServer(session, changes);
+  }
   std::vector<std::string> values;
   for (const Change& change : changes) {
     if (const auto fault = schemas::CheckEnvelope(change.topic, change.key, change.envelope)) {

@@ -33,6 +33,8 @@ Status ForEachBatchOf(const Session& session, std::int32_t partition,
 // What the fold answered to one record.
 struct RecordOutcome {
   bool done = false;
+  bool unchanged = false;                     // By a server: in force already, or seen before.
+  std::string id;                             // By a server: of what was changed; else "".
   std::vector<v1::DecisionRecord> decisions;  // The parts of an event, in order.
   std::vector<v1::NotificationCommand> commands;
   std::vector<v1::Fact> facts;
@@ -82,8 +84,12 @@ v1::Envelope NewEnvelope(const Session& session, std::string_view tenant, std::s
 Change TenantChange(const Session& session, schemas::Topic topic, std::string_view tenant,
                     v1::Envelope envelope);
 
-// Appends the changes and waits for their answers, which come in the same order. kInvalid: a change
-// is malformed; nothing was appended.
+// What a server said, as the log would have said it: facts, a dead letter, or the verdict on an
+// event. kUnavailable: it is pending.
+Result<RecordOutcome> OutcomeOf(const ControlResult& result, schemas::Topic topic);
+
+// Appends the changes, or sends them to the server that owns the log, and waits for their answers,
+// which come in the same order. kInvalid: a change is malformed; nothing was appended.
 Result<std::vector<RecordOutcome>> Submit(const Session& session,
                                           const std::vector<Change>& changes);
 

@@ -54,9 +54,11 @@ Result<ExitCode> SubmitOne(const Session& session, Topic topic, v1::Envelope env
     const v1::Fact& fact = outcome.facts.front();
     refusal = fmt::format("{}: {}", Word(fact.reject_reason()), fact.detail());
   }
+  const std::string recipient =
+      outcome.id.empty() ? FormatId(IdKind::kRecipient, person.token) : outcome.id;
   if (session.Json()) {
     JsonObject object;
-    object.Text("recipient", FormatId(IdKind::kRecipient, person.token));
+    object.Text("recipient", recipient);
     object.Text("result", refusal.empty() ? "accepted" : "rejected");
     if (!refusal.empty()) {
       object.Text("reason", refusal);
@@ -69,7 +71,7 @@ Result<ExitCode> SubmitOne(const Session& session, Topic topic, v1::Envelope env
     session.io.out << object.Take() << "\n";
   } else if (refusal.empty()) {
     session.io.out << fmt::format("accepted: {} of {} ({})\n", what, MaskAddress(person.address),
-                                  FormatId(IdKind::kRecipient, person.token));
+                                  recipient);
   } else {
     session.io.out << fmt::format("rejected: {} of {}: {}\n", what, MaskAddress(person.address),
                                   refusal);

@@ -7,9 +7,9 @@
 #include <fmt/format.h>
 
 #include "ops/cli/commands/outcomes.h"
-#include "processor/base/duration.h"
 #include "ops/cli/json_object.h"
 #include "ops/cli/words.h"
+#include "processor/base/duration.h"
 #include "processor/engine/limits.h"
 
 namespace alertstream::cli {
@@ -126,7 +126,10 @@ Result<EntitiesInForce> ReadEntities(const Session& session) {
 
 Result<RulesReport> ApplyRules(const Session& session, const RuleSet& rules) {
   RulesReport report;
-  ALERTSTREAM_ASSIGN_OR_RETURN(const auto in_force, ReadEntities(session));
+  EntitiesInForce in_force;  // A server compares by itself.
+  if (session.control == nullptr) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(in_force, ReadEntities(session));
+  }
   std::vector<Change> changes;
   std::vector<const RuleChange*> sources;
   std::vector<bool> is_new;
@@ -152,8 +155,11 @@ Result<RulesReport> ApplyRules(const Session& session, const RuleSet& rules) {
     if (const std::string refusal = Refusal(outcomes[i]); !refusal.empty()) {
       report.rejected.push_back(fmt::format("{}:{}: {} {}: {}", sources[i]->file, sources[i]->line,
                                             sources[i]->kind, sources[i]->id, refusal));
+    } else if (outcomes[i].unchanged) {
+      ++report.unchanged;
     } else {
-      ++(is_new[i] ? report.added : report.changed);
+      const bool first = !outcomes[i].facts.empty() && outcomes[i].facts.front().version() == 1;
+      ++((session.control != nullptr ? first : is_new[i]) ? report.added : report.changed);
     }
   }
   return report;
@@ -223,7 +229,9 @@ Status CheckEngineVersion(std::uint32_t version) {
 Result<ExitCode> EngineActivate(const Session& session, std::uint32_t version) {
   ALERTSTREAM_RETURN_IF_ERROR(CheckEngineVersion(version));
   std::vector<Change> changes;
-  for (std::int32_t partition = 0; partition < session.identity.partitions; ++partition) {
+  // A server tells all partitions by itself.
+  const std::int32_t told = session.control != nullptr ? 1 : session.identity.partitions;
+  for (std::int32_t partition = 0; partition < told; ++partition) {
     v1::Envelope envelope = NewEnvelope(session, schemas::kLogKey, "engine.activate");
     envelope.mutable_account_change()->mutable_engine_activate()->set_engine_version(version);
     changes.push_back(
@@ -235,10 +243,11 @@ Result<ExitCode> EngineActivate(const Session& session, std::uint32_t version) {
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     const std::string refusal = Refusal(outcomes[i]);
     refused = refused || !refusal.empty();
-    table.Add({{static_cast<std::int64_t>(i)},
-               {std::string(refusal.empty() ? "accepted" : "rejected"),
-                refusal.empty() ? CellStyle::kGood : CellStyle::kBad},
-               {refusal}});
+    table.Add(
+        {session.control != nullptr ? Cell{std::string("all")} : Cell{static_cast<std::int64_t>(i)},
+         {std::string(refusal.empty() ? "accepted" : "rejected"),
+          refusal.empty() ? CellStyle::kGood : CellStyle::kBad},
+         {refusal}});
   }
   ALERTSTREAM_RETURN_IF_ERROR(Print(session.io, table));
   return refused ? ExitCode::kConflict : ExitCode::kOk;

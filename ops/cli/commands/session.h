@@ -7,6 +7,7 @@
 #include <iosfwd>
 #include <string>
 
+#include "ops/cli/commands/control_port.h"
 #include "ops/cli/exit_code.h"
 #include "ops/cli/table.h"
 #include "processor/base/clock.h"
@@ -34,6 +35,10 @@ struct Session {
   std::string actor;   // Who makes the changes of this run.
   // Decides while the command runs; null: another process does, or nobody needs to.
   runtime::Processor* processor = nullptr;
+  // A server owns the log: changes go through it. Null: they are appended.
+  ControlPort* control = nullptr;
+  // False: only `control` can be asked; `log` answers nothing and `token_key` is not the log's.
+  bool has_log = true;
   // How long one question to the log may take: --timeout.
   std::chrono::milliseconds ask_timeout{15'000};
   const std::atomic<bool>* interrupted = nullptr;  // Set by a signal; may be null.
