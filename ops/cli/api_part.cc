@@ -91,7 +91,7 @@ Result<std::unique_ptr<ApiPart>> ApiPart::Start(const ApiPartDeps& deps) {
 
 ApiPart::~ApiPart() {
   if (server_ != nullptr) {
-    Stop(std::chrono::milliseconds(0));
+    End(std::chrono::milliseconds(0));
   }
 }
 
@@ -161,7 +161,7 @@ void ApiPart::Tick() {
   counted_ = stats;
 }
 
-bool ApiPart::Stop(std::chrono::milliseconds deadline) {
+bool ApiPart::End(std::chrono::milliseconds deadline) {
   const bool drained = server_->Drain(deadline);
   // What was taken is appended; whoever still waits is told that it will not be known here.
   writer_->Stop();

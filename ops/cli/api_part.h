@@ -43,11 +43,12 @@ class ApiPart : public ServerPart {
   std::string_view name() const override { return "api"; }
   HealthState Health() const override;
   void Tick() override;
-  bool Stop(std::chrono::milliseconds deadline) override;
+  bool Stop(std::chrono::milliseconds deadline) override { return End(deadline); }
 
  private:
   explicit ApiPart(const ApiPartDeps& deps) : deps_(deps) {}
   Status AddRoutes();
+  bool End(std::chrono::milliseconds deadline);
 
   const ApiPartDeps deps_;
   // In the order in which they are made; they end in the reverse one.

@@ -54,8 +54,9 @@ CommandLine::CommandLine()
   app_.fallthrough();
   app_.set_version_flag("--version", std::string(kVersion) + " (" + kGitHash + ")");
   app_.footer(
-      "Example:\n  alertstream decide --rules ops/examples/payments/rules \\\n"
-      "    --events ops/examples/payments/events.jsonl --data-dir .alertstream\n"
+      "Example:\n  alertstream dev --seed demo\n"
+      "  alertstream fire payment.failed --to +254700000001 --set amount=49 --set currency=USD "
+      "--wait\n"
       "Exit codes: 0 ok, 1 failed, 2 usage, 3 configuration, 4 not found, 5 not allowed,\n"
       "6 conflict, 7 unreachable, 8 partly done, 9 mismatch, 10 warnings (doctor --strict),\n"
       "124 timeout, 130 interrupted.");

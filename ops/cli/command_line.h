@@ -40,6 +40,10 @@ class CommandLine {
   const Command& command() const { return command_; }
   const std::string& path() const { return path_; }
   bool serves() const { return path_ == "serve"; }
+  // The command asks a server; no log of its own is at fault.
+  bool asks_server() const {
+    return path_ == "fire" || path_ == "inbound" || path_.starts_with("providers ");
+  }
 
  private:
   CLI::App* Add(CLI::App* parent, const std::string& name, const std::string& help,

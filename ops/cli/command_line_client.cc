@@ -10,10 +10,11 @@
 #include "ops/cli/commands/fire.h"
 #include "ops/cli/commands/notifications.h"
 #include "ops/cli/commands/webhook.h"
-#include "processor/base/duration.h"
 #include "ops/cli/runs.h"
 #include "ops/cli/words.h"
 #include "ops/identity/keys_file.h"
+#include "ops/seed/demo_history.h"
+#include "processor/base/duration.h"
 #include "processor/base/rfc3339.h"
 
 namespace alertstream::cli {
@@ -21,7 +22,6 @@ namespace {
 
 // Of a request that is signed or checked: what the API takes.
 constexpr std::size_t kBodyBytesMax = std::size_t{1} << 20U;
-constexpr std::string_view kDemoNumber = "+15005550006";
 
 Result<std::string> ReadBody(const std::string& file) {
   if (file.empty()) {
@@ -131,7 +131,7 @@ void CommandLine::AddClient() {
   app->add_option("--count", fire->options.count, "send so many, one after the other")
       ->check(CLI::Range(1U, kFireCountMax));
 
-  auto* inbound = Keep(InboundOptions{.to = std::string(kDemoNumber)});
+  auto* inbound = Keep(InboundOptions{.to = std::string(seed::kNumber)});
   CLI::App* inbound_app =
       Add(&app_, "inbound", "Let a person answer, through the provider simulator of a dev",
           "inbound --from +254700000001 --text STOP", [inbound](Program& program) {

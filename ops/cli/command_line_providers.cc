@@ -2,18 +2,19 @@
 #include "ops/cli/command_line.h"
 #include "ops/cli/commands/providers.h"
 #include "ops/cli/simulate_command.h"
+#include "ops/seed/demo_history.h"
 #include "processor/base/duration.h"
 
 namespace alertstream::cli {
 namespace {
 
-constexpr std::string_view kDemoNumber = "+15005550006";
+constexpr std::size_t kAccountNameBytesMax = 64;  // As in the keys file.
 
 // Part of a path: what the keys file allows as the name of an account.
 CLI::Validator CheckedName() {
   return CLI::Validator(
       [](const std::string& text) {
-        const bool fits = !text.empty() && text.size() <= 64 &&
+        const bool fits = !text.empty() && text.size() <= kAccountNameBytesMax &&
                           text.find_first_not_of(
                               "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW"
                               "XYZ0123456789_-") == std::string::npos;
@@ -48,7 +49,7 @@ void CommandLine::AddProviders() {
         return program.Call([&](ApiClient& api) { return ListProviders(api, program.io()); });
       });
 
-  auto* test = Keep(ProviderTestOptions{.from = std::string(kDemoNumber),
+  auto* test = Keep(ProviderTestOptions{.from = std::string(seed::kNumber),
                                         .text = "A test message of AlertStream."});
   CLI::App* test_app = Add(
       providers, "test", "Send one message past every rule",

@@ -287,11 +287,13 @@ void Dev::PrintScreen() const {
   out << fmt::format("  keys        {} (browser)   {} (server)   {} (operator)   in {}\n",
                      shown(file_.publishable_key), shown(file_.secret_key),
                      shown(file_.operator_key), DevFilePath(data_dir_));
-  out << fmt::format(
-      "Ready in {:.1f} s.  Next: alertstream fire payment.failed --to +254700000001 --set "
-      "amount=49 --set currency=USD --set order=A-17 --wait{}\n"
-      "Ctrl-C stops, data kept (--reset to wipe)\n",
-      Seconds(), program_.SameLog());
+  const std::string next =
+      arguments_.seed == "none"
+          ? "alertstream triggers apply -f RULES --tenant " + file_.tenant_id
+          : "alertstream fire payment.failed --to +254700000001 --set amount=49 --set currency=USD "
+            "--set order=A-17 --wait";
+  out << fmt::format("Ready in {:.1f} s.  Next: {}{}\nCtrl-C stops, data kept (--reset to wipe)\n",
+                     Seconds(), next, program_.SameLog());
   out.flush();
 }
 

@@ -57,12 +57,14 @@ Result<RenderOptions> RenderOf(const Arguments& arguments) {
   return render;
 }
 
-int Fail(const Error& error, ExitCode exit, const RenderOptions& render, std::string_view path) {
+// Without `hints` the message says all: hints are about the log.
+int Fail(const Error& error, ExitCode exit, const RenderOptions& render, std::string_view path,
+         bool hints = true) {
   if (render.format == OutputFormat::kJson || render.format == OutputFormat::kJsonLines) {
     std::cout << ErrorJson(error, fmt::format("alertstream {} --help", path));
   }
   std::cerr << "alertstream: " << error.message() << "\n";
-  if (const std::string_view hint = HintFor(error.code()); !hint.empty()) {
+  if (const std::string_view hint = HintFor(error.code()); hints && !hint.empty()) {
     std::cerr << hint << "\n";
   }
   std::cout.flush();
@@ -108,7 +110,7 @@ int Main(int argc, char** argv) {
   if (!result.ok()) {
     const ExitCode exit =
         g_interrupted ? ExitCode::kInterrupted : ExitCodeOf(result.error().code());
-    return Fail(result.error(), exit, render.value(), line.path());
+    return Fail(result.error(), exit, render.value(), line.path(), !line.asks_server());
   }
   std::cout.flush();
   return std::cout.good() ? static_cast<int>(result.value())

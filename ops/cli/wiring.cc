@@ -228,7 +228,7 @@ Result<std::unique_ptr<identity::KeysFile>> OpenKeys(const Settings& settings, M
   for (const std::string_view result : {"ok", "failed"}) {
     metrics.CounterOf(MetricId::kKeysReloads, {result});
   }
-  return identity::KeysFile::Open(
+  auto keys = identity::KeysFile::Open(
       {.path = KeysPath(settings),
        .on_reload =
            [&metrics](const Status& status) {
@@ -240,6 +240,13 @@ Result<std::unique_ptr<identity::KeysFile>> OpenKeys(const Settings& settings, M
              }
            },
        .adjust_account = std::move(adjust_account)});
+  if (!keys.ok() && keys.error().code() == ErrorCode::kNotFound) {
+    return Error(ErrorCode::kNotFound,
+                 fmt::format("there are no API keys and no provider accounts: {} does not exist; "
+                             "what it holds: ops/identity/README.md",
+                             KeysPath(settings)));
+  }
+  return keys;
 }
 
 std::string CrashMarkerPath(const Settings& settings, const log::EventLog& log,

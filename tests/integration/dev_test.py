@@ -253,6 +253,16 @@ def the_demo_is_there_within_five_seconds():
                                "--set", "amount=49", "--set", "currency=USD", "--wait=5s")
         assert "opted_out" in fired.stdout.lower(), fired.stdout
         assert "delivered" in deployment.run("notifications", "list", "--limit", "3").stdout
+        rows = json.loads(deployment.run("providers", "list", "-o", "json").stdout)
+        assert [(row["name"], row["breaker"]) for row in rows] == [("main", "closed")], rows
+        before = dev.messages()["total"]
+        assert "accepted" in deployment.run("providers", "test", "main", "--to", PHONE).stdout
+        assert dev.messages()["total"] == before + 1
+        deployment.run("providers", "test", "none", "--to", PHONE, expect=4)
+        assert "closed" in deployment.run("providers", "breaker", "reset", "main").stdout
+        status, _, problem = call("GET", dev.info["api_url"] + "/api/v1/control/providers", None,
+                                  {"X-API-Key": dev.info["secret_key"]})
+        assert status == 403, problem
         secret = pathlib.Path(deployment.directory / "secret")
         secret.write_text(dev.info["signing_secret"] + "\n")
         secret.chmod(0o600)
