@@ -118,6 +118,10 @@ Result<std::unique_ptr<AttemptLog>> AttemptLog::Open(log::EventLog& log,
   return attempts;
 }
 
+bool AttemptLog::Over(std::chrono::microseconds deadline) const {
+  return SystemClock().SinceBoot() >= deadline || (options_.cancelled && options_.cancelled());
+}
+
 Status AttemptLog::Fence() {
   const auto deadline = SystemClock().SinceBoot() + options_.take_timeout;
   for (auto& transactor : transactors_) {
@@ -126,8 +130,7 @@ Status AttemptLog::Fence() {
       if (fenced.ok()) {
         break;
       }
-      if (fenced.error().code() != ErrorCode::kUnavailable ||
-          SystemClock().SinceBoot() >= deadline) {
+      if (fenced.error().code() != ErrorCode::kUnavailable || Over(deadline)) {
         return fenced;
       }
       SystemClock().SleepFor(kRetryPause);
@@ -151,7 +154,7 @@ Result<std::int64_t> AttemptLog::StableEnd() {
     if (stable[0] >= ends[0]) {
       return ends[0];
     }
-    if (SystemClock().SinceBoot() >= deadline) {
+    if (Over(deadline)) {
       return Error(ErrorCode::kUnavailable,
                    fmt::format("partition {}: delivery-attempts has an open transaction",
                                options_.partition));

@@ -9,6 +9,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -67,6 +68,8 @@ struct AttemptLogOptions {
   std::int32_t partition = 0;
   std::chrono::milliseconds commit_timeout{8'000};
   std::chrono::milliseconds take_timeout{30'000};
+  // Ends Take when it returns true. May be empty. Thread-safe.
+  std::function<bool()> cancelled;
 };
 
 class AttemptLog {
@@ -87,6 +90,7 @@ class AttemptLog {
  private:
   AttemptLog(log::EventLog& log, AttemptLogOptions options)
       : log_(log), options_(std::move(options)) {}
+  bool Over(std::chrono::microseconds deadline) const;
   Status Fence();
   Result<std::int64_t> StableEnd();
   Result<std::optional<Checkpoint>> NewestCheckpoint(std::int64_t end);

@@ -20,6 +20,7 @@ constexpr std::size_t kCheckpointsMax = 64;
 constexpr std::chrono::milliseconds kIdleWait{200};
 // Another partition's call may end and give us its place.
 constexpr std::chrono::milliseconds kBudgetWait{10};
+constexpr std::chrono::milliseconds kUnreadableWait{50};
 constexpr std::chrono::seconds kSweepEvery{1};
 
 }  // namespace
@@ -71,10 +72,11 @@ Status PartitionDispatch::TakeOver() {
   checkpoints_.clear();
   open_seqs_.clear();
   recovered_.clear();
-  ALERTSTREAM_ASSIGN_OR_RETURN(attempts_,
-                               AttemptLog::Open(log_, {.log_id = options_.log_id,
-                                                       .partition = options_.partition,
-                                                       .commit_timeout = options_.log_timeout}));
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      attempts_, AttemptLog::Open(log_, {.log_id = options_.log_id,
+                                         .partition = options_.partition,
+                                         .commit_timeout = options_.log_timeout,
+                                         .cancelled = [this] { return finishing_.load(); }}));
   ALERTSTREAM_ASSIGN_OR_RETURN(Recovered recovered, attempts_->Take());
   ALERTSTREAM_RETURN_IF_ERROR(WriteLost(recovered));
   const Checkpoint from = recovered.checkpoint.value_or(Checkpoint{});
@@ -96,6 +98,7 @@ Status PartitionDispatch::TakeOver() {
   ALERTSTREAM_ASSIGN_OR_RETURN(auto reader, runtime::OutputReader::Open(log_, reading));
   recovered_ = std::move(recovered.attempts);
   noted_seq_ = from.seq;
+  taken_attempts_offset_ = from.attempts_offset;
   const std::lock_guard lock(mutex_);
   reader_ = std::move(reader);
   return Status::Ok();
@@ -130,7 +133,8 @@ Status PartitionDispatch::WriteLost(const Recovered& recovered) {
 }
 
 Status PartitionDispatch::Step() {
-  SetPhase(draining_ ? "draining" : "running", "");
+  SetPhase(draining_ ? "draining" : (trouble_.empty() ? "running" : "waiting_for_log"), trouble_);
+  trouble_.clear();
   ALERTSTREAM_RETURN_IF_ERROR(NoteCheckpoint());
   ALERTSTREAM_RETURN_IF_ERROR(ReadJournal(more_ ? std::chrono::milliseconds(0) : WaitTime()));
   more_ = false;
@@ -147,11 +151,20 @@ Status PartitionDispatch::Step() {
   return Status::Ok();
 }
 
+// What cannot be read now is asked for again; the partition is not ready meanwhile.
+Status PartitionDispatch::Tolerate(const Status& read) {
+  if (read.ok() || read.error().code() != ErrorCode::kUnavailable) {
+    return read;
+  }
+  trouble_ = read.error().message();
+  return Status::Ok();
+}
+
 // Nothing starts while somebody's opt-out cannot be seen.
 Status PartitionDispatch::ReadPermissions() {
   const Status read = permissions_->Read();
   permitted_ = read.ok() && permissions_->Complete();
-  return read.ok() || read.error().code() == ErrorCode::kUnavailable ? Status::Ok() : read;
+  return Tolerate(read);
 }
 
 bool PartitionDispatch::MayReadOn() const {
@@ -175,7 +188,9 @@ Status PartitionDispatch::ReadJournal(std::chrono::milliseconds timeout) {
   for (std::size_t i = 0; i < kBatchesPerStepMax && MayReadOn(); ++i) {
     auto batch = reader_->Next(i == 0 ? timeout : std::chrono::milliseconds(0));
     if (!batch.ok()) {
-      return batch.error();
+      ALERTSTREAM_RETURN_IF_ERROR(Tolerate(batch.error()));
+      clock_.SleepFor(kUnreadableWait);
+      return Status::Ok();
     }
     if (!batch.value()) {
       if (reader_->AtOpeningEnd()) {
@@ -440,7 +455,9 @@ void PartitionDispatch::Land(const Finished& finished) {
   }
 }
 
-// Before anything further is read: what is read later has its attempts behind these offsets.
+// Before anything further is read: what is read later has its attempts behind these offsets. That
+// does not hold for commands that an earlier owner has read: until they have been passed, attempts
+// are to be read from where this owner began.
 Status PartitionDispatch::NoteCheckpoint() {
   const auto now = clock_.SinceBoot();
   const runtime::ResumePoint point = reader_->resume_point();
@@ -449,15 +466,19 @@ Status PartitionDispatch::NoteCheckpoint() {
     return Status::Ok();
   }
   noted_at_ = now;
-  const auto end = attempts_->End();
-  if (!end.ok()) {
-    return Status::Ok();  // The next one will do.
+  std::int64_t attempts_offset = taken_attempts_offset_;
+  if (reader_->AtOpeningEnd()) {
+    const auto end = attempts_->End();
+    if (!end.ok()) {
+      return Status::Ok();  // The next one will do.
+    }
+    attempts_offset = end.value();
   }
   noted_seq_ = point.seq;
   checkpoints_.push_back({.seq = point.seq,
                           .journal_offset = point.journal_offset,
                           .commands_offset = point.topics.at(Topic::kNotificationCommands),
-                          .attempts_offset = end.value()});
+                          .attempts_offset = attempts_offset});
   return Status::Ok();
 }
 

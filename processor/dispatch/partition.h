@@ -47,7 +47,7 @@ struct AttemptReport {
 
 struct DispatchStatus {
   std::int32_t partition = 0;
-  std::string phase;  // starting, recovering, running, draining, stopped
+  std::string phase;  // starting, recovering, running, waiting_for_log, draining, stopped
   std::string error;  // Why it does not run; no personal data.
   std::size_t waiting = 0;
   std::size_t in_flight = 0;
@@ -150,6 +150,7 @@ class PartitionDispatch {
   void Sweep();
   void Choose();
   Status ReadPermissions();
+  Status Tolerate(const Status& read);
   void ChooseFrom(const AccountKey& key);
   bool Admit(const AccountKey& key, const std::shared_ptr<const ProviderAccount>& account,
              HttpRequest request);
@@ -184,10 +185,12 @@ class PartitionDispatch {
   Group group_;
   std::chrono::microseconds noted_at_{};
   std::uint64_t noted_seq_ = 0;
+  std::int64_t taken_attempts_offset_ = 0;  // Where this owner began to read them.
   std::chrono::microseconds swept_at_{};
   std::chrono::microseconds retry_at_{};  // When a gate is worth asking again.
   std::size_t turn_ = 0;                  // Which account begins.
   bool more_ = false;                     // There is something to do at once.
+  std::string trouble_;                   // Why the log cannot be read now; "": it can.
   bool permitted_ = false;                // The permission topics are known to their ends.
 
   std::atomic<bool> draining_ = false;

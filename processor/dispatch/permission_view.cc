@@ -89,7 +89,7 @@ Result<std::unique_ptr<PermissionView>> PermissionView::Open(log::EventLog& log,
                                                              const HmacKey& token_key,
                                                              const HoldBook::Positions& covered,
                                                              std::chrono::milliseconds timeout) {
-  auto view = std::unique_ptr<PermissionView>(new PermissionView(partition, token_key, covered));
+  auto view = std::unique_ptr<PermissionView>(new PermissionView(token_key, covered));
   std::vector<log::TopicPartition> topics;
   std::vector<log::ReadFrom> from;
   for (std::size_t i = 0; i < kHoldTopics; ++i) {

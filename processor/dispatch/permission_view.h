@@ -4,6 +4,7 @@
 // Belongs to one thread.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -46,13 +47,11 @@ class PermissionView {
   bool full() const { return book_.size() >= kUncoveredMax; }
 
  private:
-  PermissionView(std::int32_t partition, const HmacKey& token_key,
-                 const HoldBook::Positions& covered)
-      : partition_(partition), token_key_(token_key), book_(covered) {}
+  PermissionView(const HmacKey& token_key, const HoldBook::Positions& covered)
+      : token_key_(token_key), book_(covered) {}
   void Take(std::size_t topic, const log::RecordView& record);
 
-  const std::int32_t partition_;
-  const HmacKey& token_key_;
+  const HmacKey& token_key_;  // Outlives the view.
   HoldBook book_;
   std::unique_ptr<log::Reader> reader_;
   HoldBook::Positions opening_ends_{};

@@ -357,6 +357,42 @@ TEST(DispatcherTest, ANewOwnerGoesOnFromTheNewestCheckpoint) {
   EXPECT_EQ(story.provider.messages().size(), 21U);
 }
 
+// What the first owner has sent lies behind a command that it could not end, and the second one
+// notes how far it has read before it has read all of that.
+TEST(DispatcherTest, ACheckpointOnTheWayKeepsTheAttemptsOfAnEarlierOwner) {
+  DispatchStory story;
+  constexpr std::uint32_t kCommands = 200;  // More batches than are read in one step.
+  const auto offset = story.story.writer.Inbound("acme", "thank you").offset;
+  for (std::uint32_t n = 1; n <= kCommands; ++n) {
+    story.journal.Batch({story.Sms(n, n == 1 ? "+254712345678" : "+254712345679")});
+  }
+  auto options = story.Options();
+  {
+    const auto first = story.Start(options);
+    ASSERT_TRUE(story.AwaitAttempts(2 * (kCommands - 1)));
+    ASSERT_EQ(first->Status()[0].held, 1U);
+  }
+  options.checkpoint_every = std::chrono::hours(1);  // Notes the first one, and no other.
+  {
+    const auto second = story.Start(options);
+    ASSERT_TRUE(story.Await([&] { return second->Status()[0].seq >= kCommands; }));
+    story.journal.Batch({}, {{Topic::kInboundMessages, offset + 1}});
+    ASSERT_TRUE(story.AwaitAttempts(2 * kCommands));
+  }
+  std::uint64_t done_to = 0;
+  for (const auto& record : story.Envelopes()) {
+    done_to = std::max(done_to, record.delivery_attempt().done_to());
+  }
+  ASSERT_GT(done_to, 0U);
+  ASSERT_LT(done_to, kCommands);
+  const auto third = story.Start(options);
+  story.journal.Batch({story.Sms(kCommands + 1)});
+  ASSERT_TRUE(story.AwaitAttempts(2 * (kCommands + 1)));
+  for (const auto& [n, sends] : story.provider.messages()) {
+    EXPECT_EQ(sends, 1) << n;
+  }
+}
+
 TEST(DispatcherTest, ACommandIsHeldWhileAnOptOutOfItsPersonIsNotCovered) {
   const std::function<std::pair<Topic, std::int64_t>(runtime::StoryWriter&)> restrict[] = {
       [](auto& writer) { return std::pair(Topic::kOptOuts, writer.OptOut("acme").offset); },
@@ -418,8 +454,23 @@ TEST(DispatcherTest, NothingStartsWhileThePermissionTopicsCannotBeRead) {
   story.journal.Batch({story.Sms(2)});
   ASSERT_TRUE(story.Await([&] { return dispatcher->Status()[0].waiting == 1; }));
   EXPECT_EQ(story.provider.count(), 1);
+  EXPECT_TRUE(story.Await([&] { return dispatcher->Status()[0].phase == "waiting_for_log"; }));
+  EXPECT_THAT(dispatcher->Status()[0].error, HasSubstr("opt-outs"));
+  EXPECT_FALSE(dispatcher->Ready());
   story.story.log.FailReads(Topic::kOptOuts, false);
   EXPECT_TRUE(story.AwaitAttempts(4));
+  EXPECT_TRUE(story.Await([&] { return dispatcher->Ready(); }));
+}
+
+TEST(DispatcherTest, AJournalThatCannotBeReadIsWaitedForWithoutANewTakeOver) {
+  DispatchStory story;
+  const auto dispatcher = story.Start();
+  story.story.log.FailReads(Topic::kJournal, true);
+  story.journal.Batch({story.Sms(1)});
+  ASSERT_TRUE(story.Await([&] { return dispatcher->Status()[0].phase == "waiting_for_log"; }));
+  story.story.log.FailReads(Topic::kJournal, false);
+  ASSERT_TRUE(story.AwaitAttempts(2));
+  EXPECT_THAT(story.errors, IsEmpty());
 }
 
 TEST(DispatcherTest, CancelDropsWhatHasNotStarted) {
