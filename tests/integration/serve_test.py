@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Processor, API and dispatcher as processes of their own over Kafka do what dev does in one; each
-of them may be killed, and ends in time when it is asked to."""
+"""`serve`: all of it in one process on a local log, and processor, API and dispatcher as processes of
+their own over Kafka, each of which may be killed, and ends in time when it is asked to."""
 
 import json
+import os
+import pathlib
 import random
 import secrets
 import signal
@@ -42,14 +44,14 @@ message_class: transactional
 class Servers(Dev):
     """A process for each target, with a keys file and a provider simulator."""
 
-    def __init__(self, deployment):
+    def __init__(self, deployment, targets):
         self.deployment = deployment
         self.processes = {}
         simulator = subprocess.Popen(
             [harness.program(), "providers", "simulate", "-o", "json"], env=deployment.environment,
             stdout=subprocess.PIPE, text=True)
         deployment.processes.append(simulator)
-        self.ports = {name: harness.free_port() for name in ("api", "processor", "dispatcher")}
+        self.ports = {name: harness.free_port() for name in targets}
         self.api_port = harness.free_port()
         self.info = {
             "api_url": f"http://127.0.0.1:{self.api_port}",
@@ -118,9 +120,53 @@ tenant = "acme"
         return process.returncode, time.monotonic() - begun
 
 
+def all_of_it_in_one_process_on_a_local_log():
+    with harness.Deployment() as deployment:
+        done = deployment.run("serve", "--target=api", expect=1)
+        assert "--target=all" in done.stderr
+        done = deployment.run("serve", "--target=all", "--port", "0", "--metrics-port", "0",
+                              expect=4)
+        assert "keys.toml" in done.stderr, done.stderr
+        servers = Servers(deployment, ("all",))
+        servers.start("all")
+        servers.wait_until_ready()
+        rules = deployment.directory / "rules.yaml"
+        rules.write_text(RULES)
+        # Without a dev.json: the server and an operator's key are named.
+        deployment.environment["ALERTSTREAM_API_URL"] = servers.info["api_url"]
+        deployment.environment["ALERTSTREAM_OPERATOR_KEY"] = servers.info["operator_key"]
+        deployment.run("triggers", "apply", "-f", rules)
+        status, _, answer = servers.ingest(
+            {"event_type": "payment.failed", "data": {"amount": 1, "phone": "+16465550001"}},
+            headers={"Prefer": "wait=5"})
+        assert status == 200 and answer["decisions"][0]["outcome"] == "SEND", answer
+        harness.wait_for("the SMS", lambda: servers.messages()["total"] == 1, 10)
+
+        # A broken keys file changes nothing, a good one is taken within a second or two.
+        keys = pathlib.Path(deployment.environment["ALERTSTREAM_KEYS_FILE"])
+        text = keys.read_text()
+        keys.write_text("[[key]]\n")
+
+        def reloads(result):
+            text = call("GET", servers.info["api_url"] + "/metrics")[2]
+            line = f'alertstream_keys_reloads_total{{result="{result}"}} '
+            return float(text.split(line)[1].split()[0])
+
+        harness.wait_for("the refusal", lambda: reloads("failed") > 0, 10)
+        event = {"event_type": "other", "data": {}}
+        assert servers.ingest(event)[0] == 202
+        secret = secrets.token_hex(24)
+        keys.write_text(text.replace(servers.info["signing_secret"], secret))
+        harness.wait_for("the change", lambda: servers.ingest(event, secret=secret)[0] == 202, 10)
+        assert servers.ingest(event)[0] == 403
+        code, seconds = servers.end("all", signal.SIGTERM)
+        assert code == 0 and seconds < 10, (code, seconds)
+        assert deployment.audit()["mismatches"] == 0
+
+
 def three_processes_do_the_same_and_survive_kills():
     with harness.Deployment(kafka=harness.broker()) as deployment:
-        servers = Servers(deployment)
+        servers = Servers(deployment, ("api", "processor", "dispatcher"))
         deployment.run("topics", "apply")
         for name in servers.ports:
             servers.start(name)
@@ -174,4 +220,9 @@ def three_processes_do_the_same_and_survive_kills():
 
 
 if __name__ == "__main__":
-    harness.main([three_processes_do_the_same_and_survive_kills])
+    tests = [all_of_it_in_one_process_on_a_local_log]
+    if os.environ.get("ALERTSTREAM_TEST_KAFKA"):
+        tests.append(three_processes_do_the_same_and_survive_kills)
+    else:
+        print("without ALERTSTREAM_TEST_KAFKA only on the local log")
+    harness.main(tests)
