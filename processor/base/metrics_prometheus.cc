@@ -244,7 +244,8 @@ constexpr std::array<MetricSpec, kMetricCount> kTable = {{
      "alertstream_circuit_state",
      "",
      {"provider", "account", ""},
-     "Breaker of a provider account: 0 closed, 1 half open, 2 open, 3 suspended until a person acts",
+     "Breaker of a provider account: 0 closed, 1 half open, 2 open, 3 suspended until somebody "
+     "acts",
      {}},
     {MetricId::kDispatchInFlight,
      kG,
