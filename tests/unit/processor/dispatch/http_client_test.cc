@@ -129,8 +129,10 @@ TEST(HttpClientTest, SendsManyAtOnceWithinTheLimits) {
     }
   });
   const auto client = Client({.calls_max = 16, .connections_per_host_max = 4});
+  constexpr std::size_t kCalls = 300;
   std::vector<std::future<HttpOutcome>> outcomes;
-  for (int i = 0; i < 300; ++i) {
+  outcomes.reserve(kCalls);
+  for (std::size_t i = 0; i < kCalls; ++i) {
     outcomes.push_back(Submit(*client, PostTo(server.Url())));
   }
   for (auto& outcome : outcomes) {

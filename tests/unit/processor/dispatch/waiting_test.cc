@@ -14,7 +14,6 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-using ::testing::UnorderedElementsAre;
 
 constexpr std::size_t kOptOuts = 0;
 constexpr std::size_t kConsents = 1;
@@ -78,6 +77,7 @@ const AccountKey kOther{"twilio", "other"};
 
 std::vector<std::string> Ids(const std::vector<Waiting>& all) {
   std::vector<std::string> ids;
+  ids.reserve(all.size());
   for (const Waiting& each : all) {
     ids.push_back(each.command->notification_id() + std::to_string(each.command->attempt()));
   }
