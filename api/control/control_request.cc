@@ -205,7 +205,7 @@ void ControlParser::ReadRule(const RuleTree& tree, ControlKind kind, ProblemList
 
 std::string ControlParser::TenantOf(FieldReader& fields) const {
   const std::string named = fields.Text("tenant", Need::kOptional, schemas::kTenantIdBytesMax);
-  const std::string tenant = named.empty() ? std::string(default_tenant_) : named;
+  std::string tenant = named.empty() ? std::string(default_tenant_) : named;
   if (tenant.empty() && !fields.Has("tenant")) {
     fields.Problem("tenant", "missing, and the request names no tenant");
   } else if (!tenant.empty() && !schemas::IsTenantId(tenant)) {

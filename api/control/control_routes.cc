@@ -233,7 +233,7 @@ Status AddControlRoutes(http::Routes* routes, const ControlDeps& deps) {
   const auto door = std::make_shared<const ControlDoor>(deps);
   return routes->AddParking(
       "POST", kControlPath,
-      [door](http::Request request, const http::RouteParams&, http::Responder responder) {
+      [door](const http::Request& request, const http::RouteParams&, http::Responder responder) {
         door->Handle(request, std::move(responder));
       });
 }

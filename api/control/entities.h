@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 
 #include "schemas/envelope.pb.h"
 #include "schemas/output.pb.h"
@@ -16,7 +17,9 @@ struct EntityName {
   std::string_view kind;  // tenant, site, plan, sender or trigger.
   std::string id;
 
-  friend auto operator<=>(const EntityName&, const EntityName&) = default;
+  friend bool operator<(const EntityName& a, const EntityName& b) {
+    return std::tie(a.tenant, a.kind, a.id) < std::tie(b.tenant, b.kind, b.id);
+  }
 };
 
 // Nothing for facts about people, messages and the engine.

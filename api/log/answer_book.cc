@@ -31,14 +31,16 @@ void AnswerBook::CloseTicket(std::uint64_t ticket) {
 }
 
 bool AnswerBook::WasCoveredSince(const Key& key, std::uint64_t ticket) const {
-  const auto& [topic, partition, offset] = key;
+  const std::uint32_t topic = std::get<0>(key);
+  const std::uint32_t partition = std::get<1>(key);
+  const std::int64_t offset = std::get<2>(key);
   return std::any_of(covered_.rbegin(), covered_.rend(), [&](const Covered& covered) {
     return covered.stamp > ticket && covered.topic == topic && covered.partition == partition &&
            covered.first <= offset && offset < covered.next;
   });
 }
 
-void AnswerBook::Await(std::uint64_t ticket, std::vector<AppendedPosition> positions,
+void AnswerBook::Await(std::uint64_t ticket, const std::vector<AppendedPosition>& positions,
                        std::chrono::microseconds deadline, AnswerWatch::Done done,
                        std::vector<Due>* due) {
   const std::uint64_t id = ++stamp_;

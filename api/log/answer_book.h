@@ -42,7 +42,7 @@ class AnswerBook {
   void CloseTicket(std::uint64_t ticket);
 
   // Closes the ticket. Adds to `due` if everything is there already or cannot come any more.
-  void Await(std::uint64_t ticket, std::vector<AppendedPosition> positions,
+  void Await(std::uint64_t ticket, const std::vector<AppendedPosition>& positions,
              std::chrono::microseconds deadline, AnswerWatch::Done done, std::vector<Due>* due);
 
   // Somebody may ask for outputs of a batch of this partition; else it needs no decoding.

@@ -227,14 +227,15 @@ std::unique_ptr<AnswerWatch::Ticket> AnswerWatch::Open() {
   return std::unique_ptr<Ticket>(new Ticket(std::move(state)));
 }
 
-void AnswerWatch::Await(std::unique_ptr<Ticket> ticket, std::vector<AppendedPosition> positions,
+void AnswerWatch::Await(std::unique_ptr<Ticket> ticket,
+                        const std::vector<AppendedPosition>& positions,
                         std::chrono::milliseconds timeout, Done done) {
   std::vector<AnswerBook::Due> due;
   {
     const std::lock_guard lock(impl_->core->mutex);
     AnswerBook& book = impl_->core->book;
-    book.Await(ticket->state_->id, std::move(positions), impl_->clock.SinceBoot() + timeout,
-               std::move(done), &due);
+    book.Await(ticket->state_->id, positions, impl_->clock.SinceBoot() + timeout, std::move(done),
+               &due);
     if (impl_->core->stopping) {
       book.Abandon("the server is stopping", &due);
     }

@@ -70,7 +70,7 @@ class AnswerWatch {
   using Done = std::function<void(Result<std::vector<RecordAnswer>>)>;
   // Calls `done` once, on a thread of this object, which it must not block; may call it before
   // returning.
-  void Await(std::unique_ptr<Ticket> ticket, std::vector<AppendedPosition> positions,
+  void Await(std::unique_ptr<Ticket> ticket, const std::vector<AppendedPosition>& positions,
              std::chrono::milliseconds timeout, Done done);
 
   // How far the slowest partition's task is behind what is appended: seconds between the append of

@@ -18,7 +18,6 @@ namespace alertstream::api {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::MatchesRegex;
 using ::testing::Not;
 using ::testing::SizeIs;
 using namespace std::chrono_literals;

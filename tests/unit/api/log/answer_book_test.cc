@@ -44,9 +44,9 @@ AppendedPosition At(std::int64_t offset) {
 
 class AnswerBookTest : public ::testing::Test {
  protected:
-  void Await(std::uint64_t ticket, std::vector<AppendedPosition> positions) {
+  void Await(std::uint64_t ticket, const std::vector<AppendedPosition>& positions) {
     book_.Await(
-        ticket, std::move(positions), kDeadline,
+        ticket, positions, kDeadline,
         [this](Result<std::vector<RecordAnswer>> answers) {
           answers_.push_back(std::move(answers));
         },
