@@ -43,8 +43,11 @@ const std::vector<Layer> kLayers = {
      {"schemas/", "processor/base/", "processor/log/", "processor/journal/",
       "processor/dispatch/providers/", "processor/dispatch/outcome.h",
       "processor/dispatch/accounts.h", "processor/runtime/output_reader.h",
-      "processor/runtime/sources.h", "processor/state/state_store.h", "processor/engine/phone.h",
-      "processor/engine/keywords.h", "projections/read_model/"}},
+      "processor/runtime/sources.h",
+      "processor/state/state_store.h",  // Rules are checked by what will fold them.
+      "processor/engine/conditions/condition.h", "processor/engine/templates/template.h",
+      "processor/engine/limits.h", "processor/engine/phone.h", "processor/engine/keywords.h",
+      "projections/read_model/"}},
     {"ops/", {"schemas/", "processor/", "projections/", "api/"}},
     {"tests/", {"schemas/", "processor/", "projections/", "api/", "ops/"}},
 };
