@@ -257,6 +257,39 @@ def three_processes_are_killed_under_load():
         assert deployment.audit()["mismatches"] == 0
 
 
+def a_dispatcher_that_was_paused_finds_its_place_taken():
+    with harness.Deployment(kafka=harness.broker()) as deployment:
+        deployment.environment["ALERTSTREAM_DISPATCH_CALL_TIMEOUT"] = "1s"
+        servers = Servers(deployment, ("api", "dispatcher", "processor"))
+        deployment.run("topics", "apply")
+        for name in servers.ports:
+            servers.start(name)
+        servers.wait_until_ready()
+        prepare(servers, "acme")
+        chosen = random.Random(SEED)
+        load = Load(servers)
+        for _ in range(max(1, KILLS // 3)):
+            faults(servers, chosen)
+            time.sleep(chosen.uniform(0.3, 1.0))
+            paused, old_port = servers.processes["dispatcher"], servers.ports["dispatcher"]
+            paused.send_signal(signal.SIGSTOP)
+            servers.ports["dispatcher"] = harness.free_port()
+            servers.start("dispatcher")
+            servers.wait_until_ready()
+            time.sleep(chosen.uniform(0.0, 1.0))
+            paused.send_signal(signal.SIGCONT)
+
+            def stopped(port=old_port):
+                parts = call("GET", f"http://127.0.0.1:{port}/health")[2]["dispatcher"]
+                return [p["phase"] for p in parts["partitions"]].count("stopped") > 0
+
+            harness.wait_for("the old dispatcher stops", stopped, 30)
+            deployment.stop(paused)
+        load.end()
+        check(deployment, servers, load)
+        assert deployment.audit()["mismatches"] == 0
+
+
 def a_dev_is_killed_under_load():
     with harness.Deployment() as deployment:
         deployment.environment["ALERTSTREAM_DISPATCH_CALL_TIMEOUT"] = "1s"
@@ -281,7 +314,8 @@ def a_dev_is_killed_under_load():
 if __name__ == "__main__":
     tests = [a_dev_is_killed_under_load]
     if os.environ.get("ALERTSTREAM_TEST_KAFKA"):
-        tests.append(three_processes_are_killed_under_load)
+        tests += [three_processes_are_killed_under_load,
+                  a_dispatcher_that_was_paused_finds_its_place_taken]
     else:
         print("without ALERTSTREAM_TEST_KAFKA only on the local log")
     harness.main(tests)
