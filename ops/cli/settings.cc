@@ -11,9 +11,9 @@
 
 #include "ops/cli/settings_table.h"
 #include "ops/cli/settings_toml.h"
-#include "processor/base/suggest.h"
 #include "ops/cli/token_key.h"
 #include "processor/base/check.h"
+#include "processor/base/suggest.h"
 
 namespace alertstream::cli {
 namespace {

@@ -12,9 +12,9 @@
 #include <ctime>
 #include <utility>
 
-#include "processor/base/suggest.h"
 #include "processor/base/check.h"
 #include "processor/base/rfc3339.h"
+#include "processor/base/suggest.h"
 #include "schemas/json.h"
 
 namespace alertstream::cli {

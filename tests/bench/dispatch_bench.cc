@@ -11,7 +11,6 @@
 #include <variant>
 
 #include <fmt/core.h>
-#include <CLI/CLI.hpp>
 
 #include "ops/simulator/provider_simulator.h"
 #include "processor/base/clock.h"
@@ -21,6 +20,7 @@
 #include "processor/dispatch/providers/twilio_sms.h"
 #include "processor/log/local/local_log.h"
 #include "processor/runtime/identity.h"
+#include "tests/bench/arguments.h"
 #include "tests/bench/deciders.h"
 #include "tests/bench/server_process.h"
 #include "tests/bench/workload.h"
@@ -183,12 +183,13 @@ Measured MeasureDispatcher(const std::string& url, const std::string& directory,
 }
 
 int Run(int argc, char** argv) {
-  CLI::App app("The dispatcher against the provider simulator.");
-  std::string directory;
-  std::uint64_t sends = 20'000;
-  app.add_option("--dir", directory, "an empty directory on the disk that is meant")->required();
-  app.add_option("--messages", sends)->check(CLI::Range(100, 200'000));
-  CLI11_PARSE(app, argc, argv);
+  Arguments arguments(argc, argv, "alertstream_dispatch_bench --dir=EMPTY [--messages=20000]");
+  const std::string directory = arguments.Text("dir", "");
+  const auto sends = static_cast<std::uint64_t>(arguments.Number("messages", 20'000, 100, 200'000));
+  arguments.Done();
+  if (directory.empty()) {
+    Die("--dir is needed: an empty directory on the disk that is meant");
+  }
   ServerProcess provider(StartSimulator);
   const std::string url = fmt::format("http://127.0.0.1:{}", provider.port());
   const Measured client = MeasureClient(url, sends);

@@ -11,13 +11,13 @@
 #include <vector>
 
 #include <fmt/core.h>
-#include <CLI/CLI.hpp>
 
 #include "api/auth/request_signature.h"
 #include "processor/base/clock.h"
 #include "processor/base/crypto.h"
 #include "processor/base/rfc3339.h"
 #include "schemas/json.h"
+#include "tests/bench/arguments.h"
 #include "tests/bench/http_load.h"
 #include "tests/bench/workload.h"
 
@@ -73,7 +73,8 @@ std::vector<std::string> Requests(const Dev& dev, const std::vector<std::string>
   std::vector<std::string> requests;
   for (const std::string& phone : phones) {
     const std::string body = fmt::format(
-        R"({{"event_type":"payment.failed","id":"bench-{0}-{1}","data":{{"order":"B-1","amount":49,)"
+        R"({{"event_type":"payment.failed","id":"bench-{0}-{1}","data":{{"order":"B-1",)"
+        R"("amount":49,)"
         R"("currency":"USD","phone":"{1}"}}}})",
         now_s, phone);
     requests.push_back(fmt::format(
@@ -98,14 +99,14 @@ std::map<std::string, LogTime> Received(const Dev& dev, std::size_t count) {
 }
 
 int Run(int argc, char** argv) {
-  CLI::App app("From the POST of an event to the provider.");
-  std::string directory;
-  double rate = 500;
-  std::size_t seconds = 16;
-  app.add_option("--data-dir", directory, "of a running `alertstream dev --seed demo`")->required();
-  app.add_option("--rate", rate, "events a second")->check(CLI::Range(1, 5000));
-  app.add_option("--seconds", seconds)->check(CLI::Range(3, 30));
-  CLI11_PARSE(app, argc, argv);
+  Arguments arguments(
+      argc, argv,
+      "alertstream_doors_bench --data-dir=DIR [--rate=500] [--seconds=16], beside a "
+      "running alertstream dev --seed demo --data-dir DIR");
+  const std::string directory = arguments.Text("data-dir", ".alertstream");
+  const double rate = arguments.Number("rate", 500, 1, 5000);
+  const auto seconds = static_cast<std::size_t>(arguments.Number("seconds", 16, 3, 60));
+  arguments.Done();
   const Dev dev = ReadDev(directory);
   const auto count = static_cast<std::size_t>(rate * static_cast<double>(seconds));
   if (count > kEventsMax) {

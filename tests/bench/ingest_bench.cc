@@ -12,7 +12,6 @@
 #include <vector>
 
 #include <fmt/core.h>
-#include <CLI/CLI.hpp>
 
 #include "api/auth/identity.h"
 #include "api/auth/request_signature.h"
@@ -28,6 +27,7 @@
 #include "processor/log/local/local_log.h"
 #include "processor/runtime/identity.h"
 #include "processor/state/rocksdb/rocksdb_store.h"
+#include "tests/bench/arguments.h"
 #include "tests/bench/http_load.h"
 #include "tests/bench/server_process.h"
 
@@ -199,19 +199,19 @@ Measured Measure(std::string_view what, int status, std::size_t connections,
 }
 
 int Run(int argc, char** argv) {
-  CLI::App app("Signed ingest against bare Pistache.");
-  std::string directory;
-  std::size_t count = 100'000;
-  std::size_t connections = 128;
-  std::uint32_t rounds = 2;
-  bool sync = true;
-  app.add_option("--dir", directory, "an empty directory on the disk that is meant")->required();
-  app.add_option("--requests", count, "of each server")->check(CLI::Range(1000, 2'000'000));
-  app.add_option("--connections", connections)->check(CLI::Range(1, 4096));
-  app.add_option("--rounds", rounds)->check(CLI::Range(1, 100));
-  app.add_flag("!--no-sync", sync, "acknowledge before the disk has it");
-  CLI11_PARSE(app, argc, argv);
-  for (std::uint32_t round = 0; round < rounds; ++round) {
+  Arguments arguments(argc, argv,
+                      "alertstream_ingest_bench --dir=EMPTY [--requests=100000] "
+                      "[--connections=128] [--rounds=2] [--no-sync]");
+  const std::string directory = arguments.Text("dir", "");
+  const auto count = static_cast<std::size_t>(arguments.Number("requests", 100'000, 1000, 2e6));
+  const auto connections = static_cast<std::size_t>(arguments.Number("connections", 128, 1, 4096));
+  const auto rounds = static_cast<int>(arguments.Number("rounds", 2, 1, 100));
+  const bool sync = !arguments.Flag("no-sync");
+  arguments.Done();
+  if (directory.empty()) {
+    Die("--dir is needed: an empty directory on the disk that is meant");
+  }
+  for (int round = 0; round < rounds; ++round) {
     const Measured bare = Measure("bare Pistache", 200, connections, StartPistache, count);
     const std::string place = fmt::format("{}/{}", directory, round);
     std::filesystem::create_directories(place);

@@ -10,7 +10,7 @@ constexpr std::array<GateStep, 8> kPairGates = {{
     {v1::GATE_CHANNEL,
      [](PairContext& pair) {
        return pair.sender_needed && pair.sender == nullptr ? Failed(v1::REASON_SENDER_MISSING)
-                                                          : Passed();
+                                                           : Passed();
      }},
     {v1::GATE_COOLDOWN,
      [](PairContext& pair) {

@@ -499,8 +499,7 @@ TEST(HealthTest, IsReadyWhenEveryPartIs) {
   ServerParts parts;
   parts.push_back(std::make_unique<Part>(true));
   EXPECT_TRUE(HealthOf({}, parts).ready);
-  EXPECT_EQ(HealthOf({}, parts).body,
-            R"({"status":"ready","partitions":[],"api":{"port":1}})");
+  EXPECT_EQ(HealthOf({}, parts).body, R"({"status":"ready","partitions":[],"api":{"port":1}})");
   parts.push_back(std::make_unique<Part>(false));
   EXPECT_FALSE(HealthOf({}, parts).ready);
 }
