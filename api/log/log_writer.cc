@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "processor/base/clock.h"
 #include "processor/log/record_limits.h"
 
 namespace alertstream::api {
@@ -37,13 +38,19 @@ void AddViews(const Request& request, std::vector<log::NewRecord>* views) {
 
 struct LogWriter::Impl {
   Impl(log::EventLog& log_in, const LogWriterOptions& options_in)
-      : log(log_in), options(options_in), thread([this] { Run(); }) {}
+      : log(log_in),
+        options(options_in),
+        partitions(options_in.partitions),
+        thread([this] { Run(); }) {}
 
   void Run();
   // The next requests of one append, which leave the queue but still count as pending.
   std::vector<Request> TakeGroup();
   void AppendGroup(std::vector<Request>* group);
-  Status Check(const Request& request);
+  // For one call of the log; kUnavailable once the deadline of Stop is over.
+  Result<std::chrono::milliseconds> TimeLeft() const;
+  Status LearnPartitions();
+  Status Check(const Request& request) const;
   Result<std::vector<log::Appended>> AppendRecords(std::span<const Request> requests);
   void Answer(Request* request, Result<std::vector<log::Appended>> result);
 
@@ -57,6 +64,7 @@ struct LogWriter::Impl {
   std::size_t records_pending = 0;
   std::size_t bytes_pending = 0;
   bool stopping = false;
+  std::chrono::microseconds stop_by{0};  // Since boot, once it is stopping.
 
   std::thread thread;  // Last: it uses what stands above.
 };
@@ -92,10 +100,28 @@ std::vector<Request> LogWriter::Impl::TakeGroup() {
   return group;
 }
 
-Status LogWriter::Impl::Check(const Request& request) {
-  if (partitions == 0) {
-    ALERTSTREAM_ASSIGN_OR_RETURN(partitions, log.Partitions(options.timeout));
+Result<std::chrono::milliseconds> LogWriter::Impl::TimeLeft() const {
+  const std::lock_guard lock(mutex);
+  if (!stopping) {
+    return options.timeout;
   }
+  const auto left =
+      std::chrono::duration_cast<std::chrono::milliseconds>(stop_by - SystemClock().SinceBoot());
+  if (left <= std::chrono::milliseconds(0)) {
+    return Error(ErrorCode::kUnavailable, "the program ended before the log took the records");
+  }
+  return std::min(left, options.timeout);
+}
+
+Status LogWriter::Impl::LearnPartitions() {
+  if (partitions == 0) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(const auto timeout, TimeLeft());
+    ALERTSTREAM_ASSIGN_OR_RETURN(partitions, log.Partitions(timeout));
+  }
+  return Status::Ok();
+}
+
+Status LogWriter::Impl::Check(const Request& request) const {
   std::vector<log::NewRecord> views;
   AddViews(request, &views);
   return log::CheckRecords(views, partitions);
@@ -110,11 +136,18 @@ Result<std::vector<log::Appended>> LogWriter::Impl::AppendRecords(
   if (views.empty()) {
     return std::vector<log::Appended>();
   }
-  return log.Append(views, options.timeout);
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto timeout, TimeLeft());
+  return log.Append(views, timeout);
 }
 
 // What a caller did wrong is answered to that caller alone: it never reaches an append of others.
 void LogWriter::Impl::AppendGroup(std::vector<Request>* group) {
+  if (const Status learned = LearnPartitions(); !learned.ok()) {
+    for (Request& request : *group) {
+      Answer(&request, learned.error());
+    }
+    return;
+  }
   std::vector<Request> valid;
   for (Request& request : *group) {
     if (const Status checked = Check(request); !checked.ok()) {
@@ -180,10 +213,11 @@ std::size_t LogWriter::pending_records() const {
   return impl_->records_pending;
 }
 
-void LogWriter::Stop() {
+void LogWriter::Stop(std::chrono::milliseconds deadline) {
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->stopping = true;
+    impl_->stop_by = SystemClock().SinceBoot() + deadline;
   }
   impl_->changed.notify_one();
   if (impl_->thread.joinable()) {

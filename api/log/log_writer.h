@@ -29,7 +29,11 @@ struct LogWriterOptions {
   std::size_t group_records_max = 5'000;            // One append.
   std::size_t group_bytes_max = std::size_t{8} << 20U;
   std::chrono::milliseconds timeout{10'000};  // Of one append.
+  std::int32_t partitions = 0;                // Of every topic; 0: the log is asked.
 };
+
+// A log that is there appends all that the writer may hold in less.
+inline constexpr std::chrono::milliseconds kLogWriterStopMax{10'000};
 
 class LogWriter {
  public:
@@ -48,8 +52,9 @@ class LogWriter {
   [[nodiscard]] bool Append(std::vector<RecordToAppend> records, Done done);
 
   std::size_t pending_records() const;
-  // Appends what was taken, then ends the thread.
-  void Stop();
+  // Appends what was taken, then ends the thread. What is not begun by the deadline is answered
+  // kUnavailable and never appended; an append that is under way has its own timeout.
+  void Stop(std::chrono::milliseconds deadline = kLogWriterStopMax);
 
  private:
   struct Impl;

@@ -55,7 +55,8 @@ Result<std::unique_ptr<ApiPart>> ApiPart::Start(const ApiPartDeps& deps) {
   const Settings& settings = deps.settings;
   log::EventLog& log = *deps.deployment.log;
   const runtime::LogIdentity& identity = deps.deployment.identity;
-  part->writer_ = std::make_unique<api::LogWriter>(log, api::LogWriterOptions{});
+  part->writer_ = std::make_unique<api::LogWriter>(
+      log, api::LogWriterOptions{.partitions = identity.partitions});
   ALERTSTREAM_ASSIGN_OR_RETURN(
       part->watch_,
       api::AnswerWatch::Start(log, deps.clock,
@@ -162,9 +163,13 @@ void ApiPart::Tick() {
 }
 
 bool ApiPart::End(std::chrono::milliseconds deadline) {
+  const auto started = deps_.clock.SinceBoot();
   const bool drained = server_->Drain(deadline);
-  // What was taken is appended; whoever still waits is told that it will not be known here.
-  writer_->Stop();
+  // What was taken is appended if time is left; whoever still waits is told that it will not be
+  // known here.
+  const auto used =
+      std::chrono::duration_cast<std::chrono::milliseconds>(deps_.clock.SinceBoot() - started);
+  writer_->Stop(std::max(deadline - used, std::chrono::milliseconds(0)));
   watch_->Stop();
   index_->Stop();
   entities_->Stop();

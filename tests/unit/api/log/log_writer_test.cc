@@ -1,9 +1,11 @@
 #include "api/log/log_writer.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <future>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -71,6 +73,10 @@ class GatedLog final : public log::EventLog {
     return memory.ApplyTopics(plan, timeout);
   }
   Result<std::int32_t> Partitions(std::chrono::milliseconds timeout) override {
+    ++partitions_asked;
+    if (away) {
+      return Error(ErrorCode::kUnavailable, "the broker is away");
+    }
     return memory.Partitions(timeout);
   }
   Result<std::unique_ptr<log::Reader>> OpenReader(std::span<const log::ReadFrom> sources) override {
@@ -88,6 +94,8 @@ class GatedLog final : public log::EventLog {
   ManualClock clock;
   log::MemoryEventLog memory{log::MemoryLogOptions{.clock = clock}};
   std::string refused_key;
+  std::atomic<bool> away{false};
+  std::atomic<int> partitions_asked{0};
 
  private:
   std::mutex mutex_;
@@ -217,6 +225,58 @@ TEST(LogWriter, TakesNothingOverItsLimitsAndNothingAfterStop) {
   EXPECT_TRUE(first.get().ok());
   EXPECT_TRUE(second.get().ok());
   EXPECT_FALSE(writer.Append({Record("e")}, never));
+}
+
+TEST(LogWriter, WhatIsNotBegunByTheDeadlineOfStopIsNeverAppended) {
+  GatedLog log;
+  log.Close();
+  LogWriter writer(log, {.group_records_max = 1, .partitions = 2});
+  auto begun = Append(&writer, {Record("0")});
+  log.WaitForAppend();
+  auto second = Append(&writer, {Record("a")});
+  auto third = Append(&writer, {Record("b")});
+  std::thread stop([&writer] { writer.Stop(0ms); });
+  // Nothing is taken any more as soon as it stops.
+  while (writer.Append({}, [](const Answer&) {})) {
+    std::this_thread::yield();
+  }
+  log.Open();
+  stop.join();
+  EXPECT_TRUE(begun.get().ok());
+  EXPECT_EQ(second.get().error().code(), ErrorCode::kUnavailable);
+  EXPECT_THAT(third.get().error().message(), HasSubstr("the program ended"));
+  EXPECT_THAT(log.sizes(), ElementsAre(1U));
+  EXPECT_EQ(writer.pending_records(), 0U);
+}
+
+TEST(LogWriter, ALogThatIsAwayIsAskedForItsPartitionsOnceAGroup) {
+  GatedLog gone;
+  gone.away = true;
+  LogWriter writer(gone, {});
+  constexpr int kRequests = 200;
+  std::promise<void> gate;
+  EXPECT_TRUE(
+      writer.Append({}, [wait = gate.get_future().share()](const Answer&) { wait.wait(); }));
+  while (gone.partitions_asked == 0) {
+    std::this_thread::yield();
+  }
+  std::vector<std::future<Answer>> answers;
+  for (int i = 0; i < kRequests; ++i) {
+    answers.push_back(Append(&writer, {Record("a")}));
+  }
+  gate.set_value();
+  for (auto& answer : answers) {
+    EXPECT_EQ(answer.get().error().code(), ErrorCode::kUnavailable);
+  }
+  EXPECT_EQ(gone.partitions_asked, 2);
+}
+
+TEST(LogWriter, ALogWhosePartitionsAreKnownIsNotAsked) {
+  GatedLog log;
+  LogWriter writer(log, {.partitions = 2});
+  EXPECT_TRUE(Append(&writer, {Record("a", "acme", 1)}).get().ok());
+  EXPECT_EQ(Append(&writer, {Record("a", "acme", 2)}).get().error().code(), ErrorCode::kInvalid);
+  EXPECT_EQ(log.partitions_asked, 0);
 }
 
 }  // namespace
