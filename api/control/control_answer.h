@@ -14,7 +14,7 @@ namespace alertstream::api {
 
 // What became of one item of a request.
 struct ControlOutcome {
-  // Of the rule that is in force already; the item was not appended.
+  // Of the rule, if the item found it as it asks for it to be.
   std::optional<std::uint64_t> unchanged_version;
   std::optional<AppendedPosition> position;  // Of its first record.
   std::vector<RecordAnswer> answers;         // Of its records; empty: not known yet.

@@ -49,7 +49,7 @@ struct Operation {
   std::chrono::seconds wait{0};
   ControlItems items;
   std::vector<ControlOutcome> outcomes;
-  std::vector<std::size_t> order;           // Items whose records were appended, in that order.
+  std::vector<std::size_t> order;           // The items, in the order in which they are appended.
   std::vector<AppendedPosition> positions;  // Of the records.
   std::unique_ptr<AnswerWatch::Ticket> ticket;
 };
@@ -98,7 +98,9 @@ void Operation::OnAnswered(const Result<std::vector<RecordAnswer>>& result) {
     record += count;
     for (const RecordAnswer& answer : outcomes[index].answers) {
       for (const v1::Fact& fact : answer.facts) {
-        entities.Note(fact);
+        if (entities.Note(fact)) {
+          outcomes[index].unchanged_version = fact.version();
+        }
       }
     }
   }
@@ -185,16 +187,9 @@ void ControlDoor::Handle(const http::Request& request, http::Responder responder
 void ControlDoor::Append(const std::shared_ptr<Operation>& operation) const {
   ControlItems& items = operation->items;
   operation->outcomes.resize(items.size());
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    if (items[i].entity) {
-      operation->outcomes[i].unchanged_version =
-          deps_.entities.VersionOf(*items[i].entity, items[i].entity_bytes);
-    }
-    if (!operation->outcomes[i].unchanged_version) {
-      operation->order.push_back(i);
-    }
-  }
-  if (operation->order.empty()) {
+  operation->order.resize(items.size());
+  std::iota(operation->order.begin(), operation->order.end(), std::size_t{0});
+  if (items.empty()) {
     return operation->Send(200);
   }
   // What others refer to comes first: tenants, plans, sites, senders, triggers, then the rest.

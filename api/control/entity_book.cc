@@ -10,7 +10,6 @@
 
 #include <fmt/format.h>
 
-#include "processor/base/crypto.h"
 #include "processor/runtime/output_reader.h"
 #include "schemas/topics.h"
 
@@ -22,7 +21,7 @@ constexpr std::chrono::milliseconds kReadTimeout{2'000};
 
 struct InForce {
   std::uint64_t version = 0;
-  Digest digest = {};
+  std::int64_t made_at = 0;  // Offset of the first change that the fold answered with the version.
 };
 
 }  // namespace
@@ -30,7 +29,7 @@ struct InForce {
 struct EntityBook::Impl {
   void Run();
   Result<bool> TakeIn(runtime::OutputReader* reader);
-  void Note(const v1::Fact& fact);
+  bool Note(const v1::Fact& fact);
 
   std::vector<std::unique_ptr<runtime::OutputReader>> readers;
   mutable std::mutex mutex;
@@ -42,17 +41,21 @@ struct EntityBook::Impl {
   std::thread thread;
 };
 
-void EntityBook::Impl::Note(const v1::Fact& fact) {
+// In whatever order facts come, the same is known in the end. Offsets of an entity compare: all its
+// changes lie in one partition.
+bool EntityBook::Impl::Note(const v1::Fact& fact) {
   const auto name = EntityOf(fact);
-  if (!name || fact.result() != v1::FACT_RESULT_ACCEPTED) {
-    return;
+  if (!name || fact.result() != v1::FACT_RESULT_ACCEPTED || !fact.has_cause()) {
+    return false;
   }
-  const Digest digest = Sha256::Of(EntityBytes(fact));
+  const std::int64_t offset = fact.cause().offset();
   const std::lock_guard lock(mutex);
   InForce& entity = entities[*name];
-  if (fact.version() >= entity.version) {
-    entity = {.version = fact.version(), .digest = digest};
+  if (fact.version() > entity.version ||
+      (fact.version() == entity.version && offset < entity.made_at)) {
+    entity = {.version = fact.version(), .made_at = offset};
   }
+  return fact.version() == entity.version && offset > entity.made_at;
 }
 
 Result<bool> EntityBook::Impl::TakeIn(runtime::OutputReader* reader) {
@@ -116,18 +119,7 @@ EntityBook::EntityBook(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 EntityBook::~EntityBook() { Stop(); }
 
-std::optional<std::uint64_t> EntityBook::VersionOf(const EntityName& name,
-                                                   std::string_view bytes) const {
-  const Digest digest = Sha256::Of(bytes);
-  const std::lock_guard lock(impl_->mutex);
-  const auto found = impl_->entities.find(name);
-  if (found == impl_->entities.end() || found->second.digest != digest) {
-    return std::nullopt;
-  }
-  return found->second.version;
-}
-
-void EntityBook::Note(const v1::Fact& fact) { impl_->Note(fact); }
+bool EntityBook::Note(const v1::Fact& fact) { return impl_->Note(fact); }
 
 bool EntityBook::Ready() const { return impl_->ready; }
 

@@ -1,15 +1,14 @@
-// EntityBook: which rules are in force, as digests: enough to answer that a change would change
-// nothing. Follows the facts of all partitions from the beginning. Thread-safe; used by the control
-// endpoint.
+// EntityBook: which change made the version of a rule that is in force: enough to tell a change
+// that changed nothing, whose fact has the version of an earlier one. Follows the facts of all
+// partitions from the beginning. Thread-safe; used by the control endpoint.
 //
-// It is a convenience: what it does not know yet is appended and gets the next version.
+// It only words answers. What a change does is the fold's to decide; a version whose making the
+// book has not read yet counts as made by the change that is asked about.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
 
 #include "api/control/entities.h"
 #include "processor/base/result.h"
@@ -30,10 +29,9 @@ class EntityBook {
   // As Stop.
   ~EntityBook();
 
-  // The version in force if the entity is exactly `bytes`.
-  std::optional<std::uint64_t> VersionOf(const EntityName& name, std::string_view bytes) const;
-  // Takes in a fact that somebody else has read first. Facts without an entity do nothing.
-  void Note(const v1::Fact& fact);
+  // Takes in a fact that somebody else may have read first. True: the change changed nothing, an
+  // earlier one made the fact's version. False for facts without an entity, too.
+  bool Note(const v1::Fact& fact);
 
   // It has read what there was at the start.
   bool Ready() const;

@@ -230,12 +230,49 @@ TEST_F(ControlRoutesTest, WhatIsInForceAlreadyIsUnchanged) {
   const auto again = Items(Post(std::string(kSite)));
   EXPECT_EQ(again.at(0).status, "unchanged");
   EXPECT_EQ(again.at(0).version, 1);
-  EXPECT_THAT(again.at(0).text, HasSubstr(R"("position":null)"));
   const auto changed = Items(
       Post(R"({"tenant":"acme","events":[{"kind":"site","id":"shop","status":"disabled"}]})"));
   EXPECT_EQ(changed.at(0).status, "accepted");
   EXPECT_EQ(changed.at(0).version, 2);
   EXPECT_EQ(Items(Post(std::string(kSite))).at(0).version, 3);
+}
+
+TEST_F(ControlRoutesTest, OneRequestMayChangeARuleAndChangeItBack) {
+  ASSERT_EQ(Items(Post(std::string(kSite))).at(0).version, 1);
+  const auto items = Items(Post(R"({"tenant":"acme","events":[
+      {"kind":"site","id":"shop","status":"disabled"},
+      {"kind":"site","id":"shop"},
+      {"kind":"site","id":"shop"}]})"));
+  ASSERT_THAT(items, SizeIs(3));
+  EXPECT_EQ(items[0].version, 2);
+  EXPECT_EQ(items[1].status, "accepted");
+  EXPECT_EQ(items[1].version, 3);
+  EXPECT_EQ(items[2].status, "unchanged");
+  EXPECT_EQ(items[2].version, 3);
+}
+
+TEST_F(ControlRoutesTest, AChangeThatTheBookHasNotReadIsNotOverlooked) {
+  ASSERT_EQ(Items(Post(std::string(kSite))).at(0).version, 1);
+  // Another process changes the rule; this one's book no longer follows.
+  entities_->Stop();
+  const auto book =
+      Value(EntityBook::Start(story_.log, {.log_id = story_.log_id(), .partitions = 1}));
+  http::Routes others;
+  ASSERT_TRUE(AddControlRoutes(&others, {.identity = identity_,
+                                         .writer = *writer_,
+                                         .watch = *watch_,
+                                         .entities = *book,
+                                         .partitions = 1,
+                                         .clock = story_.clock})
+                  .ok());
+  std::swap(routes_, others);
+  const auto disabled = Items(
+      Post(R"({"tenant":"acme","events":[{"kind":"site","id":"shop","status":"disabled"}]})"));
+  EXPECT_EQ(disabled.at(0).version, 2);
+  std::swap(routes_, others);
+  const auto back = Items(Post(std::string(kSite)));
+  EXPECT_EQ(back.at(0).status, "accepted");
+  EXPECT_EQ(back.at(0).version, 3);
 }
 
 TEST_F(ControlRoutesTest, KnowsWhatWasInForceBeforeTheStart) {
