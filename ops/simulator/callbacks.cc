@@ -47,6 +47,10 @@ void Callbacks::Later(std::chrono::milliseconds delay, std::shared_ptr<Telling> 
 }
 
 void Callbacks::Next(const std::shared_ptr<Telling>& telling) {
+  if (client_.pending() >= options_.pending_max) {
+    ++dropped_;
+    return;
+  }
   if (telling->tries == 0) {
     telling->idempotency_token = MakeSid("");
   }

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -22,6 +23,9 @@ struct CallbackOptions {
   std::chrono::milliseconds delay{20};         // Before each callback of a message.
   std::uint32_t tries_max = 3;                 // Of a callback that gets no answer, 429 or 5xx.
   std::chrono::milliseconds retry_pause{500};  // Times the tries so far.
+  // Submitted and not answered: with long addresses about 100 MB. Somebody who never answers must
+  // not fill the memory.
+  std::size_t pending_max = 10'000;
 };
 
 struct CallbackCounts {

@@ -71,6 +71,10 @@ std::shared_ptr<const Message> Traffic::Accept(Message message) {
 }
 
 void Traffic::Note(RequestEntry request) {
+  if (request.path.size() > kPathBytesMax) {
+    request.path.resize(kPathBytesMax);
+    request.path.shrink_to_fit();
+  }
   auto kept = std::make_shared<const RequestEntry>(std::move(request));
   const std::lock_guard lock(mutex_);
   ++requests_total_;

@@ -22,6 +22,9 @@ inline constexpr std::size_t kRequestsKeptMax = 100'000;
 // Keys are counted far longer than messages are kept: "sent once" is checked by them.
 inline constexpr std::size_t kKeysMax = 2'000'000;
 
+// Of a request's path; the paths of the API have 80 bytes.
+inline constexpr std::size_t kPathBytesMax = 256;
+
 struct TrafficLimits {
   std::size_t messages_max = kMessagesKeptMax;
   std::size_t requests_max = kRequestsKeptMax;
@@ -32,7 +35,7 @@ struct TrafficLimits {
 struct RequestEntry {
   LogTime received_at;
   std::string method;
-  std::string path;
+  std::string path;   // At most kPathBytesMax of it are kept.
   int status = 0;     // 0: no answer, or not yet.
   int code = 0;       // Twilio's; 0: none.
   std::string fault;  // Name of the fault that was played; "": none.

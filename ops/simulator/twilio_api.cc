@@ -118,6 +118,9 @@ std::optional<ApiError> CheckCallback(std::string_view url) {
   if (url.empty()) {
     return std::nullopt;
   }
+  if (url.size() > kCallbackBytesMax) {
+    return wrong;
+  }
   const std::size_t scheme =
       schemas::StartsWithIgnoringCase(url, "https://")
           ? 8

@@ -6,6 +6,7 @@
 // (21211), to +15005550004 has opted out (21610), from +15005550001 is no sender (21212).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -19,6 +20,9 @@ namespace alertstream::simulator {
 
 // The sender of a messaging service, which has no number of its own here.
 inline constexpr std::string_view kServiceNumber = "+15005550006";
+
+// A longer StatusCallback is refused (21609): it is kept with each message.
+inline constexpr std::size_t kCallbackBytesMax = 4096;
 
 // A message that was accepted. Nothing of it may reach a log.
 struct Message {

@@ -166,6 +166,23 @@ TEST_F(ProviderSimulatorTest, ACallbackThatIsRefusedIsRepeated) {
   EXPECT_THAT(receiver_.Statuses(4), ElementsAre("sent", "sent", "sent", "delivered"));
 }
 
+TEST_F(ProviderSimulatorTest, CallbacksThatFindNoRoomAreDropped) {
+  SimulatorOptions options;
+  options.callbacks.delay = 1ms;
+  options.callbacks.pending_max = 0;
+  auto simulator = ProviderSimulator::Start(options, SystemClock());
+  ASSERT_TRUE(simulator.ok());
+  simulator_ = std::move(simulator).value();
+  EXPECT_EQ(SendAndJudge().result, v1::ATTEMPT_CLASS_ACCEPTED);
+  const auto dropped = [this] {
+    return Control("GET", "/health").second.find(R"("dropped":1)") != std::string::npos;
+  };
+  for (int i = 0; i < 2000 && !dropped(); ++i) {
+    SystemClock().SleepFor(5ms);
+  }
+  EXPECT_TRUE(dropped());
+}
+
 TEST_F(ProviderSimulatorTest, EveryFaultShowsAsItIsMeant) {
   struct Case {
     std::string_view fault;

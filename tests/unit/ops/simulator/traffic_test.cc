@@ -66,6 +66,13 @@ TEST(TrafficTest, KeepsTheNewestAndCountsTheRest) {
   EXPECT_EQ(traffic.Accept(MessageOf(KeyOf('A')))->attempt, 1U);
 }
 
+TEST(TrafficTest, KeepsTheBeginningOfALongPath) {
+  Traffic traffic;
+  traffic.Note({.path = "/" + std::string(100'000, 'x')});
+  EXPECT_THAT(traffic.RequestsJson(1),
+              ::testing::HasSubstr("\"/" + std::string(kPathBytesMax - 1, 'x') + "\""));
+}
+
 TEST(FaultsTest, AreUsedUp) {
   Faults faults;
   EXPECT_FALSE(faults.TakeOfRequest());

@@ -89,6 +89,8 @@ TEST(ReadCreateTest, WhatTwilioRefusesIsRefusedWithItsCode) {
       {"StatusCallback", "https:///path", 21609},
       {"StatusCallback", "https://a_b.example/", 21609},
       {"StatusCallback", "http://127.0.0.1:80/x_y", 0},
+      {"StatusCallback", "http://a.example/" + std::string(kCallbackBytesMax - 17, 'x'), 0},
+      {"StatusCallback", "http://a.example/" + std::string(kCallbackBytesMax - 16, 'x'), 21609},
       {"ValidityPeriod", "0", 20001},
       {"ValidityPeriod", "36001", 20001},
       {"ValidityPeriod", "x", 20001},
