@@ -62,6 +62,9 @@ void AnswerBook::Await(std::uint64_t ticket, const std::vector<AppendedPosition>
     }
     const auto& decisions = entry.answer.decisions;
     lost = lost || (!decisions.empty() && decisions.front().part() > 0);
+    if (entry.waits.empty()) {
+      kept_bytes_ -= entry.bytes;
+    }
     if (entry.waits.insert(id).second) {
       ++expected_[std::get<1>(key)];
       wait.left += entry.whole ? 0 : 1;
@@ -97,7 +100,9 @@ AnswerBook::Entry* AnswerBook::Find(const v1::Position& position) {
 
 void AnswerBook::AddBytes(Entry* entry, std::size_t bytes) {
   entry->bytes += bytes;
-  kept_bytes_ += bytes;
+  if (entry->waits.empty()) {
+    kept_bytes_ += bytes;
+  }
 }
 
 void AnswerBook::TakeBatch(const v1::JournalRecord& journal, BatchOutputs outputs,
@@ -199,6 +204,7 @@ void AnswerBook::EndWait(std::uint64_t id, std::optional<Error> error, std::vect
     }
     // While tickets are open, somebody else may ask for the same record: DropWhat… decides.
     if (entry->second.waits.empty()) {
+      kept_bytes_ += entry->second.bytes;
       arrivals_.emplace_back(stamp_, key);
     }
   }
@@ -219,12 +225,14 @@ void AnswerBook::Abandon(const std::string& why, std::vector<Due>* due) {
   DropWhatNobodyCanAskFor();
 }
 
-void AnswerBook::Forget(const Key& key) {
+bool AnswerBook::Forget(const Key& key) {
   const auto found = entries_.find(key);
-  if (found != entries_.end() && found->second.waits.empty()) {
-    kept_bytes_ -= found->second.bytes;
-    entries_.erase(found);
+  if (found == entries_.end() || !found->second.waits.empty()) {
+    return false;
   }
+  kept_bytes_ -= found->second.bytes;
+  entries_.erase(found);
+  return true;
 }
 
 // A ticket is older than the answers to what is appended under it, so that whatever came before the
@@ -233,11 +241,11 @@ void AnswerBook::DropWhatNobodyCanAskFor() {
   const std::uint64_t oldest = tickets_.empty() ? stamp_ + 1 : *tickets_.begin();
   while (!arrivals_.empty() &&
          (arrivals_.front().first < oldest || kept_bytes_ > kept_bytes_max_)) {
-    if (arrivals_.front().first >= oldest) {
-      lost_stamp_ = arrivals_.front().first;
-    }
-    Forget(arrivals_.front().second);
+    const auto [stamp, key] = arrivals_.front();
     arrivals_.pop_front();
+    if (Forget(key) && stamp >= oldest) {
+      lost_stamp_ = stamp;
+    }
   }
   while (!covered_.empty() && covered_.front().stamp < oldest) {
     covered_.pop_front();

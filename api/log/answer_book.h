@@ -89,7 +89,8 @@ class AnswerBook {
   void CompleteIfWhole(Entry* entry, std::vector<Due>* due);
   bool WasCoveredSince(const Key& key, std::uint64_t ticket) const;
   void EndWait(std::uint64_t id, std::optional<Error> error, std::vector<Due>* due);
-  void Forget(const Key& key);
+  // False: somebody waits for it, or it has gone before.
+  bool Forget(const Key& key);
   void DropWhatNobodyCanAskFor();
 
   const std::size_t tickets_max_;
@@ -104,7 +105,7 @@ class AnswerBook {
   std::map<Key, Entry> entries_;
   std::deque<std::pair<std::uint64_t, Key>> arrivals_;  // Entries made for tickets, oldest first.
   std::deque<Covered> covered_;
-  std::size_t kept_bytes_ = 0;
+  std::size_t kept_bytes_ = 0;  // Of the entries that nobody waits for.
 };
 
 }  // namespace alertstream::api

@@ -24,6 +24,7 @@ constexpr std::chrono::milliseconds kReadTimeout{2'000};
 constexpr std::chrono::milliseconds kAskTimeout{2'000};
 constexpr std::chrono::milliseconds kRetryAfter{200};
 constexpr std::chrono::milliseconds kLookEvery{20};  // For waits whose time is up.
+constexpr std::chrono::milliseconds kIdle{250};      // While nobody waits; Await ends it.
 constexpr std::chrono::seconds kSampleEvery{1};
 
 template <typename Message>
@@ -92,6 +93,7 @@ struct AnswerWatch::Impl {
   void Follow(std::size_t partition, runtime::OutputReader* reader);
   Status Take(std::size_t partition, runtime::OutputReader* reader);
   void Attend();
+  void Measure();
   bool Stopping() const {
     const std::lock_guard lock(core->mutex);
     return core->stopping;
@@ -101,7 +103,7 @@ struct AnswerWatch::Impl {
   Clock& clock;
   const AnswerWatchOptions options;
   std::shared_ptr<Core> core;  // The tickets are its other owners.
-  LagMeter meter;              // Of the attendant.
+  LagMeter meter;              // Of Measure.
   std::atomic<double> lag_seconds{0};
   std::vector<std::unique_ptr<runtime::OutputReader>> readers;
   std::vector<std::thread> threads;
@@ -150,9 +152,8 @@ void AnswerWatch::Impl::Follow(std::size_t partition, runtime::OutputReader* rea
   }
 }
 
-// Ends the waits whose time is up, and measures the lag.
+// Ends the waits whose time is up.
 void AnswerWatch::Impl::Attend() {
-  auto sampled = clock.SinceBoot();
   std::unique_lock lock(core->mutex);
   while (!core->stopping) {
     std::vector<AnswerBook::Due> due;
@@ -165,20 +166,22 @@ void AnswerWatch::Impl::Attend() {
       lock.lock();
       continue;
     }
-    if (clock.SinceBoot() - sampled >= kSampleEvery) {
-      sampled = clock.SinceBoot();
-      const LagMeter::Positions consumed = core->consumed;
-      lock.unlock();
-      const auto lag = meter.Sample(consumed, clock.Now(), kAskTimeout);
-      if (lag.ok()) {
-        lag_seconds = std::chrono::duration<double>(lag.value()).count();
-      }
-      lock.lock();
-      core->lag_problem = lag.ok() ? "" : "lag: " + lag.error().message();
-      continue;
+    core->changed.wait_for(lock, core->book.waits() > 0 ? kLookEvery : kIdle);
+  }
+}
+
+// On a thread of its own: a log that does not answer holds it up, and must not hold up the waits.
+void AnswerWatch::Impl::Measure() {
+  std::unique_lock lock(core->mutex);
+  while (!core->changed.wait_for(lock, kSampleEvery, [this] { return core->stopping; })) {
+    const LagMeter::Positions consumed = core->consumed;
+    lock.unlock();
+    const auto lag = meter.Sample(consumed, clock.Now(), kAskTimeout);
+    if (lag.ok()) {
+      lag_seconds = std::chrono::duration<double>(lag.value()).count();
     }
-    const auto idle = std::chrono::duration_cast<std::chrono::milliseconds>(kSampleEvery) / 4;
-    core->changed.wait_for(lock, core->book.waits() > 0 ? kLookEvery : idle);
+    lock.lock();
+    core->lag_problem = lag.ok() ? "" : "lag: " + lag.error().message();
   }
 }
 
@@ -203,6 +206,7 @@ Result<std::unique_ptr<AnswerWatch>> AnswerWatch::Start(log::EventLog& log, Cloc
     running->threads.emplace_back([running, i] { running->Follow(i, running->readers[i].get()); });
   }
   running->threads.emplace_back([running] { running->Attend(); });
+  running->threads.emplace_back([running] { running->Measure(); });
   return watch;
 }
 

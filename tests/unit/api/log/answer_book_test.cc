@@ -187,6 +187,20 @@ TEST_F(AnswerBookTest, AnAnswerThatHadToGoIsNotReportedAsEmpty) {
   EXPECT_THAT(answers_[0].error().message(), HasSubstr("too many answers"));
 }
 
+TEST_F(AnswerBookTest, AnswersThatSomebodyWaitsForAreNoReasonToDropOthers) {
+  const auto waits = book_.OpenTicket();
+  const auto later = book_.OpenTicket();
+  Await(*waits, {At(0), At(5)});
+  auto large = Decision(0);
+  large.set_event_type(std::string(20'000, 'x'));
+  Batch(Journal(0, 2), {large, Decision(1)});
+  EXPECT_LT(book_.kept_bytes(), 1'000U);
+  Await(*later, {At(1)});
+  ASSERT_THAT(answers_, SizeIs(1));
+  ASSERT_TRUE(answers_[0].ok()) << answers_[0].error().message();
+  EXPECT_THAT(answers_[0].value().at(0).decisions, SizeIs(1));
+}
+
 TEST_F(AnswerBookTest, AbandonedWaitsSayWhy) {
   const auto ticket = book_.OpenTicket();
   Await(*ticket, {At(0)});
