@@ -72,16 +72,38 @@ std::uint32_t AddNode(JsonValue value, RuleTree* tree) {
   return index;
 }
 
-// "recipients.list[2]" of event 3 is "#/events/3/recipients/list/2".
-std::string PointerOf(std::size_t event, std::string_view field) {
-  std::string pointer = fmt::format("#/events/{}", event);
+// How much of `field` names its first step below `at`. Members may have names with a dot or a
+// bracket: the longest member that is there wins; of one that is missing the name is a word.
+std::size_t StepOf(std::string_view field, std::optional<JsonValue> at) {
+  std::size_t length = std::min(field.find_first_of(".["), field.size());
+  if (!at || at->type() != JsonType::kObject) {
+    return length;
+  }
+  for (auto member = at->first_child(); member; member = member->next_sibling()) {
+    const std::string_view name = member->name();
+    const bool ends =
+        name.size() == field.size() ||
+        (name.size() < field.size() && (field[name.size()] == '.' || field[name.size()] == '['));
+    if (name.size() > length && ends && field.starts_with(name)) {
+      length = name.size();
+    }
+  }
+  return length;
+}
+
+// "recipients.list[2]" of `event`, which is the third, is "#/events/2/recipients/list/2".
+std::string PointerOf(std::size_t index, std::optional<JsonValue> event, std::string_view field) {
+  std::string pointer = fmt::format("#/events/{}", index);
+  std::optional<JsonValue> at = event;
   while (!field.empty()) {
-    const std::size_t end = std::min(field.find_first_of(".["), field.size());
+    const std::size_t end = StepOf(field, at);
     std::string_view segment = field.substr(0, end);
-    if (!segment.empty() && segment.back() == ']') {
+    const bool object = at && at->type() == JsonType::kObject;
+    if (!object && !segment.empty() && segment.back() == ']') {
       segment.remove_suffix(1);
     }
     pointer += http::PointerTo(segment).substr(1);
+    at = object ? at->Find(segment) : std::nullopt;
     field.remove_prefix(std::min(end + 1, field.size()));
   }
   return pointer;
@@ -117,19 +139,21 @@ class ControlParser {
                  const v1::Envelope& envelope);
   void Problem(std::string detail, std::string_view field = "") {
     if (errors_.size() < kErrorsMax) {
-      errors_.push_back({.detail = std::move(detail), .pointer = PointerOf(index_, field)});
+      errors_.push_back({.detail = std::move(detail), .pointer = PointerOf(index_, event_, field)});
     }
   }
 
   const ControlContext& context_;
   const std::string_view default_tenant_;
   std::size_t index_ = 0;
+  std::optional<JsonValue> event_;  // The one that is read.
   std::vector<ProblemError> errors_;
   std::vector<ControlItem> items_;
 };
 
 void ControlParser::Read(std::size_t index, JsonValue event) {
   index_ = index;
+  event_ = event;
   if (event.type() != JsonType::kObject) {
     return Problem("expected an object");
   }
