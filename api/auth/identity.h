@@ -34,7 +34,7 @@ struct ApiKey {
   std::vector<HmacKey> signing_secrets = {};  // kSecret: at least one; two while they are rotated.
   std::vector<std::string> origins = {};      // kPublishable: "https://shop.example"; "*": any.
   bool allow_body_only = false;               // The tenant allows X-Signature without a time.
-  double events_per_second = 1000;            // The tenant's token bucket.
+  double events_per_second = 1000;            // The key's token bucket.
   std::uint32_t burst = 2000;
 };
 

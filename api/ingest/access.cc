@@ -13,12 +13,11 @@ using http::ProblemDetails;
 using Verdict = std::variant<std::shared_ptr<const ApiKey>, ProblemDetails>;
 
 constexpr std::string_view kAllowedHeaders =
-    "Content-Type, X-API-Key, Idempotency-Key, Prefer, X-Request-Id, traceparent, tracestate, "
+    "Content-Type, X-API-Key, Idempotency-Key, X-Request-Id, traceparent, tracestate, "
     "ce-specversion, ce-id, ce-source, ce-type, ce-time, ce-subject, ce-dataschema, ce-site, "
     "ce-idempotencykey, ce-traceparent, ce-tracestate";
 constexpr std::string_view kExposedHeaders =
-    "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, Idempotent-Replayed, "
-    "Preference-Applied";
+    "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, Idempotent-Replayed";
 // Browsers keep a preflight for ten minutes to two hours at most; a revoked origin for as long.
 constexpr std::string_view kPreflightSeconds = "600";
 

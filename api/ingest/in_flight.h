@@ -28,7 +28,7 @@ class InFlight {
   enum class Joined {
     kFirst,     // The key is the caller's, who must End it; the waiter is not used.
     kWaiting,   // The waiter will be called.
-    kConflict,  // Another body is under way.
+    kConflict,  // Another body is under way; whether the key will be used by it is not known.
     kFull,      // kWaitersMax wait already.
   };
   Joined Join(const IdempotencyHash& hash, const Digest& body_sha256, Waiter waiter);

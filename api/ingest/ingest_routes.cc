@@ -64,7 +64,7 @@ ProblemDetails KeyReused() {
 ProblemDetails InProgress() {
   return {.status = 409,
           .code = "idempotency_in_progress",
-          .detail = "Requests with the same idempotency key are under way; send it again later."};
+          .detail = "The idempotency key's first request is under way; send it again later."};
 }
 
 // One event of a request that is under way. Written by one thread at a time; Operation::open orders
@@ -103,7 +103,7 @@ class IngestDoor : public std::enable_shared_from_this<IngestDoor> {
   explicit IngestDoor(const IngestDeps& deps)
       : deps_(deps),
         ids_(deps.clock),
-        rate_limit_(deps.options.tenants_max),
+        rate_limit_(deps.options.buckets_max),
         ack_seconds_(deps.metrics.HistogramOf(MetricId::kIngestAckSeconds)),
         secret_events_(deps.metrics.CounterOf(MetricId::kIngestEvents, {"secret"})),
         publishable_events_(deps.metrics.CounterOf(MetricId::kIngestEvents, {"publishable"})) {
@@ -158,14 +158,14 @@ void IngestDoor::Handle(const http::Request& request, http::Responder responder)
   auto parsed = ParseIngest(request, {.key = key, .now = now, .ids = ids_});
   auto* body = std::get_if<IngestBody>(&parsed);
   const std::size_t cost = body == nullptr ? 1 : std::max<std::size_t>(body->events.size(), 1);
-  const RateVerdict rate =
-      rate_limit_.Take(key.tenant, {.per_second = key.events_per_second, .burst = key.burst}, cost,
-                       operation->started);
+  const RateVerdict rate = rate_limit_.Take(
+      key.tenant + "/" + key.id, {.per_second = key.events_per_second, .burst = key.burst}, cost,
+      operation->started);
   AddRateLimitFields(rate, &operation->headers);
   if (!rate.allowed) {
     Refuse(operation.get(), {.status = 429,
                              .code = "rate_limited",
-                             .detail = "The tenant's events of this moment are used up."});
+                             .detail = "The API key's events of this moment are used up."});
     return;
   }
   if (body == nullptr) {
@@ -173,7 +173,10 @@ void IngestDoor::Handle(const http::Request& request, http::Responder responder)
     return;
   }
   operation->is_batch = body->is_batch;
-  operation->wait = PreferredWait(request.headers);
+  // Everybody can have a publishable key: decisions would tell strangers who has opted out.
+  if (key.kind == KeyKind::kSecret) {
+    operation->wait = PreferredWait(request.headers);
+  }
   Begin(operation, key, std::move(body->events));
 }
 
@@ -219,7 +222,12 @@ bool IngestDoor::Claim(const OperationPtr& operation, std::size_t index) {
   }
   --operation->open;  // Not the last: the caller's own part is not released yet.
   if (joined == InFlight::Joined::kConflict) {
-    item.problem = KeyReused();
+    // Whether another request uses the key is open until the log has said so; what becomes of this
+    // one's own items is one and the same.
+    const bool is_own =
+        std::any_of(operation->appended.begin(), operation->appended.end(),
+                    [&](std::size_t i) { return operation->items[i].hash == item.hash; });
+    item.problem = is_own ? KeyReused() : InProgress();
     return false;
   }
   if (joined == InFlight::Joined::kFull) {

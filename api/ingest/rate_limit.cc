@@ -18,19 +18,19 @@ std::int64_t SecondsFor(double tokens, double per_second) {
 
 }  // namespace
 
-RateVerdict RateLimit::Take(std::string_view tenant, RateLimitRule rule, std::size_t events,
+RateVerdict RateLimit::Take(std::string_view key, RateLimitRule rule, std::size_t events,
                             std::chrono::microseconds now) {
   rule.per_second = std::max(rule.per_second, kPerSecondMin);
   rule.burst = std::max<std::uint32_t>(rule.burst, 1);
   const auto size = static_cast<double>(rule.burst);
   const auto wanted = static_cast<double>(events);
   const std::lock_guard lock(mutex_);
-  auto found = buckets_.find(tenant);
+  auto found = buckets_.find(key);
   if (found == buckets_.end()) {
-    if (buckets_.size() >= tenants_max_) {
+    if (buckets_.size() >= keys_max_) {
       MakeRoom();
     }
-    found = buckets_.emplace(tenant, Bucket{.tokens = size, .at = now}).first;
+    found = buckets_.emplace(key, Bucket{.tokens = size, .at = now}).first;
   }
   Bucket& bucket = found->second;
   const double passed_s = static_cast<double>(std::max(now - bucket.at, {}).count()) / 1e6;
@@ -52,7 +52,7 @@ RateVerdict RateLimit::Take(std::string_view tenant, RateLimitRule rule, std::si
 void RateLimit::MakeRoom() {
   std::vector<std::chrono::microseconds> times;
   times.reserve(buckets_.size());
-  for (const auto& [tenant, bucket] : buckets_) {
+  for (const auto& [key, bucket] : buckets_) {
     times.push_back(bucket.at);
   }
   const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);

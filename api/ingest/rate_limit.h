@@ -1,4 +1,5 @@
-// RateLimit: a token bucket a tenant, one token an event. Thread-safe. Used by the ingest door.
+// RateLimit: a token bucket an API key, one token an event, so that whoever holds a key that is
+// public uses up nothing of another one. Thread-safe. Used by the ingest door.
 #pragma once
 
 #include <chrono>
@@ -13,7 +14,7 @@
 
 namespace alertstream::api {
 
-// Of the tenant, by the key that is presented.
+// Of the key that is presented.
 struct RateLimitRule {
   double per_second = 1;    // At least one in a day, so that every wait has an end.
   std::uint32_t burst = 1;  // The bucket's size, at least 1.
@@ -28,12 +29,12 @@ struct RateVerdict {
 
 class RateLimit {
  public:
-  // More tenants than these at a time: those that were away longest begin anew with a full bucket.
-  explicit RateLimit(std::size_t tenants_max) : tenants_max_(tenants_max) {}
+  // More keys than these at a time: those that were away longest begin anew with a full bucket.
+  explicit RateLimit(std::size_t keys_max) : keys_max_(keys_max) {}
 
   // Takes `events` tokens if there are as many, or if the bucket is full: a batch larger than the
   // bucket passes once it is, and is paid for afterwards. `now` is of a clock that never jumps.
-  RateVerdict Take(std::string_view tenant, RateLimitRule rule, std::size_t events,
+  RateVerdict Take(std::string_view key, RateLimitRule rule, std::size_t events,
                    std::chrono::microseconds now);
 
  private:
@@ -43,7 +44,7 @@ class RateLimit {
   };
   void MakeRoom();
 
-  const std::size_t tenants_max_;
+  const std::size_t keys_max_;
   std::mutex mutex_;
   std::map<std::string, Bucket, std::less<>> buckets_;
 };

@@ -149,6 +149,8 @@ TEST_F(AccessTest, OnlyAnAllowedOriginMayReadAnswers) {
   EXPECT_EQ(allowed.Find("Access-Control-Allow-Origin"), "https://shop.example");
   EXPECT_THAT(std::string(allowed.Find("Access-Control-Expose-Headers").value_or("")),
               HasSubstr("X-Request-Id"));
+  EXPECT_THAT(std::string(allowed.Find("Access-Control-Expose-Headers").value_or("")),
+              Not(HasSubstr("Preference-Applied")));
   EXPECT_EQ(allowed.Find("Vary"), "Origin");
   EXPECT_EQ(allowed.Find("Access-Control-Allow-Credentials"), std::nullopt);
   http::Headers strange;
@@ -168,9 +170,10 @@ TEST_F(AccessTest, APreflightSaysWhatIsAllowed) {
   EXPECT_EQ(response.headers.Find("Access-Control-Allow-Methods"), "POST");
   EXPECT_EQ(response.headers.Find("Access-Control-Max-Age"), "600");
   const auto headers = response.headers.Find("Access-Control-Allow-Headers").value_or("");
-  for (const auto* name : {"Content-Type", "X-API-Key", "Idempotency-Key", "Prefer", "ce-id"}) {
+  for (const auto* name : {"Content-Type", "X-API-Key", "Idempotency-Key", "ce-id"}) {
     EXPECT_TRUE(http::HasToken(headers, name)) << name;
   }
+  EXPECT_FALSE(http::HasToken(headers, "Prefer"));
   EXPECT_TRUE(http::HasToken(*response.headers.Find("Vary"), "Origin"));
 }
 

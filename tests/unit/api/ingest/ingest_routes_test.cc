@@ -293,6 +293,29 @@ TEST_F(IngestRoutesTest, WhoWaitedInVainIsToldSo) {
   EXPECT_THAT(response.body, Not(HasSubstr("decisions")));
 }
 
+TEST_F(IngestRoutesTest, APublishableKeyDoesNotWait) {
+  // Nothing decides meanwhile: whoever waited would be told so.
+  const auto response =
+      Post(kOrder, {{"Origin", "https://shop.example"}, {"Prefer", "wait=1"}}, "as_pk_1");
+  EXPECT_EQ(response.status, 202);
+  EXPECT_EQ(response.headers.Find("Preference-Applied"), std::nullopt);
+  EXPECT_THAT(response.body, Not(HasSubstr("decisions")));
+}
+
+TEST_F(IngestRoutesTest, APublishableKeyUsesUpNothingOfTheSecretOne) {
+  const Fields origin = {{"Origin", "https://shop.example"}};
+  keys_.Add("as_pk_small", {.id = "p2",
+                            .tenant = "acme",
+                            .origins = {"https://shop.example"},
+                            .events_per_second = 1,
+                            .burst = 1});
+  EXPECT_EQ(Post(kOrder, origin, "as_pk_small").status, 202);
+  EXPECT_EQ(Post(kOrder, origin, "as_pk_small").status, 429);
+  const auto response = Post(kOrder);
+  EXPECT_EQ(response.status, 202);
+  EXPECT_EQ(response.headers.Find("RateLimit"), "\"events\";r=99;t=1");
+}
+
 TEST_F(IngestRoutesTest, ARepeatedRequestGetsTheFirstAnswer) {
   const auto first = Post(kOrder, {{"Idempotency-Key", "\"k1\""}});
   const auto second = Post(kOrder, {{"Idempotency-Key", "k1"}});
@@ -325,7 +348,8 @@ TEST_F(IngestRoutesTest, ARequestUnderWayIsWaitedFor) {
   const auto first = Start(Order("o-1"));
   const auto same = Start(Order("o-1"));
   const auto other = Post(Order("o-1", 13));
-  EXPECT_EQ(Text(other, "code"), "idempotency_key_reused");
+  EXPECT_EQ(other.status, 409);
+  EXPECT_EQ(Text(other, "code"), "idempotency_in_progress");
   std::vector<std::shared_ptr<Sink>> more;
   for (int i = 0; i < 7; ++i) {
     more.push_back(Start(Order("o-1")));
@@ -353,6 +377,17 @@ TEST_F(IngestRoutesTest, ALogThatFailsIs503AndTheKeyIsFree) {
   EXPECT_EQ(response.headers.Find("Retry-After"), "1");
   story_.log.FailWrites(false);
   EXPECT_EQ(Post(Order("o-1")).status, 202);
+}
+
+TEST_F(IngestRoutesTest, AnotherBodyMayUseAKeyWhoseFirstRequestFailed) {
+  gate_.Shut();
+  story_.log.FailWrites(true);
+  const auto first = Start(Order("o-1"));
+  EXPECT_EQ(Post(Order("o-1", 13)).status, 409);
+  gate_.Open();
+  EXPECT_EQ(Wait(*first).status, 503);
+  story_.log.FailWrites(false);
+  EXPECT_EQ(Post(Order("o-1", 13)).status, 202);
 }
 
 TEST_F(IngestRoutesTest, AFullWriterIs503AndTheKeyIsFree) {

@@ -44,7 +44,7 @@ TEST(RateLimitTest, ABatchLargerThanTheBucketIsPaidForAfterwards) {
   EXPECT_FALSE(limit.Take("acme", kRule, 30, 12s).allowed);
 }
 
-TEST(RateLimitTest, TenantsHaveTheirOwnBuckets) {
+TEST(RateLimitTest, KeysHaveTheirOwnBuckets) {
   RateLimit limit(10);
   EXPECT_TRUE(limit.Take("acme", kRule, 10, 0s).allowed);
   EXPECT_TRUE(limit.Take("bakery", kRule, 10, 0s).allowed);
