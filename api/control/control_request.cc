@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -218,10 +219,6 @@ void ControlParser::ReadRule(const RuleTree& tree, ControlKind kind, ProblemList
   }
   v1::Envelope envelope = NewEnvelope(tenant, "account." + std::string(WordOf(kind)));
   ControlItem item{.kind = kind, .id = rule.id};
-  if (rule.change.expected_version() == 0) {
-    item.entity = EntityName{tenant, WordOf(kind), rule.id};
-    item.entity_bytes = EntityBytes(rule.change);
-  }
   *envelope.mutable_account_change() = std::move(rule.change);
   Append(std::move(item), Topic::kAccountChanges, schemas::PartitionOf(tenant, context_.partitions),
          tenant, envelope);

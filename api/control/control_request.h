@@ -15,13 +15,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
-#include "api/control/entities.h"
 #include "api/http/problem.h"
 #include "api/log/log_writer.h"
 #include "processor/base/time.h"
@@ -55,9 +53,6 @@ struct ControlItem {
   std::string id;  // Of a rule; else "".
   // One; engine_activate has one a partition.
   std::vector<RecordToAppend> records;
-  // Of a rule without expected_version: what it defines, to compare with what is in force.
-  std::optional<EntityName> entity;
-  std::string entity_bytes;
 };
 
 // In the order of the request.

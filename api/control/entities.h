@@ -1,5 +1,5 @@
-// Entities: what account changes define, as changes and facts name them. Pure. Used to tell a
-// change that changes nothing.
+// Entities: what account changes define, as facts name them. Pure. Used to tell a change that
+// changed nothing.
 #pragma once
 
 #include <optional>
@@ -7,7 +7,6 @@
 #include <string_view>
 #include <tuple>
 
-#include "schemas/envelope.pb.h"
 #include "schemas/output.pb.h"
 
 namespace alertstream::api {
@@ -24,9 +23,5 @@ struct EntityName {
 
 // Nothing for facts about people, messages and the engine.
 std::optional<EntityName> EntityOf(const v1::Fact& fact);
-
-// The entity's own bytes, equal for equal entities; "" if the message holds none.
-std::string EntityBytes(const v1::Fact& fact);
-std::string EntityBytes(const v1::AccountChange& change);
 
 }  // namespace alertstream::api

@@ -95,10 +95,6 @@ TEST(ControlRequest, RulesAreReadAsInRuleFiles) {
     EXPECT_EQ(item.id, each.id);
     const v1::Envelope envelope = EnvelopeOf(item);
     EXPECT_THAT(envelope.account_change().DebugString(), HasSubstr(std::string(each.text)));
-    ASSERT_TRUE(item.entity.has_value());
-    EXPECT_EQ(item.entity->id, each.id);
-    EXPECT_EQ(item.entity->kind, WordOf(each.kind));
-    EXPECT_EQ(item.entity_bytes, EntityBytes(envelope.account_change()));
   }
 }
 
@@ -112,7 +108,6 @@ TEST(ControlRequest, AnExpectedVersionIsLeftToTheFold) {
       ItemOf(R"({"kind":"site","id":"shop","expected_version":7,"reason":"moved"})");
   EXPECT_EQ(EnvelopeOf(item).account_change().expected_version(), 7U);
   EXPECT_EQ(EnvelopeOf(item).account_change().reason(), "moved");
-  EXPECT_FALSE(item.entity.has_value());
 }
 
 TEST(ControlRequest, ReadsConsents) {
