@@ -96,7 +96,20 @@ Result<std::vector<ControlResult>> ControlClient::Send(std::string_view tenant,
       body += end == begin ? "" : ",";
       body += documents[end++];
     }
-    ALERTSTREAM_RETURN_IF_ERROR(SendGroup(body + "]}", end - begin, wait, &results));
+    const Status sent = SendGroup(body + "]}", end - begin, wait, &results);
+    if (!sent.ok() && begin == 0) {
+      return sent.error();
+    }
+    if (!sent.ok()) {
+      const std::string why = fmt::format("{} of {} changes were answered, then: {}", begin,
+                                          documents.size(), sent.error().message());
+      results.resize(documents.size(), ControlResult{.status = std::string(kUnsent),
+                                                     .id = {},
+                                                     .reason = {},
+                                                     .detail = why,
+                                                     .position = {}});
+      return results;
+    }
     begin = end;
   }
   return results;

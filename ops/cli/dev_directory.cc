@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -19,11 +20,11 @@
 #include "ops/identity/keys_file.h"
 #include "ops/seed/demo_history.h"
 #include "processor/base/crypto.h"
+#include "processor/log/local/store.h"
 
 namespace alertstream::cli {
 namespace {
 
-constexpr std::string_view kLockFile = "dev.lock";
 // A process that was killed holds its locks until the system has taken its memory back.
 constexpr std::chrono::milliseconds kEndingMax{2000};
 constexpr std::chrono::milliseconds kPause{20};
@@ -91,7 +92,7 @@ Result<std::unique_ptr<DevLock>> DevLock::Take(const std::string& data_dir, Cloc
   if (error) {
     return DirectoryError(data_dir, error);
   }
-  const std::string path = In(data_dir, kLockFile).string();
+  const std::string path = DevLockPath(data_dir);
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) {
     return DirectoryError(data_dir, std::error_code(errno, std::generic_category()));
@@ -135,7 +136,7 @@ Status EmptyDataDirectory(const std::string& data_dir) {
   for (std::filesystem::directory_iterator entry(data_dir, error), end; !error && entry != end;
        entry.increment(error)) {
     const std::string name = entry->path().filename().string();
-    if (name == kLockFile) {
+    if (entry->path() == DevLockPath(data_dir)) {
       continue;
     }
     if (!IsOurs(name)) {
@@ -144,6 +145,16 @@ Status EmptyDataDirectory(const std::string& data_dir) {
                                entry->path().string()));
     }
     found.push_back(entry->path());
+  }
+  // A server may run on the log; none begins while it is removed.
+  std::unique_ptr<log::DirectoryLock> log_lock;
+  if (HasLog(data_dir)) {
+    auto taken = log::DirectoryLock::Take(In(data_dir, "log").string());
+    if (!taken.ok()) {
+      return Error(taken.error().code(),
+                   "--reset: nothing was removed: " + taken.error().message());
+    }
+    log_lock = std::move(taken).value();
   }
   for (const auto& path : found) {
     if (!error) {

@@ -32,7 +32,8 @@ class DevLock {
 };
 
 // Removes the log, the state and the keys in a data directory; the directory and the lock stay.
-// kConflict: it holds something that is not ours, which is named, and nothing was removed.
+// kConflict: it holds something that is not ours, or another process owns the log; which is named,
+// and nothing was removed.
 Status EmptyDataDirectory(const std::string& data_dir);
 // Whether there is anything that EmptyDataDirectory would remove.
 bool HoldsData(const std::string& data_dir);

@@ -1,6 +1,7 @@
 #include "ops/cli/dev_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,10 +46,26 @@ bool IsRunning(std::int64_t pid) {
   return pid > 0 && (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM);
 }
 
+// After a kill -9 another process may have the pid; the lock is then free. A shared lock is had at
+// once or not at all, and a dev that starts meanwhile tries again.
+bool IsLockHeld(const std::string& data_dir) {
+  const int fd = ::open(DevLockPath(data_dir).c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    return false;
+  }
+  const bool held = ::flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(fd);
+  return held;
+}
+
 }  // namespace
 
 std::string DevFilePath(const std::string& data_dir) {
   return (std::filesystem::path(data_dir) / "dev.json").string();
+}
+
+std::string DevLockPath(const std::string& data_dir) {
+  return (std::filesystem::path(data_dir) / "dev.lock").string();
 }
 
 std::string DevFileJson(const DevFile& file) {
@@ -122,7 +139,7 @@ Result<DevFile> ReadDevFile(const std::string& data_dir) {
                .log = text("log"),
                .provider_url = text("provider_url"),
                .pid = pid && pid->type() == schemas::JsonType::kInt ? pid->AsInt() : 0};
-  if (!IsRunning(file.pid)) {
+  if (!IsRunning(file.pid) || !IsLockHeld(data_dir)) {
     return none;
   }
   return file;

@@ -24,6 +24,8 @@ struct DevFile {
 };
 
 std::string DevFilePath(const std::string& data_dir);
+// The file that a running dev holds a lock on (DevLock).
+std::string DevLockPath(const std::string& data_dir);
 
 // One line of JSON with the members of DevFile by name.
 std::string DevFileJson(const DevFile& file);

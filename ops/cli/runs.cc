@@ -103,6 +103,9 @@ Result<ExitCode> RunDecide(Program& program, const DecideArguments& arguments) {
             session.io.err << line << "\n";
           }
           session.io.err << DescribeRules(report) << "\n";
+          if (report.unsent > 0) {
+            return Error(ErrorCode::kUnavailable, report.why_unsent + "; no event was appended");
+          }
           if (!report.rejected.empty()) {
             return Error(ErrorCode::kInvalid, "the log rejected rules: no event was appended");
           }

@@ -18,13 +18,14 @@ constexpr std::chrono::milliseconds kLastOffsetsMax{1000};
 // The parts besides the processor, in the order in which they are stopped.
 Result<ServerParts> StartParts(Program& program, const Deployment& deployment,
                                const ServerTargets& targets, const ServerContext& context) {
-  ServerParts parts;
   if (!targets.api && !targets.dispatcher) {
-    return parts;
+    return ServerParts();
   }
   const Settings& settings = program.settings();
   ALERTSTREAM_ASSIGN_OR_RETURN(
       auto identity, IdentityPart::Open(settings, program.clock(), context.metrics, nullptr));
+  // Behind what it uses: where the dispatcher cannot start, the API that serves already ends first.
+  ServerParts parts;
   if (targets.api) {
     ALERTSTREAM_ASSIGN_OR_RETURN(auto api, ApiPart::Start({.settings = settings,
                                                            .deployment = deployment,

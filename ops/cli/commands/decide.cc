@@ -232,6 +232,9 @@ Status DecideRun::SendToServer() {
           session_.has_log ? ControlPort::Wait::kForPositions : ControlPort::Wait::kForVerdicts));
   const std::size_t first = events_.size() - unappended_;
   for (std::size_t i = 0; i < unappended_; ++i) {
+    if (results[i].status == kUnsent) {
+      return Error(ErrorCode::kUnavailable, results[i].detail);
+    }
     RecordOutcome& outcome = events_[first + i].outcome;
     if (session_.has_log) {
       const v1::Position& at = results[i].position;

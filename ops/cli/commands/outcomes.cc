@@ -234,7 +234,13 @@ Result<RecordOutcome> OutcomeOf(const ControlResult& result, Topic topic) {
                  fmt::format("no answer yet; the change at {} is appended and waits to be decided",
                              PositionText(result.position)));
   }
-  RecordOutcome outcome{.done = true, .unchanged = result.status == "unchanged", .id = result.id};
+  if (result.status == kUnsent) {
+    RecordOutcome unsent;
+    unsent.unsent = result.detail;
+    return unsent;
+  }
+  RecordOutcome outcome{
+      .done = true, .unsent = {}, .unchanged = result.status == "unchanged", .id = result.id};
   if (result.status != "rejected") {
     if (topic == Topic::kSiteEvents) {
       v1::DecisionRecord record;

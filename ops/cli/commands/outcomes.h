@@ -33,8 +33,9 @@ Status ForEachBatchOf(const Session& session, std::int32_t partition,
 // What the fold answered to one record.
 struct RecordOutcome {
   bool done = false;
-  bool unchanged = false;                     // By a server: in force already, or seen before.
-  std::string id;                             // By a server: of what was changed; else "".
+  std::string unsent;      // Not empty: why it got no answer, though others before it did.
+  bool unchanged = false;  // By a server: in force already, or seen before.
+  std::string id;          // By a server: of what was changed; else "".
   std::vector<v1::DecisionRecord> decisions;  // The parts of an event, in order.
   std::vector<v1::NotificationCommand> commands;
   std::vector<v1::Fact> facts;
@@ -85,7 +86,7 @@ Change TenantChange(const Session& session, schemas::Topic topic, std::string_vi
                     v1::Envelope envelope);
 
 // What a server said, as the log would have said it: facts, a dead letter, or the verdict on an
-// event. kUnavailable: it is pending.
+// event; not done and `unsent` if it was not asked. kUnavailable: it is pending.
 Result<RecordOutcome> OutcomeOf(const ControlResult& result, schemas::Topic topic);
 
 // Appends the changes, or sends them to the server that owns the log, and waits for their answers,

@@ -97,6 +97,9 @@ std::string RulesJson(const RulesReport& report) {
   object.Integer("changed", static_cast<std::int64_t>(report.changed));
   object.Integer("unchanged", static_cast<std::int64_t>(report.unchanged));
   object.Raw("rejected", rejected.Take());
+  if (report.unsent > 0) {
+    object.Integer("not_applied", static_cast<std::int64_t>(report.unsent));
+  }
   return object.Take();
 }
 
@@ -152,7 +155,10 @@ Result<RulesReport> ApplyRules(const Session& session, const RuleSet& rules) {
   }
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto outcomes, Submit(session, changes));
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    if (const std::string refusal = Refusal(outcomes[i]); !refusal.empty()) {
+    if (!outcomes[i].unsent.empty()) {
+      ++report.unsent;
+      report.why_unsent = outcomes[i].unsent;
+    } else if (const std::string refusal = Refusal(outcomes[i]); !refusal.empty()) {
       report.rejected.push_back(fmt::format("{}:{}: {} {}: {}", sources[i]->file, sources[i]->line,
                                             sources[i]->kind, sources[i]->id, refusal));
     } else if (outcomes[i].unchanged) {
@@ -171,6 +177,9 @@ std::string DescribeRules(const RulesReport& report) {
   if (!report.rejected.empty()) {
     text += fmt::format(", {} rejected", report.rejected.size());
   }
+  if (report.unsent > 0) {
+    text += fmt::format(", {} not applied", report.unsent);
+  }
   return text;
 }
 
@@ -180,6 +189,10 @@ Result<ExitCode> TriggersApply(const Session& session, const RuleSet& rules) {
     session.io.err << line << "\n";
   }
   session.io.out << (session.Json() ? RulesJson(report) : DescribeRules(report)) << "\n";
+  if (report.unsent > 0) {
+    session.io.err << report.why_unsent << "\n";
+    return ExitCode::kPartly;
+  }
   return report.rejected.empty() ? ExitCode::kOk : ExitCode::kFailed;
 }
 

@@ -1,7 +1,9 @@
 #include "ops/cli/api_client.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <mutex>
@@ -123,6 +125,8 @@ TEST(FindApiTest, TheEnvironmentGoesBeforeTheDevOfTheDataDirectory) {
   EXPECT_EQ(find().error().code(), ErrorCode::kNotFound);
   EXPECT_THAT(find().error().message(), HasSubstr("--api-url"));
 
+  const int lock = ::open(DevLockPath(scratch.path()).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  ASSERT_EQ(::flock(lock, LOCK_EX | LOCK_NB), 0);  // As a running dev does.
   ASSERT_TRUE(WriteDevFile(scratch.path(), {.api_url = "http://127.0.0.1:1/",
                                             .secret_key = "as_sk_dev",
                                             .operator_key = "as_op_dev",
@@ -140,6 +144,7 @@ TEST(FindApiTest, TheEnvironmentGoesBeforeTheDevOfTheDataDirectory) {
   ASSERT_TRUE(target.ok());
   EXPECT_EQ(target.value().api_url, "https://alerts.example");
   EXPECT_EQ(target.value().operator_key.Reveal(), "");
+  ::close(lock);
 }
 
 }  // namespace

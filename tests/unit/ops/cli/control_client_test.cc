@@ -60,7 +60,8 @@ class ControlClientTest : public ::testing::Test {
               schemas::JsonDocument body;
               EXPECT_TRUE(body.Parse(request.body).ok());
               std::string answer = R"({"results":[)";
-              const std::size_t events = body.root().Find("events")->size() - left_out_;
+              std::size_t events = body.root().Find("events")->size();
+              events -= seen_.size() >= left_out_after_ ? left_out_ : 0;
               for (std::size_t i = 0; i < events; ++i) {
                 answer += std::string(i > 0 ? "," : "") + R"({"status":"accepted"})";
               }
@@ -85,7 +86,8 @@ class ControlClientTest : public ::testing::Test {
 
   std::mutex mutex_;
   std::vector<http::Request> seen_;
-  std::size_t left_out_ = 0;
+  std::size_t left_out_ = 0;  // Of an answer's events, after so many requests.
+  std::size_t left_out_after_ = 0;
   http::Server server_;
 };
 
@@ -129,6 +131,22 @@ TEST_F(ControlClientTest, AnAnswerThatLeavesChangesOutIsAnError) {
   ASSERT_FALSE(results.ok());
   EXPECT_EQ(results.error().code(), ErrorCode::kUnavailable);
   EXPECT_THAT(results.error().message(), HasSubstr("answered 1 of 2 changes"));
+}
+
+TEST_F(ControlClientTest, WhatWasAnsweredBeforeAGroupFailedIsKept) {
+  left_out_ = 1;
+  left_out_after_ = 1;
+  auto client = Client();
+  const auto results = client.Send("", std::vector<std::string>(2'500, R"({"kind":"a"})"),
+                                   ControlPort::Wait::kForVerdicts);
+  ASSERT_TRUE(results.ok()) << results.error().message();
+  ASSERT_THAT(results.value(), SizeIs(2'500));
+  EXPECT_EQ(results.value()[999].status, "accepted");
+  EXPECT_EQ(results.value()[1'000].status, kUnsent);
+  EXPECT_EQ(results.value()[2'499].status, kUnsent);
+  EXPECT_THAT(results.value()[1'000].detail,
+              HasSubstr("1000 of 2500 changes were answered, then: the server answered 999"));
+  EXPECT_THAT(seen_, SizeIs(2));
 }
 
 }  // namespace

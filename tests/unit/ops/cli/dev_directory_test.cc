@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "ops/identity/keys_file.h"
+#include "processor/log/local/store.h"
 #include "tests/unit/ops/cli/scratch_directory.h"
 
 namespace alertstream::cli {
@@ -66,6 +67,24 @@ TEST(EmptyDataDirectoryTest, RemovesWhatIsOursAndNothingIfThereIsMore) {
   EXPECT_FALSE(HoldsData(scratch.path()));
   EXPECT_TRUE(std::filesystem::exists(scratch / "dev.lock"));
   EXPECT_FALSE(std::filesystem::exists(scratch / "keys.toml.123.new"));
+}
+
+TEST(EmptyDataDirectoryTest, KeepsALogThatAnotherProcessOwns) {
+  const ScratchDirectory scratch;
+  scratch.Write("log/000001.sst", "x");
+  scratch.Write("keys.toml", "x");
+  {
+    const auto owner = log::DirectoryLock::Take(scratch / "log");
+    ASSERT_TRUE(owner.ok());
+    const Status refused = EmptyDataDirectory(scratch.path());
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code(), ErrorCode::kConflict);
+    EXPECT_THAT(refused.error().message(), HasSubstr(std::to_string(::getpid())));
+    EXPECT_TRUE(std::filesystem::exists(scratch / "log/000001.sst"));
+    EXPECT_TRUE(std::filesystem::exists(scratch / "keys.toml"));
+  }
+  EXPECT_TRUE(EmptyDataDirectory(scratch.path()).ok());
+  EXPECT_FALSE(HasLog(scratch.path()));
 }
 
 TEST(DevKeysTest, AreMadeOnceAndAreWhatTheKeysFileTakes) {

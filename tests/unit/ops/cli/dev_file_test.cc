@@ -1,7 +1,9 @@
 #include "ops/cli/dev_file.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,8 +27,24 @@ DevFile Some(std::int64_t pid) {
           .pid = pid};
 }
 
+// As a running dev does.
+class HeldLock {
+ public:
+  explicit HeldLock(const std::string& data_dir)
+      : fd_(::open(DevLockPath(data_dir).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+    EXPECT_EQ(::flock(fd_, LOCK_EX | LOCK_NB), 0);
+  }
+  ~HeldLock() { ::close(fd_); }
+  HeldLock(const HeldLock&) = delete;
+  HeldLock& operator=(const HeldLock&) = delete;
+
+ private:
+  const int fd_;
+};
+
 TEST(DevFileTest, IsReadBackAsItWasWrittenAndIsPrivate) {
   const ScratchDirectory scratch;
+  const HeldLock lock(scratch.path());
   ASSERT_TRUE(WriteDevFile(scratch.path(), Some(::getpid())).ok());
   const auto read = ReadDevFile(scratch.path());
   ASSERT_TRUE(read.ok()) << read.error().message();
@@ -39,6 +57,7 @@ TEST(DevFileTest, IsReadBackAsItWasWrittenAndIsPrivate) {
 
 TEST(DevFileTest, IsNotFoundWithoutOneAfterItsEndAndWhenItsProcessHasGone) {
   const ScratchDirectory scratch;
+  const HeldLock lock(scratch.path());
   const auto code = [&] {
     const auto read = ReadDevFile(scratch.path());
     return read.ok() ? std::string("ok") : std::string(ErrorCodeName(read.error().code()));
@@ -54,6 +73,21 @@ TEST(DevFileTest, IsNotFoundWithoutOneAfterItsEndAndWhenItsProcessHasGone) {
   EXPECT_EQ(code(), "invalid");
   ::chmod(DevFilePath(scratch.path()).c_str(), 0644);
   EXPECT_EQ(code(), "denied");
+}
+
+TEST(DevFileTest, IsNotFoundWhenItsPidBelongsToAnotherProcessNow) {
+  const ScratchDirectory scratch;
+  ASSERT_TRUE(WriteDevFile(scratch.path(), Some(::getpid())).ok());
+  EXPECT_FALSE(ReadDevFile(scratch.path()).ok());
+  {
+    const HeldLock lock(scratch.path());
+    EXPECT_TRUE(ReadDevFile(scratch.path()).ok());
+  }
+  const auto read = ReadDevFile(scratch.path());
+  ASSERT_FALSE(read.ok());
+  EXPECT_EQ(read.error().code(), ErrorCode::kNotFound);
+  // Looking took nothing over.
+  const HeldLock again(scratch.path());
 }
 
 }  // namespace

@@ -92,6 +92,22 @@ TEST_F(ControlCommandsTest, RulesAreCountedByWhatTheServerSays) {
   EXPECT_EQ(control_.sent[1], R"({"kind":"site","tenant":"acme","id":"a","status":"active"})");
 }
 
+TEST_F(ControlCommandsTest, RulesThatTheServerTookInPartArePartlyDone) {
+  std::vector<RuleProblem> problems;
+  const auto rules = ReadRules(
+      {{"rules.yaml", "kind: tenant\nid: acme\n---\nkind: site\nid: a\n---\nkind: site\nid: b\n"}},
+      "", &problems);
+  ASSERT_TRUE(rules.ok());
+  control_.answers = {{.status = "accepted", .version = 1},
+                      {.status = std::string(kUnsent), .detail = "1 of 3 changes were answered"},
+                      {.status = std::string(kUnsent), .detail = "1 of 3 changes were answered"}};
+  const auto exit = TriggersApply(Make(), rules.value());
+  ASSERT_TRUE(exit.ok()) << exit.error().message();
+  EXPECT_EQ(exit.value(), ExitCode::kPartly);
+  EXPECT_THAT(out_.str(), HasSubstr("rules: 1 new, 0 changed, 0 unchanged, 2 not applied"));
+  EXPECT_THAT(err_.str(), HasSubstr("1 of 3 changes were answered"));
+}
+
 TEST_F(ControlCommandsTest, AConsentNamesTheRecipientOfTheServer) {
   control_.answers = {{.status = "accepted", .id = "rcp_X", .version = 1}};
   const auto exit = ChangeConsent(Make(), {.address = "+254 700 000001",
