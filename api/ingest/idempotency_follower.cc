@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <string_view>
@@ -13,6 +14,7 @@
 
 #include "schemas/input_codec.h"
 #include "schemas/limits.h"
+#include "schemas/output.pb.h"
 #include "schemas/personal.h"
 #include "schemas/state.pb.h"
 #include "schemas/topics.h"
@@ -114,6 +116,46 @@ std::optional<std::pair<IdempotencyHash, IdempotencyEntry>> EntryOf(const log::R
   return std::pair(HashOf(*key), entry);
 }
 
+// A dead-lettered event, whose key the fold takes again.
+struct Refused {
+  std::int64_t letter = 0;  // Offset on dead-letters.
+  std::int64_t event = 0;   // Offset on site-events.
+  IdempotencyHash hash{};
+};
+
+// Nothing: the letter frees no key. An event with another body than the first (a conflict) never
+// had it, and one that was too large is never in the index.
+std::optional<Refused> RefusedOf(const log::RecordView& record, std::int32_t partition,
+                                 v1::Envelope* envelope) {
+  v1::DeadLetter letter;
+  if (!letter.ParseFromArray(record.value.data(), static_cast<int>(record.value.size())) ||
+      letter.record().topic() != static_cast<std::uint32_t>(schemas::Topic::kSiteEvents) ||
+      letter.record().partition() != static_cast<std::uint32_t>(partition) ||
+      letter.reason() == v1::DEAD_LETTER_REASON_IDEMPOTENCY_CONFLICT) {
+    return std::nullopt;
+  }
+  const auto bytes = schemas::Unseal(letter.original());
+  v1::RawRecord original;
+  if (!bytes.ok() ||
+      !original.ParseFromArray(bytes.value().data(), static_cast<int>(bytes.value().size()))) {
+    return std::nullopt;
+  }
+  std::vector<log::Header> headers;
+  for (const auto& header : original.headers()) {
+    headers.push_back({header.name(), header.value()});
+  }
+  const auto entry = EntryOf({.offset = letter.record().offset(),
+                              .append_time = FromMicros(letter.append_time_us()),
+                              .key = original.key(),
+                              .value = original.value(),
+                              .headers = headers},
+                             partition, envelope);
+  if (!entry) {
+    return std::nullopt;
+  }
+  return Refused{.letter = record.offset, .event = letter.record().offset(), .hash = entry->first};
+}
+
 }  // namespace
 
 struct IdempotencyFollower::Impl {
@@ -121,9 +163,20 @@ struct IdempotencyFollower::Impl {
        IdempotencyFollowerOptions options_in)
       : log(log_in), clock(clock_in), options(std::move(options_in)), store(std::move(store_in)) {}
 
+  // What one round of reading comes to.
+  struct Round {
+    std::map<std::string, std::optional<std::string>> changes;
+    std::vector<IdempotencyHash> seen;
+    std::vector<std::int64_t> next;
+    std::size_t records = 0;
+  };
+
   Status Open();
   void Run();
   Result<std::size_t> TakeIn();
+  Status TakeInEvents(std::size_t partition, Round* round);
+  Status TakeInDeadLetters(std::size_t partition, Round* round);
+  void Free(const Refused& refused, std::int32_t partition, Round* round) const;
   Status SweepIfDue();
   Result<std::size_t> Sweep(LogTime before);
   Status Write(const std::map<std::string, std::optional<std::string>>& changes);
@@ -135,9 +188,12 @@ struct IdempotencyFollower::Impl {
   Clock& clock;
   const IdempotencyFollowerOptions options;
 
-  // Of the thread, and of Open before it.
+  // Of the thread, and of Open before it. Sources: site-events of all partitions, then dead-letters
+  // of all.
   std::unique_ptr<log::Reader> reader;
   std::vector<std::int64_t> positions;
+  // Of each partition: read, but of events that are not taken in yet.
+  std::vector<std::deque<Refused>> refused;
   std::vector<std::int64_t> opening_ends;
   std::chrono::microseconds swept_at{0};
   v1::Envelope envelope;
@@ -146,6 +202,7 @@ struct IdempotencyFollower::Impl {
   // it.
   mutable std::mutex recent_mutex;
   std::map<IdempotencyHash, IdempotencyEntry> recent;
+  std::vector<std::int64_t> read_back;  // Of site-events: the log has had its word up to there.
   mutable std::mutex store_mutex;
   std::unique_ptr<state::StateStore> store;
 
@@ -159,18 +216,26 @@ struct IdempotencyFollower::Impl {
 Status IdempotencyFollower::Impl::Open() {
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto bytes, store->Meta());
   v1::StoreMeta meta;
-  const bool known = bytes && meta.ParseFromString(*bytes) && meta.log_id() == options.log_id &&
-                     meta.format() == kFormat && meta.positions_size() == options.partitions;
+  const bool parsed = bytes && meta.ParseFromString(*bytes) && meta.log_id() == options.log_id &&
+                      meta.format() == kFormat;
+  // A store of before dead-letters were followed has the positions of events only.
+  const bool known = parsed && (meta.positions_size() == options.partitions ||
+                                meta.positions_size() == 2 * options.partitions);
   if (!known && bytes) {
     ALERTSTREAM_RETURN_IF_ERROR(store->Clear());
   }
   std::vector<log::TopicPartition> sources;
   std::vector<log::ReadFrom> from;
-  for (std::int32_t partition = 0; partition < options.partitions; ++partition) {
-    positions.push_back(known ? meta.positions(partition).next() : 0);
-    sources.push_back({schemas::Topic::kSiteEvents, partition});
+  for (std::int32_t source = 0; source < 2 * options.partitions; ++source) {
+    positions.push_back(known && source < meta.positions_size() ? meta.positions(source).next()
+                                                                : 0);
+    sources.push_back(
+        {source < options.partitions ? schemas::Topic::kSiteEvents : schemas::Topic::kDeadLetters,
+         source % options.partitions});
     from.push_back({sources.back(), positions.back()});
   }
+  refused.resize(static_cast<std::size_t>(options.partitions));
+  read_back.assign(positions.begin(), positions.begin() + options.partitions);
   ALERTSTREAM_ASSIGN_OR_RETURN(opening_ends, log.Ends(sources, log::EndKind::kStable, kAskTimeout));
   ALERTSTREAM_ASSIGN_OR_RETURN(reader, log.OpenReader(from));
   NoteReady();
@@ -205,52 +270,104 @@ void IdempotencyFollower::Impl::Run() {
 
 // Reads what is at hand and writes it together with the positions behind it.
 Result<std::size_t> IdempotencyFollower::Impl::TakeIn() {
+  const auto partitions = static_cast<std::size_t>(options.partitions);
+  Round round;
+  round.next = positions;
+  Status read = Status::Ok();
+  for (std::size_t i = 0; i < partitions && read.ok(); ++i) {
+    read = TakeInEvents(i, &round);
+  }
+  for (std::size_t i = 0; i < partitions && read.ok(); ++i) {
+    read = TakeInDeadLetters(i, &round);
+  }
+  // What was read before one of them failed does not come again.
+  if (round.next == positions) {
+    return read.ok() ? Result<std::size_t>(std::size_t{0}) : Result<std::size_t>(read.error());
+  }
+  positions = round.next;
+  ALERTSTREAM_RETURN_IF_ERROR(Write(round.changes));
+  {
+    const std::lock_guard lock(recent_mutex);
+    for (const IdempotencyHash& hash : round.seen) {
+      recent.erase(hash);
+    }
+    read_back.assign(positions.begin(), positions.begin() + options.partitions);
+  }
+  NoteReady();
+  return read.ok() ? Result<std::size_t>(round.records) : Result<std::size_t>(read.error());
+}
+
+Status IdempotencyFollower::Impl::TakeInEvents(std::size_t partition, Round* round) {
   const LogTime now = clock.Now();
-  std::map<std::string, std::optional<std::string>> changes;
-  std::vector<IdempotencyHash> seen;
-  std::vector<std::int64_t> next = positions;
-  std::size_t records = 0;
-  for (std::size_t i = 0; i < positions.size(); ++i) {
+  const auto home = static_cast<std::int32_t>(partition);
+  log::Fetched fetched;
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      const std::size_t count,
+      reader->Fetch(partition, {.records_max = kBatchRecords, .bytes_max = kBatchBytes}, &fetched));
+  round->records += count;
+  round->next[partition] = reader->Position(partition);
+  for (const log::RecordView& record : fetched.records) {
+    // One that lies in the wrong partition comes again in the right one.
+    if (now - record.append_time >= kWindow ||
+        schemas::PartitionOf(record.key, options.partitions) != home) {
+      continue;
+    }
+    const auto entry = EntryOf(record, home, &envelope);
+    if (!entry) {
+      continue;
+    }
+    const std::string_view hash = AsView(entry->first);
+    round->seen.push_back(entry->first);
+    const auto stored = FindStored(hash);
+    if ((stored && !IsExpired(*stored, record.append_time)) ||
+        round->changes.contains(EntryKey(hash))) {
+      continue;
+    }
+    round->changes[EntryKey(hash)] = EncodeEntry(entry->second);
+    round->changes[TimeKey(record.append_time, hash)] = "";
+  }
+  return Status::Ok();
+}
+
+// A letter waits until its event has been taken in; meanwhile no further ones are read. A restart
+// begins with the first that waits.
+Status IdempotencyFollower::Impl::TakeInDeadLetters(std::size_t partition, Round* round) {
+  const std::size_t source = static_cast<std::size_t>(options.partitions) + partition;
+  const auto home = static_cast<std::int32_t>(partition);
+  std::deque<Refused>& waiting = refused[partition];
+  if (waiting.empty()) {
     log::Fetched fetched;
     ALERTSTREAM_ASSIGN_OR_RETURN(
         const std::size_t count,
-        reader->Fetch(i, {.records_max = kBatchRecords, .bytes_max = kBatchBytes}, &fetched));
-    records += count;
-    next[i] = reader->Position(i);
+        reader->Fetch(source, {.records_max = kBatchRecords, .bytes_max = kBatchBytes}, &fetched));
+    round->records += count;
     for (const log::RecordView& record : fetched.records) {
-      const auto partition = static_cast<std::int32_t>(i);
-      // One that lies in the wrong partition comes again in the right one.
-      if (now - record.append_time >= kWindow ||
-          schemas::PartitionOf(record.key, options.partitions) != partition) {
-        continue;
+      if (const auto found = RefusedOf(record, home, &envelope)) {
+        waiting.push_back(*found);
       }
-      const auto entry = EntryOf(record, partition, &envelope);
-      if (!entry) {
-        continue;
-      }
-      const std::string_view hash = AsView(entry->first);
-      seen.push_back(entry->first);
-      const auto stored = FindStored(hash);
-      if ((stored && !IsExpired(*stored, record.append_time)) || changes.contains(EntryKey(hash))) {
-        continue;
-      }
-      changes[EntryKey(hash)] = EncodeEntry(entry->second);
-      changes[TimeKey(record.append_time, hash)] = "";
     }
   }
-  if (next == positions) {
-    return std::size_t{0};
+  while (!waiting.empty() && waiting.front().event < round->next[partition]) {
+    Free(waiting.front(), home, round);
+    waiting.pop_front();
   }
-  positions = next;
-  ALERTSTREAM_RETURN_IF_ERROR(Write(changes));
-  {
-    const std::lock_guard lock(recent_mutex);
-    for (const IdempotencyHash& hash : seen) {
-      recent.erase(hash);
-    }
+  round->next[source] = waiting.empty() ? reader->Position(source) : waiting.front().letter;
+  return Status::Ok();
+}
+
+void IdempotencyFollower::Impl::Free(const Refused& refused_event, std::int32_t partition,
+                                     Round* round) const {
+  const std::string_view hash = AsView(refused_event.hash);
+  const auto change = round->changes.find(EntryKey(hash));
+  const auto entry = change == round->changes.end()
+                         ? FindStored(hash)
+                         : (change->second ? DecodeEntry(*change->second) : std::nullopt);
+  // The key may stand for another event: one before it, or one since.
+  if (!entry || entry->partition != partition || entry->offset != refused_event.event) {
+    return;
   }
-  NoteReady();
-  return records;
+  round->changes[EntryKey(hash)] = std::nullopt;
+  round->changes[TimeKey(entry->append_time, hash)] = std::nullopt;
 }
 
 Status IdempotencyFollower::Impl::Write(
@@ -258,10 +375,12 @@ Status IdempotencyFollower::Impl::Write(
   v1::StoreMeta meta;
   meta.set_log_id(options.log_id);
   meta.set_format(kFormat);
-  for (const std::int64_t position : positions) {
+  for (std::size_t i = 0; i < positions.size(); ++i) {
+    const bool events = i < static_cast<std::size_t>(options.partitions);
     auto* input = meta.add_positions();
-    input->set_topic(static_cast<std::uint32_t>(schemas::Topic::kSiteEvents));
-    input->set_next(position);
+    input->set_topic(static_cast<std::uint32_t>(events ? schemas::Topic::kSiteEvents
+                                                       : schemas::Topic::kDeadLetters));
+    input->set_next(positions[i]);
   }
   std::vector<state::StateWrite> writes;
   writes.reserve(changes.size());
@@ -365,6 +484,10 @@ void IdempotencyFollower::Insert(const IdempotencyHash& hash, const IdempotencyE
     return;
   }
   const std::lock_guard lock(impl_->recent_mutex);
+  const auto partition = static_cast<std::size_t>(entry.partition);
+  if (partition < impl_->read_back.size() && entry.offset < impl_->read_back[partition]) {
+    return;  // It was read back already, and the fold may have refused it since.
+  }
   if (impl_->recent.size() < impl_->options.recent_max) {
     impl_->recent[hash] = entry;
   }

@@ -1,7 +1,8 @@
 // IdempotencyFollower: the index on disk. It follows site-events of all partitions from where it
 // left off, so that an instance also knows the keys that others took, and after a restart all of
-// the last seven days. What this instance appended is found at once. Thread-safe; used by the
-// program's wiring, which opens the store.
+// the last seven days. What this instance appended is found at once. It follows dead-letters as
+// well: the key of an event that the fold refused stands for nothing, so that the event can be
+// sent again. Thread-safe; used by the program's wiring, which opens the store.
 #pragma once
 
 #include <cstddef>

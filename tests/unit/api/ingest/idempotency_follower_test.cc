@@ -11,6 +11,7 @@
 #include "processor/state/memory/memory_store.h"
 #include "schemas/input_codec.h"
 #include "schemas/limits.h"
+#include "schemas/output.pb.h"
 #include "tests/support/manual_clock.h"
 
 namespace alertstream::api {
@@ -74,6 +75,23 @@ class IdempotencyFollowerTest : public ::testing::Test {
     auto appended = log_.Append(std::span(&record, 1), 1s);
     EXPECT_TRUE(appended.ok());
     return appended.value()[0];
+  }
+
+  void DeadLetter(const v1::Envelope& envelope, const log::Appended& appended,
+                  v1::DeadLetterReason reason) {
+    v1::DeadLetter letter;
+    letter.mutable_record()->set_topic(static_cast<std::uint32_t>(Topic::kSiteEvents));
+    letter.mutable_record()->set_partition(static_cast<std::uint32_t>(home_));
+    letter.mutable_record()->set_offset(appended.offset);
+    letter.set_append_time_us(ToMicros(appended.append_time));
+    letter.set_reason(reason);
+    v1::RawRecord original;
+    original.set_key("acme");
+    original.set_value(schemas::EncodeEnvelope(envelope).value());
+    original.SerializeToString(letter.mutable_original()->mutable_plain());
+    const std::string value = letter.SerializeAsString();
+    const log::NewRecord record{Topic::kDeadLetters, home_, "acme", value};
+    EXPECT_TRUE(log_.Append(std::span(&record, 1), 1s).ok());
   }
 
   std::optional<IdempotencyEntry> Find(std::string_view key) const {
@@ -149,6 +167,65 @@ TEST_F(IdempotencyFollowerTest, WhatIsInsertedIsFoundAtOnce) {
   // The log's word replaces it.
   Append(Event("o1"));
   EXPECT_TRUE(Eventually([&] { return Find("o1")->offset == 0; }));
+}
+
+TEST_F(IdempotencyFollowerTest, AKeyWhoseEventWasRefusedIsFreeAgain) {
+  const auto first = Append(Event("o1"));
+  Append(Event("o2"));
+  Start();
+  ASSERT_TRUE(Eventually([&] { return index_->Ready(); }));
+  const IdempotencyEntry entry = *Find("o1");
+  DeadLetter(Event("o1"), first, v1::DEAD_LETTER_REASON_SITE_NOT_ACTIVE);
+  ASSERT_TRUE(Eventually([&] { return !Find("o1").has_value(); }));
+  EXPECT_TRUE(Find("o2").has_value());
+  // Whoever appended it may be late to say so.
+  index_->Insert(HashOf(*IdempotencyKeyOf(Event("o1"))), entry);
+  EXPECT_FALSE(Find("o1").has_value());
+  const auto again = Append(Event("o1", "2"));
+  ASSERT_TRUE(Eventually([&] { return Find("o1").has_value(); }));
+  EXPECT_EQ(Find("o1")->offset, again.offset);
+  index_.reset();
+  EXPECT_EQ(store_.entries().size(), 4U);
+  Start();
+  ASSERT_TRUE(Eventually([&] { return index_->Ready(); }));
+  EXPECT_EQ(Find("o1")->offset, again.offset);
+}
+
+TEST_F(IdempotencyFollowerTest, AFreshIndexTakesEventsAndTheirDeadLettersTogether) {
+  const auto first = Append(Event("o1"));
+  DeadLetter(Event("o1"), first, v1::DEAD_LETTER_REASON_UNKNOWN_TENANT);
+  Append(Event("o2"));
+  Start();
+  ASSERT_TRUE(Eventually([&] { return index_->Ready(); }));
+  EXPECT_FALSE(Find("o1").has_value());
+  EXPECT_TRUE(Find("o2").has_value());
+}
+
+TEST_F(IdempotencyFollowerTest, ADeadLetterWaitsForItsEvent) {
+  Append(Event("o1"));
+  DeadLetter(Event("o2"), {.offset = 1, .append_time = clock_.Now()},
+             v1::DEAD_LETTER_REASON_UNKNOWN_SITE);
+  Start();
+  ASSERT_TRUE(Eventually([&] { return Find("o1").has_value(); }));
+  index_.reset();  // It is read again by the next one.
+  Append(Event("o2"));
+  Append(Event("o3"));
+  Start();
+  ASSERT_TRUE(Eventually([&] { return index_->Ready() && Find("o3").has_value(); }));
+  EXPECT_TRUE(Eventually([&] { return !Find("o2").has_value(); }));
+}
+
+TEST_F(IdempotencyFollowerTest, AConflictFreesNothing) {
+  const auto first = Append(Event("o1"));
+  const auto second = Append(Event("o1", "2"));
+  DeadLetter(Event("o1", "2"), second, v1::DEAD_LETTER_REASON_IDEMPOTENCY_CONFLICT);
+  // Another event's letter does not free the key of the first.
+  DeadLetter(Event("o1", "2"), second, v1::DEAD_LETTER_REASON_SITE_NOT_ACTIVE);
+  DeadLetter(Event("o1"), first, v1::DEAD_LETTER_REASON_IDEMPOTENCY_CONFLICT);
+  Start();
+  ASSERT_TRUE(Eventually([&] { return index_->Ready(); }));
+  ASSERT_TRUE(Find("o1").has_value());
+  EXPECT_EQ(Find("o1")->offset, first.offset);
 }
 
 TEST_F(IdempotencyFollowerTest, GoesOnWhereItLeftOff) {
