@@ -230,6 +230,15 @@ def a_second_dev_is_refused_and_reset_empties_only_what_is_ours():
         done = deployment.run("dev", "--port", "0", "--reset", "--yes", expect=6)
         assert "mine.txt" in done.stderr and (deployment.data / "log").exists()
         mine.unlink()
+        server = deployment.serve()
+        done = deployment.run("dev", "--port", "0", "--reset", "--yes", expect=6)
+        assert str(server.pid) in done.stderr and "nothing was removed" in done.stderr, done.stderr
+        deployment.stop(server)
+        deployment.audit()
+        # A killed dev leaves its file behind; its pid may be anybody's by now.
+        (deployment.data / "dev.json").write_text(json.dumps({**dev.info, "pid": os.getpid()}))
+        (deployment.data / "dev.json").chmod(0o600)
+        deployment.run("fire", "payment.failed", expect=4)
         fresh = Dev(deployment, "--reset", "--yes")
         assert fresh.info["secret_key"] != dev.info["secret_key"]
         fresh.stop()
