@@ -59,6 +59,7 @@ AccountGates::Admission AccountGates::TryStart(const ProviderAccount& account, T
   } else {
     admission.go = true;
     admission.probe = gate.breaker.OnStart();
+    admission.credentials = credentials;
   }
   if (added || gate.breaker.state() != before) {
     Report(name, gate.breaker.state());
@@ -76,7 +77,7 @@ void AccountGates::Abandon(const std::string& provider, const std::string& accou
 }
 
 void AccountGates::OnOutcome(const std::string& provider, const std::string& account, bool probe,
-                             const Outcome& outcome, Time now) {
+                             const Digest& credentials, const Outcome& outcome, Time now) {
   const std::lock_guard lock(mutex_);
   const auto found = gates_.find({provider, account});
   if (found == gates_.end()) {
@@ -88,12 +89,31 @@ void AccountGates::OnOutcome(const std::string& provider, const std::string& acc
     gate.bucket.PauseUntil(now + outcome.retry_after.value_or(kPauseAtLeast));
   }
   const CircuitState before = gate.breaker.state();
-  gate.breaker.OnResult(HealthSignalOf(outcome.result), probe, now);
+  const HealthSignal signal = HealthSignalOf(outcome.result);
+  if (signal != HealthSignal::kSuspended || gate.credentials == credentials) {
+    gate.breaker.OnResult(signal, probe, now);
+  } else if (probe) {
+    gate.breaker.AbandonProbe();
+  }
   const CircuitState after = gate.breaker.state();
   if (after != before) {
     gate.code = after == CircuitState::kClosed ? std::string() : outcome.code;
     Report(found->first, after);
   }
+}
+
+AccountGates::Outlook AccountGates::OutlookOf(const std::string& provider,
+                                              const std::string& account, Time now) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = gates_.find({provider, account});
+  if (found == gates_.end()) {
+    return {};
+  }
+  const Gate& gate = found->second;
+  const Time until = gate.bucket.paused_until();
+  return {.circuit = gate.breaker.state() != CircuitState::kClosed,
+          .paused = until > now ? until - now : Time{0},
+          .per_second = gate.pace.per_second};
 }
 
 bool AccountGates::Reset(const std::string& provider, const std::string& account) {

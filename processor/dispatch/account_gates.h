@@ -43,14 +43,25 @@ class AccountGates {
     bool probe = false;    // Of a `go`: to be returned with its result.
     bool circuit = false;  // Of no `go`: it is the breaker, not the pace.
     Time retry_at{};       // Of no `go`: when to ask again; Time::max(): when a person has acted.
+    Digest credentials{};  // Of a `go`: those of the call, to be returned with its result.
   };
   // Takes a place for one call, or says when there may be one. Other credentials than those that
   // the provider refused close a suspended breaker.
   Admission TryStart(const ProviderAccount& account, Time now);
   // The call that was let go is not made.
   void Abandon(const std::string& provider, const std::string& account, bool probe);
+  // `credentials`: of the call's admission. That others were refused than those in use now says
+  // nothing about these.
   void OnOutcome(const std::string& provider, const std::string& account, bool probe,
-                 const Outcome& outcome, Time now);
+                 const Digest& credentials, const Outcome& outcome, Time now);
+
+  // What is in the way of an account's next calls.
+  struct Outlook {
+    bool circuit = false;   // The breaker is not closed.
+    Time paused{};          // So long the provider wants to be left alone.
+    double per_second = 0;  // The pace; 0: nothing was sent through it yet.
+  };
+  Outlook OutlookOf(const std::string& provider, const std::string& account, Time now) const;
 
   // Closes the breaker. False: nothing was ever sent through such an account.
   bool Reset(const std::string& provider, const std::string& account);

@@ -1,7 +1,11 @@
 #include "processor/dispatch/dispatcher.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "processor/base/log.h"
 
@@ -14,6 +18,21 @@ constexpr std::chrono::milliseconds kRestartAfterMax{5'000};
 // Having run so long, the next error is a new one.
 constexpr std::chrono::seconds kRanWell{30};
 constexpr std::chrono::milliseconds kDrainStep{5};
+// After the time for draining: for results that could not be committed at once.
+constexpr std::chrono::milliseconds kLastResultsMax{2'000};
+constexpr std::chrono::milliseconds kLastResultsPause{100};
+// How often a run that met a rival at its start tries again.
+constexpr int kLostStartsMax = 5;
+
+// Between a fifth of a second and about two: long enough that one of two rivals gets ahead.
+std::chrono::milliseconds AnyPause(const void* who) {
+  constexpr std::uint32_t kSpread = 2'000;
+  const std::string chance =
+      fmt::format("{}:{}:{}", ::getpid(), who, SystemClock().SinceBoot().count());
+  const Digest digest = Sha256().Update(chance).Final();
+  return kRestartAfterMin + std::chrono::milliseconds(
+                                (static_cast<std::uint32_t>(digest[0]) << 8 | digest[1]) % kSpread);
+}
 
 std::string ChannelName(v1::Channel channel) {
   switch (channel) {
@@ -124,9 +143,16 @@ bool Dispatcher::Pause(std::chrono::milliseconds time) {
   return stopped_.wait_for(lock, time, [&] { return stopping_; });
 }
 
+bool Dispatcher::MayRunOnceMore(const PartitionDispatch& dispatch) {
+  SystemClock().SleepFor(kLastResultsPause);
+  const std::lock_guard lock(mutex_);
+  return dispatch.HasUnwritten() && SystemClock().SinceBoot() < stop_by_;
+}
+
 void Dispatcher::RunPartition(PartitionDispatch& dispatch) {
   const std::int32_t partition = dispatch.status().partition;
   auto pause = kRestartAfterMin;
+  int lost_starts = 0;
   for (;;) {
     const auto begun = clock_.SinceBoot();
     const alertstream::Status ended = dispatch.Run();
@@ -141,14 +167,20 @@ void Dispatcher::RunPartition(PartitionDispatch& dispatch) {
       options_.on_error(partition, ended.error());
     }
     if (ended.error().code() == ErrorCode::kFenced && !log_.ExclusiveWriter()) {
-      return;  // Another owner is at work: taking it back would only go on for ever.
+      // Another owner is at work: taking it back would only go on for ever. But of two that began
+      // together each may have fenced the other.
+      if (!dispatch.LostTheStart() || ++lost_starts > kLostStartsMax ||
+          Pause(AnyPause(&dispatch))) {
+        return;
+      }
+      continue;
     }
     if (ended.error().code() == ErrorCode::kCorrupt) {
       pause = kRestartAfterMax;
     } else if (clock_.SinceBoot() - begun > kRanWell) {
       pause = kRestartAfterMin;
     }
-    if (Pause(pause)) {
+    if (Pause(pause) && !MayRunOnceMore(dispatch)) {
       return;
     }
     pause = std::min(pause * 2, kRestartAfterMax);
@@ -161,6 +193,7 @@ void Dispatcher::Stop(std::chrono::milliseconds drain) {
     if (std::exchange(stopping_, true)) {
       return;
     }
+    stop_by_ = SystemClock().SinceBoot() + drain + kLastResultsMax;
   }
   stopped_.notify_all();
   for (const Slot& slot : slots_) {
@@ -174,9 +207,13 @@ void Dispatcher::Stop(std::chrono::milliseconds drain) {
        waited += kDrainStep) {
     SystemClock().SleepFor(kDrainStep);
   }
-  http_->Stop();
+  if (http_ != nullptr) {  // Else Create has failed.
+    http_->Stop();
+  }
+  for (const Slot& slot : slots_) {
+    slot.dispatch->Finish(stop_by_);
+  }
   for (Slot& slot : slots_) {
-    slot.dispatch->Finish();
     if (slot.thread.joinable()) {
       slot.thread.join();
     }

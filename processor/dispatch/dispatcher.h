@@ -3,8 +3,9 @@
 // methods are thread-safe, but Start and Stop are called once each, by one thread.
 //
 // Several dispatchers may be started for a partition; the last one owns it, and the others stop
-// with an error until they are started again. On a log that only this process writes there are no
-// others, and every error is followed by another try.
+// with an error until they are started again. Of those that start at the same time one goes on. On
+// a log that only this process writes there are no others, and every error is followed by another
+// try.
 #pragma once
 
 #include <atomic>
@@ -64,7 +65,7 @@ class Dispatcher {
   // Starts all threads; returns at once.
   void Start();
   // Starts no more calls, waits at most `drain` for those in flight, ends the others, and commits
-  // all results.
+  // all results; if the log refuses them, until a little after that time.
   void Stop(std::chrono::milliseconds drain);
 
   std::vector<DispatchStatus> Status() const;
@@ -91,6 +92,8 @@ class Dispatcher {
   void RunPartition(PartitionDispatch& dispatch);
   // True: the dispatcher stops.
   bool Pause(std::chrono::milliseconds time);
+  // The dispatcher stops and this partition's run has failed. True: it is worth another one.
+  bool MayRunOnceMore(const PartitionDispatch& dispatch);
   void OnAttempt(const AttemptReport& report) const;
 
   log::EventLog& log_;
@@ -102,7 +105,8 @@ class Dispatcher {
   std::vector<Slot> slots_;
   std::mutex mutex_;
   std::condition_variable stopped_;
-  bool stopping_ = false;  // Guarded by mutex_.
+  bool stopping_ = false;                // Guarded by mutex_.
+  std::chrono::microseconds stop_by_{};  // Of SystemClock::SinceBoot; guarded by mutex_.
 };
 
 }  // namespace alertstream::dispatch

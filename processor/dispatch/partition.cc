@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "processor/base/check.h"
+#include "processor/dispatch/retry_after.h"
 
 namespace alertstream::dispatch {
 namespace {
@@ -18,10 +19,19 @@ constexpr std::size_t kRefusalsMax = 500;        // Records of attempts without 
 constexpr std::size_t kBatchesPerStepMax = 64;
 constexpr std::size_t kCheckpointsMax = 64;
 constexpr std::chrono::milliseconds kIdleWait{200};
+constexpr std::chrono::milliseconds kNoTimeLeft{1};  // A timeout has to be above 0.
 // Another partition's call may end and give us its place.
 constexpr std::chrono::milliseconds kBudgetWait{10};
 constexpr std::chrono::milliseconds kUnreadableWait{50};
 constexpr std::chrono::seconds kSweepEvery{1};
+// What is given back because of an account's pace comes back after so long at the latest: settings
+// may have changed, and queues are no promise.
+constexpr std::chrono::seconds kPaceWaitMax{600};
+// Of the room, for one account, while it is full: at most one in so many.
+constexpr std::size_t kShareOfRoomMin = 4;
+// Rivals that begin together meet at their first transactions. An owner that was idle for longer
+// was replaced.
+constexpr std::chrono::minutes kStartRaceMax{10};
 
 }  // namespace
 
@@ -59,7 +69,7 @@ Status PartitionDispatch::Run() {
 // Starts that are not known to be committed are not made.
 void PartitionDispatch::DropGroup() {
   for (const Starting& starting : group_.starting) {
-    gates_.Abandon(starting.account->provider, starting.account->name, starting.probe);
+    gates_.Abandon(starting.account->provider, starting.account->name, starting.admission.probe);
     budget_.Give();
   }
   group_ = {};
@@ -68,6 +78,8 @@ void PartitionDispatch::DropGroup() {
 // Everything but the calls in flight begins anew: it is read from the log.
 Status PartitionDispatch::TakeOver() {
   SetPhase("recovering", "");
+  taken_at_ = clock_.SinceBoot();
+  committed_ = false;
   room_.Clear();
   checkpoints_.clear();
   open_seqs_.clear();
@@ -75,10 +87,16 @@ Status PartitionDispatch::TakeOver() {
   ALERTSTREAM_ASSIGN_OR_RETURN(
       attempts_, AttemptLog::Open(log_, {.log_id = options_.log_id,
                                          .partition = options_.partition,
-                                         .commit_timeout = options_.log_timeout,
-                                         .cancelled = [this] { return finishing_.load(); }}));
+                                         .commit_timeout = LogTimeout(),
+                                         .cancelled = [this] {
+                                           return finishing_ &&
+                                                  (!HasUnwritten() || LogTimeout() <= kNoTimeLeft);
+                                         }}));
   ALERTSTREAM_ASSIGN_OR_RETURN(Recovered recovered, attempts_->Take());
   ALERTSTREAM_RETURN_IF_ERROR(WriteLost(recovered));
+  if (finishing_) {
+    return Status::Ok();  // Nothing is to be read, only results to be written.
+  }
   const Checkpoint from = recovered.checkpoint.value_or(Checkpoint{});
   runtime::OutputReaderOptions reading{.log_id = options_.log_id,
                                        .partition = options_.partition,
@@ -99,6 +117,7 @@ Status PartitionDispatch::TakeOver() {
   recovered_ = std::move(recovered.attempts);
   noted_seq_ = from.seq;
   taken_attempts_offset_ = from.attempts_offset;
+  taken_at_ = clock_.SinceBoot();
   const std::lock_guard lock(mutex_);
   reader_ = std::move(reader);
   return Status::Ok();
@@ -125,11 +144,31 @@ Status PartitionDispatch::WriteLost(const Recovered& recovered) {
           known.target, {.result = v1::ATTEMPT_CLASS_AMBIGUOUS, .code = "owner_lost"}, now));
     }
     if (records.size() >= kRefusalsMax) {
-      ALERTSTREAM_RETURN_IF_ERROR(attempts_->Commit(records));
+      ALERTSTREAM_RETURN_IF_ERROR(Commit(records));
       records.clear();
     }
   }
-  return records.empty() ? Status::Ok() : attempts_->Commit(records);
+  return records.empty() ? Status::Ok() : Commit(records);
+}
+
+Status PartitionDispatch::Commit(const std::vector<v1::Envelope>& records) {
+  const Status committed = attempts_->Commit(records);
+  committed_ = committed_ || committed.ok();
+  return committed;
+}
+
+bool PartitionDispatch::LostTheStart() const {
+  return !committed_ && clock_.SinceBoot() - taken_at_ < kStartRaceMax;
+}
+
+// As configured, but not beyond the time for finishing.
+std::chrono::milliseconds PartitionDispatch::LogTimeout() const {
+  if (!finishing_) {
+    return options_.log_timeout;
+  }
+  const auto left = std::chrono::microseconds(finish_by_us_) - SystemClock().SinceBoot();
+  return std::clamp(std::chrono::duration_cast<std::chrono::milliseconds>(left), kNoTimeLeft,
+                    options_.log_timeout);
 }
 
 Status PartitionDispatch::Step() {
@@ -141,11 +180,14 @@ Status PartitionDispatch::Step() {
   // After the journal, so that nothing is taken for uncovered that is not.
   ALERTSTREAM_RETURN_IF_ERROR(ReadPermissions());
   TakeFinished();
-  Sweep();
+  MakeRoom();
   retry_at_ = std::chrono::microseconds::max();
-  if (!draining_ && permitted_) {
+  // What the log takes back further on is not started, if all of it can be kept.
+  if (!draining_ && permitted_ && (reader_->AtOpeningEnd() || !MayReadOn())) {
     Choose();
   }
+  // After the starts, so that what could start is not given back.
+  Sweep();
   ALERTSTREAM_RETURN_IF_ERROR(CommitGroup());
   Publish();
   return Status::Ok();
@@ -164,6 +206,9 @@ Status PartitionDispatch::Tolerate(const Status& read) {
 Status PartitionDispatch::ReadPermissions() {
   const Status read = permissions_->Read();
   permitted_ = read.ok() && permissions_->Complete();
+  if (!permitted_) {
+    forbidden_at_ = clock_.SinceBoot();
+  }
   return Tolerate(read);
 }
 
@@ -229,7 +274,9 @@ Status PartitionDispatch::ApplyCommand(const log::RecordView& record, Place plac
                              options_.partition, record.offset));
   }
   if (command->kind() == v1::COMMAND_KIND_CANCEL) {
-    for (const Waiting& taken : room_.TakeNotification(command->notification_id())) {
+    for (const Waiting& taken : command->notification_id().empty()
+                                    ? room_.TakePerson(*command)
+                                    : room_.TakeNotification(command->notification_id())) {
       Close(taken,
             NotCalledRecord(TargetOf(*taken.command), v1::ATTEMPT_PHASE_CANCELLED, clock_.Now()));
     }
@@ -295,25 +342,81 @@ void PartitionDispatch::TakeFinished() {
   }
 }
 
-// What no start will come to: expired commands, and those that waited long for a sick account.
+// How many records may still go without a call into the next transaction.
+std::size_t PartitionDispatch::RecordsLeft() const {
+  return kRefusalsMax - std::min(kRefusalsMax, group_.records.size());
+}
+
+// What is said of a command that goes back to the fold, with `ahead` others before it.
+Outcome PartitionDispatch::GivenBack(const AccountGates::Outlook& outlook, std::string code,
+                                     std::size_t ahead) const {
+  using std::chrono::seconds;
+  seconds wait = options_.circuit_wait_max;
+  if (!outlook.circuit) {
+    const double pace = outlook.per_second > 0 ? static_cast<double>(ahead) / outlook.per_second
+                                               : static_cast<double>(kPaceWaitMax.count());
+    const auto queue = seconds(
+        static_cast<seconds::rep>(std::min(pace, static_cast<double>(kPaceWaitMax.count()))));
+    const auto paused = std::chrono::ceil<seconds>(outlook.paused);
+    wait = std::min(std::max(queue, paused), kRetryAfterMax);
+  }
+  return {.result = v1::ATTEMPT_CLASS_THROTTLE,
+          .code = std::move(code),
+          .retry_after = std::max(wait, seconds(1))};
+}
+
+// One account's queue does not keep the commands of all others from being read.
+void PartitionDispatch::MakeRoom() {
+  const bool could_start = permitted_ || permissions_->full();
+  if (draining_ || !could_start || room_.waiting() < options_.waiting_max) {
+    return;
+  }
+  const std::vector<AccountKey> accounts = room_.Accounts();
+  const auto longest = std::max_element(accounts.begin(), accounts.end(),
+                                        [&](const AccountKey& a, const AccountKey& b) {
+                                          return room_.QueueSize(a) < room_.QueueSize(b);
+                                        });
+  const std::size_t shares = std::max(kShareOfRoomMin, accounts.size() + 1);
+  const std::size_t share = std::max<std::size_t>(options_.waiting_max / shares, 1);
+  if (longest == accounts.end() || room_.QueueSize(*longest) <= share) {
+    return;
+  }
+  const std::size_t excess = std::min(room_.QueueSize(*longest) - share, RecordsLeft());
+  std::size_t ahead = room_.QueueSize(*longest) - excess;
+  const auto outlook = gates_.OutlookOf(longest->first, longest->second, clock_.SinceBoot());
+  for (const Waiting& newest : room_.TakeNewest(*longest, excess)) {
+    Refuse(newest, GivenBack(outlook, "queue_full", ahead++));
+  }
+}
+
+// What no start will come to soon: expired commands, and those that waited long for their account.
 void PartitionDispatch::Sweep() {
   const auto now = clock_.SinceBoot();
   if (draining_ || now - swept_at_ < kSweepEvery) {
     return;
   }
-  swept_at_ = now;
-  for (const Waiting& expired : room_.TakeExpired(clock_.Now(), kRefusalsMax)) {
+  for (const Waiting& expired : room_.TakeExpired(clock_.Now(), RecordsLeft())) {
     Close(expired,
           NotCalledRecord(TargetOf(*expired.command), v1::ATTEMPT_PHASE_EXPIRED, clock_.Now()));
   }
-  for (const CircuitStatus& circuit : gates_.All(now)) {
-    if (circuit.state == CircuitState::kClosed) {
-      continue;
+  const auto before = now - options_.circuit_wait_max;
+  for (const AccountKey& account : room_.Accounts()) {
+    const auto outlook = gates_.OutlookOf(account.first, account.second, now);
+    if (!outlook.circuit && forbidden_at_ > before) {
+      continue;  // It was not the account that they waited for.
     }
-    for (const Waiting& stale : room_.TakeOlder({circuit.provider, circuit.account},
-                                                now - options_.circuit_wait_max, kRefusalsMax)) {
-      Refuse(stale, {.result = v1::ATTEMPT_CLASS_SUSPEND, .code = "circuit_open"});
+    const std::vector<Waiting> stale = room_.TakeOlder(account, before, RecordsLeft());
+    std::size_t ahead = room_.QueueSize(account);
+    for (const Waiting& each : stale) {
+      Refuse(each, outlook.circuit
+                       ? Outcome{.result = v1::ATTEMPT_CLASS_SUSPEND, .code = "circuit_open"}
+                       : GivenBack(outlook, "account_busy", ahead++));
     }
+  }
+  if (RecordsLeft() > 0) {
+    swept_at_ = now;
+  } else {
+    more_ = true;  // The rest with the next transaction.
   }
 }
 
@@ -376,7 +479,7 @@ bool PartitionDispatch::Admit(const AccountKey& key,
     retry_at_ = std::min(retry_at_, admission.retry_at);
     return false;
   }
-  group_.starting.push_back({room_.TakeFront(key), std::move(request), account, admission.probe});
+  group_.starting.push_back({room_.TakeFront(key), std::move(request), account, admission});
   return true;
 }
 
@@ -394,7 +497,7 @@ Status PartitionDispatch::CommitGroup() {
   if (const auto done = DoneCheckpoint()) {
     SetCheckpoint(*done, &group_.records.back());
   }
-  ALERTSTREAM_RETURN_IF_ERROR(attempts_->Commit(group_.records));
+  ALERTSTREAM_RETURN_IF_ERROR(Commit(group_.records));
   for (const AttemptKey& key : group_.landed) {
     flights_.erase(key);
   }
@@ -420,25 +523,26 @@ void PartitionDispatch::Call(Starting starting) {
                 .request = std::move(starting.request),
                 .connect_timeout = options_.connect_timeout,
                 .total_timeout = options_.total_timeout};
-  http_.Submit(std::move(call),
-               [this, key, channel, account = std::move(starting.account), probe = starting.probe,
-                begun = clock_.SinceBoot()](const HttpOutcome& outcome) {
-                 const auto now = clock_.SinceBoot();
-                 const LogTime at = clock_.Now();
-                 Outcome judged = SmsSender::Judge(outcome, at);
-                 gates_.OnOutcome(account->provider, account->name, probe, judged, now);
-                 budget_.Give();
-                 if (options_.on_attempt) {
-                   options_.on_attempt({.partition = options_.partition,
-                                        .channel = channel,
-                                        .provider = account->provider,
-                                        .account = account->name,
-                                        .outcome = judged,
-                                        .called = true,
-                                        .call = now - begun});
-                 }
-                 Land({key, std::move(judged), at, now - begun});
-               });
+  http_.Submit(std::move(call), [this, key, channel, account = std::move(starting.account),
+                                 admission = starting.admission,
+                                 begun = clock_.SinceBoot()](const HttpOutcome& outcome) {
+    const auto now = clock_.SinceBoot();
+    const LogTime at = clock_.Now();
+    Outcome judged = SmsSender::Judge(outcome, at);
+    gates_.OnOutcome(account->provider, account->name, admission.probe, admission.credentials,
+                     judged, now);
+    budget_.Give();
+    if (options_.on_attempt) {
+      options_.on_attempt({.partition = options_.partition,
+                           .channel = channel,
+                           .provider = account->provider,
+                           .account = account->name,
+                           .outcome = judged,
+                           .called = true,
+                           .call = now - begun});
+    }
+    Land({key, std::move(judged), at, now - begun});
+  });
 }
 
 void PartitionDispatch::Land(const Finished& finished) {
@@ -520,8 +624,9 @@ void PartitionDispatch::Drain() {
   Wake();
 }
 
-void PartitionDispatch::Finish() {
+void PartitionDispatch::Finish(std::chrono::microseconds by) {
   draining_ = true;
+  finish_by_us_ = by.count();
   finishing_ = true;
   Wake();
 }

@@ -62,10 +62,12 @@ struct PartitionDispatchOptions {
   HmacKey token_key{""};
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds total_timeout{15'000};
-  // Commands at hand and not started; then the journal is read no further.
+  // Commands at hand and not started; then the journal is read no further, and the longest
+  // queue gives back its newest, as far as they exceed an equal share (at most a quarter).
   std::size_t waiting_max = 20'000;
-  // A command that has waited so long behind an open breaker is given back as SUSPEND, so that its
-  // retry is in the fold's hands and the start of the next owner stays short.
+  // A command that has waited so long for its account is given back: as SUSPEND behind an open
+  // breaker, as THROTTLE behind its pace or a pause. So its retry is in the fold's hands, nobody
+  // else waits for it, and the start of the next owner stays short.
   std::chrono::seconds circuit_wait_max{300};
   std::chrono::microseconds checkpoint_every = std::chrono::seconds(1);
   std::chrono::milliseconds log_timeout{8'000};
@@ -104,8 +106,14 @@ class PartitionDispatch {
 
   // No new starts from now on.
   void Drain();
-  // Run returns when what has finished is committed.
-  void Finish();
+  // Run returns when what has finished is committed, and makes no try of that after `by` (of
+  // SystemClock::SinceBoot).
+  void Finish(std::chrono::microseconds by);
+  // Calls were started whose results are not committed. Of Run's thread.
+  bool HasUnwritten() const { return !flights_.empty(); }
+  // The last Run was fenced at its first transaction, soon after it had taken the partition over:
+  // it began together with a rival, and was never the owner. Of Run's thread.
+  bool LostTheStart() const;
   // Something changed from outside: a breaker was reset, settings were read again.
   void Wake();
   std::size_t in_flight() const;
@@ -128,7 +136,7 @@ class PartitionDispatch {
     Waiting waiting;
     HttpRequest request;
     std::shared_ptr<const ProviderAccount> account;  // Shared with the settings; as they were.
-    bool probe = false;
+    AccountGates::Admission admission;
   };
   // What the next transaction holds.
   struct Group {
@@ -138,6 +146,8 @@ class PartitionDispatch {
   };
 
   Status TakeOver();
+  std::chrono::milliseconds LogTimeout() const;
+  Status Commit(const std::vector<v1::Envelope>& records);
   void DropGroup();
   Status WriteLost(const Recovered& recovered);
   Status Step();
@@ -147,7 +157,11 @@ class PartitionDispatch {
   void Close(const Waiting& waiting, v1::Envelope record);
   void Refuse(const Waiting& waiting, Outcome outcome);
   void TakeFinished();
+  void MakeRoom();
   void Sweep();
+  Outcome GivenBack(const AccountGates::Outlook& outlook, std::string code,
+                    std::size_t ahead) const;
+  std::size_t RecordsLeft() const;
   void Choose();
   Status ReadPermissions();
   Status Tolerate(const Status& read);
@@ -187,15 +201,19 @@ class PartitionDispatch {
   std::uint64_t noted_seq_ = 0;
   std::int64_t taken_attempts_offset_ = 0;  // Where this owner began to read them.
   std::chrono::microseconds swept_at_{};
-  std::chrono::microseconds retry_at_{};  // When a gate is worth asking again.
-  std::size_t turn_ = 0;                  // Which account begins.
-  bool more_ = false;                     // There is something to do at once.
-  std::string trouble_;                   // Why the log cannot be read now; "": it can.
-  bool permitted_ = false;                // The permission topics are known to their ends.
+  std::chrono::microseconds forbidden_at_{};  // When nothing might start for want of permissions.
+  std::chrono::microseconds taken_at_{};      // When this owner had taken over.
+  bool committed_ = false;                    // Anything, since then.
+  std::chrono::microseconds retry_at_{};      // When a gate is worth asking again.
+  std::size_t turn_ = 0;                      // Which account begins.
+  bool more_ = false;                         // There is something to do at once.
+  std::string trouble_;                       // Why the log cannot be read now; "": it can.
+  bool permitted_ = false;                    // The permission topics are known to their ends.
 
   std::atomic<bool> draining_ = false;
   std::atomic<bool> finishing_ = false;
-  mutable std::mutex mutex_;  // Guards what follows.
+  std::atomic<std::int64_t> finish_by_us_ = 0;  // Set before finishing_.
+  mutable std::mutex mutex_;                    // Guards what follows.
   std::condition_variable changed_;
   bool woken_ = false;
   std::vector<Finished> inbox_;

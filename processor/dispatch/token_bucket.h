@@ -48,6 +48,9 @@ class TokenBucket {
     return std::max(paused_until_, now + Time(static_cast<Time::rep>(std::ceil(missing_us))));
   }
 
+  // `now` or before: it is not paused.
+  Time paused_until() const { return paused_until_; }
+
   // The provider wants to be left alone. Never shortens a pause.
   void PauseUntil(Time until) { paused_until_ = std::max(paused_until_, until); }
 

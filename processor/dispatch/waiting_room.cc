@@ -104,6 +104,30 @@ std::vector<Waiting> WaitingRoom::TakeNotification(std::string_view notification
   return taken;
 }
 
+const v1::NotificationCommand& WaitingRoom::CommandAt(const Location& location) const {
+  const Queue& queue =
+      location.held ? held_.find(location.token)->second : queues_.find(location.account)->second;
+  return *queue.find(location.place)->second.command;
+}
+
+std::vector<Waiting> WaitingRoom::TakePerson(const v1::NotificationCommand& cancel) {
+  std::vector<Waiting> taken;
+  for (auto next = index_.begin(); next != index_.end();) {
+    const auto found = next++;
+    if (found->second.token != cancel.recipient_token()) {
+      continue;
+    }
+    const v1::NotificationCommand& command = CommandAt(found->second);
+    const bool of_class = cancel.message_class() == v1::MESSAGE_CLASS_UNSPECIFIED ||
+                          cancel.message_class() == command.message_class();
+    if (command.kind() == v1::COMMAND_KIND_SEND && command.channel() == cancel.channel() &&
+        command.tenant() == cancel.tenant() && of_class) {
+      taken.push_back(TakeAt(found));
+    }
+  }
+  return taken;
+}
+
 std::vector<Waiting> WaitingRoom::TakeExpired(LogTime now, std::size_t max) {
   std::vector<AttemptKey> expired;
   const auto look = [&](const Queue& queue) {
@@ -136,6 +160,21 @@ std::vector<Waiting> WaitingRoom::TakeOlder(const AccountKey& account,
     taken.push_back(TakeFront(account));
   }
   return taken;
+}
+
+std::vector<Waiting> WaitingRoom::TakeNewest(const AccountKey& account, std::size_t max) {
+  std::vector<Waiting> taken;
+  for (auto queue = queues_.find(account); queue != queues_.end() && taken.size() < max;
+       queue = queues_.find(account)) {
+    taken.push_back(TakeAt(index_.find(KeyOf(*queue->second.rbegin()->second.command))));
+  }
+  std::reverse(taken.begin(), taken.end());
+  return taken;
+}
+
+std::size_t WaitingRoom::QueueSize(const AccountKey& account) const {
+  const auto queue = queues_.find(account);
+  return queue == queues_.end() ? 0 : queue->second.size();
 }
 
 void WaitingRoom::Clear() {

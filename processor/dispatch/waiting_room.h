@@ -65,15 +65,22 @@ class WaitingRoom {
 
   // Every attempt of the notification that has not started, held ones too.
   std::vector<Waiting> TakeNotification(std::string_view notification_id);
+  // Likewise every SEND to the person of a CANCEL that names no notification: on its channel, and
+  // of its class if it has one.
+  std::vector<Waiting> TakePerson(const v1::NotificationCommand& cancel);
   // At most `max` whose expires_at is not after `now`, held ones too.
   std::vector<Waiting> TakeExpired(LogTime now, std::size_t max);
   // At most `max` of the account's queue that were read before `before`, the oldest first.
   std::vector<Waiting> TakeOlder(const AccountKey& account, std::chrono::microseconds before,
                                  std::size_t max);
+  // At most `max` of the account's queue, those of the newest places, in order.
+  std::vector<Waiting> TakeNewest(const AccountKey& account, std::size_t max);
   void Clear();
 
   std::size_t waiting() const { return index_.size() - held_count_; }
   std::size_t held() const { return held_count_; }
+  // How long the account's queue is.
+  std::size_t QueueSize(const AccountKey& account) const;
   // When the oldest of all was decided; nothing if none is here.
   std::optional<LogTime> OldestDecided() const;
 
@@ -85,6 +92,7 @@ class WaitingRoom {
     std::string token;
     bool held = false;
   };
+  const v1::NotificationCommand& CommandAt(const Location& location) const;
   Waiting TakeAt(std::map<AttemptKey, Location>::iterator found);
 
   std::map<AccountKey, Queue> queues_;              // None is empty.

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <future>
 #include <map>
 #include <set>
@@ -29,7 +30,7 @@ using ::testing::UnorderedElementsAre;
 
 constexpr milliseconds kPatience{10'000};
 
-// One account of twilio's, "main" unless a test changes it.
+// One account of twilio's, "main" unless a test changes it, and "other", which has no pace.
 class OneAccount final : public ProviderAccounts {
  public:
   explicit OneAccount(std::string url) {
@@ -51,6 +52,12 @@ class OneAccount final : public ProviderAccounts {
   std::shared_ptr<const ProviderAccount> Find(std::string_view provider,
                                               std::string_view name) const override {
     const std::lock_guard lock(mutex_);
+    if (provider == "twilio" && name == "other") {
+      auto other = std::make_shared<ProviderAccount>(account_);
+      other->name = "other";
+      other->sends_per_second = other->burst = 100'000;
+      return other;
+    }
     return provider == "twilio" && name == account_.name ? current_ : nullptr;
   }
   std::vector<std::shared_ptr<const ProviderAccount>> All() const override {
@@ -484,6 +491,24 @@ TEST(DispatcherTest, CancelDropsWhatHasNotStarted) {
   EXPECT_EQ(story.provider.count(), 1);
 }
 
+TEST(DispatcherTest, ACancelOfAPersonsChannelDropsAllThatIsHeldAndNothingLater) {
+  DispatchStory story;
+  const auto dispatcher = story.Start();
+  const auto offset = story.story.writer.OptOut("acme").offset;
+  story.journal.Batch({story.Sms(1), story.Sms(2), story.Sms(3, "+254712345679")});
+  ASSERT_TRUE(story.AwaitAttempts(2));
+  ASSERT_TRUE(story.Await([&] { return dispatcher->Status()[0].held == 2; }));
+  v1::NotificationCommand cancel = story.Sms(1);
+  cancel.set_kind(v1::COMMAND_KIND_CANCEL);
+  cancel.clear_notification_id();
+  cancel.clear_message_class();
+  story.journal.Batch({cancel, story.Sms(4)}, {{Topic::kOptOuts, offset + 1}});
+  ASSERT_TRUE(story.AwaitAttempts(6));
+  EXPECT_THAT(story.Attempts(),
+              UnorderedElementsAre("1 cancelled", "2 cancelled", "3 started", "3 result accepted",
+                                   "4 started", "4 result accepted"));
+}
+
 TEST(DispatcherTest, AnExpiredCommandIsNotSent) {
   DispatchStory story;
   story.story.clock.Advance(std::chrono::hours(25));
@@ -613,10 +638,11 @@ TEST(DispatcherTest, ThePaceKeepsTheOrder) {
   EXPECT_THAT(story.provider.order(), ElementsAre("1", "2", "3", "4", "5"));
 }
 
-TEST(DispatcherTest, ReadsNoFurtherThanItMayKeep) {
+// What exceeds it goes back to the fold, the newest first.
+TEST(DispatcherTest, KeepsNoMoreThanItsRoomHolds) {
   DispatchStory story;
   auto options = story.Options();
-  options.waiting_max = 3;
+  options.waiting_max = 8;
   options.in_flight_max = 2;
   story.provider.Hold();
   const auto dispatcher = story.Start(std::move(options));
@@ -624,11 +650,99 @@ TEST(DispatcherTest, ReadsNoFurtherThanItMayKeep) {
     story.journal.Batch({story.Sms(n)});
   }
   ASSERT_TRUE(story.provider.AwaitCount(2));
-  EXPECT_LE(dispatcher->Status()[0].waiting, 3U);
-  EXPECT_EQ(story.provider.count(), 2);
+  ASSERT_TRUE(story.Await([&] { return dispatcher->Status()[0].seq == 40; }));
+  EXPECT_LE(dispatcher->Status()[0].waiting, 8U);
   story.provider.LetGo();
-  ASSERT_TRUE(story.AwaitAttempts(80));
-  EXPECT_EQ(story.provider.messages().size(), 40U);
+  const auto given_back = [&] {
+    const auto lines = story.Attempts();
+    return static_cast<int>(std::count_if(lines.begin(), lines.end(), [](const auto& line) {
+      return line.find(" result throttle queue_full") != std::string::npos;
+    }));
+  };
+  ASSERT_TRUE(story.Await([&] { return story.provider.count() + given_back() == 40; }));
+  EXPECT_GE(given_back(), 30);
+  EXPECT_THAT(story.provider.order().front(), "1");
+}
+
+// A slow account, or one that its provider pauses for an hour, fills the room.
+TEST(DispatcherTest, AnAccountThatMayNotSendKeepsNobodyElseWaiting) {
+  for (const bool paused : {false, true}) {
+    DispatchStory story;
+    story.accounts.Change([](ProviderAccount* account) {
+      account->sends_per_second = 0.5;
+      account->burst = 1;
+    });
+    if (paused) {
+      story.provider.AnswerWith(429, R"({"code":20429,"status":429})", "Retry-After: 3000\r\n");
+    }
+    auto options = story.Options();
+    options.waiting_max = 40;
+    const auto dispatcher = story.Start(std::move(options));
+    story.journal.Batch({story.Sms(1)});
+    ASSERT_TRUE(story.AwaitAttempts(2));
+    story.provider.AnswerWith(201, "");
+    for (std::uint32_t n = 2; n <= 200; ++n) {
+      story.journal.Batch({story.Sms(n)});
+    }
+    auto other = story.Sms(300);
+    other.set_account("other");
+    story.journal.Batch({other});
+    ASSERT_TRUE(story.Await([&] { return story.provider.messages().contains("300"); }));
+    EXPECT_EQ(story.provider.count(), 2);
+    for (const auto& record : story.Envelopes()) {
+      const auto& attempt = record.delivery_attempt();
+      if (attempt.error_code() == "queue_full") {
+        EXPECT_EQ(attempt.result(), v1::ATTEMPT_CLASS_THROTTLE);
+        // When those before it may have been sent, or the pause is over.
+        EXPECT_GE(attempt.retry_after_us(), paused ? 3'000'000'000 : 20'000'000);
+        EXPECT_LE(attempt.retry_after_us(), paused ? 3'000'000'000 : 80'000'000);
+      }
+    }
+    // Those that it kept go back as well when they have waited for long.
+    story.story.clock.Advance(std::chrono::seconds(301));
+    ASSERT_TRUE(story.Await([&] { return dispatcher->Status()[0].waiting == 0; }));
+    ASSERT_TRUE(story.Await([&] {
+      const auto lines = story.Attempts();
+      return std::any_of(lines.begin(), lines.end(), [](const auto& line) {
+        return line.find("result throttle account_busy") != std::string::npos;
+      });
+    }));
+  }
+}
+
+// One transaction has its limit, however much there is to be given back.
+TEST(DispatcherTest, GivesBackInTransactionsOfLimitedSize) {
+  DispatchStory story;
+  story.accounts.Change([](ProviderAccount* account) {
+    account->sends_per_second = 0.5;
+    account->burst = 1;
+  });
+  const auto dispatcher = story.Start();
+  constexpr std::uint32_t kCommands = 1300;
+  std::vector<v1::NotificationCommand> commands;
+  for (std::uint32_t n = 1; n <= kCommands; ++n) {
+    commands.push_back(story.Sms(n));
+  }
+  story.journal.Batch(commands);
+  ASSERT_TRUE(story.AwaitAttempts(2));
+  story.story.clock.Advance(std::chrono::seconds(301));
+  ASSERT_TRUE(story.Await([&] { return story.Attempts().size() >= kCommands + 2; }));
+  EXPECT_EQ(story.provider.count(), 2);
+  EXPECT_EQ(dispatcher->Status()[0].waiting, 0U);
+}
+
+// The log takes back what lies far before; nothing is started until that is read.
+TEST(DispatcherTest, AStartReadsOnBeforeItSendsWhatIsTakenBackLater) {
+  DispatchStory story;
+  story.journal.Batch({story.Sms(1), story.Sms(2)});
+  for (int i = 0; i < 300; ++i) {  // More batches than one step reads.
+    story.journal.Batch({});
+  }
+  story.journal.Batch({CancelCommand(1)});
+  const auto dispatcher = story.Start();
+  ASSERT_TRUE(story.AwaitAttempts(3));
+  EXPECT_THAT(story.Attempts(),
+              UnorderedElementsAre("1 cancelled", "2 started", "2 result accepted"));
 }
 
 TEST(DispatcherTest, StopWaitsForCallsInFlightAndStartsNoMore) {
@@ -655,6 +769,64 @@ TEST(DispatcherTest, StopEndsCallsThatTakeTooLong) {
   ASSERT_TRUE(story.provider.AwaitCount(1));
   dispatcher->Stop(milliseconds(20));
   EXPECT_THAT(story.Attempts(), ElementsAre("1 started", "1 result ambiguous closed_after_sent"));
+}
+
+// A result that could not be committed is written before the process ends.
+TEST(DispatcherTest, StopWritesTheResultsOfAFailedCommit) {
+  DispatchStory story;
+  const std::string id =
+      "alertstream-dispatch-" + ToHex(story.story.log_id()).substr(0, 12) + "-0-";
+  auto options = story.Options();
+  std::promise<void> failed;
+  options.on_error = [&](std::int32_t, const Error&) { failed.set_value(); };
+  story.provider.Hold();
+  const auto dispatcher = story.Start(std::move(options));
+  story.journal.Batch({story.Sms(1)});
+  ASSERT_TRUE(story.provider.AwaitCount(1));
+  story.story.log.InjectCommitFault(id + "b", log::CommitFault::kUnavailable);
+  story.provider.LetGo();
+  failed.get_future().wait();  // It pauses now, before it takes the partition over again.
+  dispatcher->Stop(milliseconds(0));
+  EXPECT_THAT(story.Attempts(), ElementsAre("1 started", "1 result accepted"));
+}
+
+// The commit of the last results fails when nothing more is started.
+TEST(DispatcherTest, StopTriesAgainToWriteTheLastResults) {
+  DispatchStory story;
+  const std::string id =
+      "alertstream-dispatch-" + ToHex(story.story.log_id()).substr(0, 12) + "-0-";
+  story.provider.Hold();
+  const auto dispatcher = story.Start();
+  story.journal.Batch({story.Sms(1)});
+  ASSERT_TRUE(story.provider.AwaitCount(1));
+  story.story.log.InjectCommitFault(id + "b", log::CommitFault::kUnknownAbortedLater);
+  dispatcher->Stop(milliseconds(20));
+  EXPECT_THAT(story.Attempts(), ElementsAre("1 started", "1 result ambiguous closed_after_sent"));
+}
+
+// A rival that began at the same time has one of the ids, and goes no further.
+TEST(DispatcherTest, ADispatcherThatLostTheStartTakesThePartitionAgain) {
+  for (const bool just_started : {true, false}) {
+    DispatchStory story;
+    const std::string id =
+        "alertstream-dispatch-" + ToHex(story.story.log_id()).substr(0, 12) + "-0-";
+    const auto dispatcher = story.Start();
+    ASSERT_TRUE(story.Await([&] { return dispatcher->Ready(); }));
+    auto rival = story.story.log.OpenTransactor(id + "a");
+    ASSERT_TRUE(rival.ok() && rival.value()->Init(std::chrono::seconds(1)).ok());
+    if (!just_started) {
+      story.story.clock.Advance(std::chrono::minutes(11));  // Then it was replaced.
+    }
+    story.journal.Batch({story.Sms(1)});
+    if (just_started) {
+      ASSERT_TRUE(story.AwaitAttempts(2));
+      EXPECT_THAT(story.Attempts(), ElementsAre("1 started", "1 result accepted"));
+    } else {
+      ASSERT_TRUE(story.Await([&] { return dispatcher->Status()[0].phase == "stopped"; }));
+      SystemClock().SleepFor(milliseconds(300));
+      EXPECT_THAT(story.Attempts(), IsEmpty());
+    }
+  }
 }
 
 TEST(DispatcherTest, EveryCommandIsSentOnceWhateverOwnersComeAndGo) {

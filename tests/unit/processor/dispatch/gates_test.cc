@@ -168,6 +168,11 @@ ProviderAccount Account(const std::string& token = "secret") {
   return account;
 }
 
+// What an admission to this account carries.
+Digest OfAccount(const std::string& token = "secret") {
+  return AccountGates({}).TryStart(Account(token), kStart).credentials;
+}
+
 TEST(AccountGatesTest, SaysWhetherThePaceOrTheBreakerIsInTheWay) {
   AccountGates gates({.failures_in_row = 1, .open_min = 3s});
   EXPECT_TRUE(gates.TryStart(Account(), kStart).go);
@@ -176,8 +181,8 @@ TEST(AccountGatesTest, SaysWhetherThePaceOrTheBreakerIsInTheWay) {
   EXPECT_FALSE(pace.go);
   EXPECT_FALSE(pace.circuit);
   EXPECT_EQ(pace.retry_at, kStart + 500ms);
-  gates.OnOutcome("twilio", "main", false, {.result = v1::ATTEMPT_CLASS_RETRY, .code = "http_500"},
-                  kStart);
+  gates.OnOutcome("twilio", "main", false, OfAccount(),
+                  {.result = v1::ATTEMPT_CLASS_RETRY, .code = "http_500"}, kStart);
   const auto circuit = gates.TryStart(Account(), kStart + 1s);
   EXPECT_FALSE(circuit.go);
   EXPECT_TRUE(circuit.circuit);
@@ -194,7 +199,7 @@ TEST(AccountGatesTest, AThrottlePausesAsLongAsTheProviderSaidOrASecond) {
   for (const auto& [asked, pause] : cases) {
     AccountGates gates({});
     ASSERT_TRUE(gates.TryStart(Account(), kStart).go);
-    gates.OnOutcome("twilio", "main", false,
+    gates.OnOutcome("twilio", "main", false, OfAccount(),
                     {.result = v1::ATTEMPT_CLASS_THROTTLE, .retry_after = asked}, kStart);
     if (pause > 0s) {
       EXPECT_FALSE(gates.TryStart(Account(), kStart + pause - 1us).go);
@@ -210,14 +215,14 @@ TEST(AccountGatesTest, ASuspensionEndsByResetOrByOtherCredentialsOnly) {
     states.emplace_back(CircuitStateName(state));
   });
   ASSERT_TRUE(gates.TryStart(Account(), kStart).go);
-  gates.OnOutcome("twilio", "main", false, refused, kStart);
+  gates.OnOutcome("twilio", "main", false, OfAccount(), refused, kStart);
   auto other_pace = Account();
   other_pace.sends_per_second = 50;
   const auto waiting = gates.TryStart(other_pace, kStart + 1h);
   EXPECT_FALSE(waiting.go);
   EXPECT_EQ(waiting.retry_at, microseconds::max());
   EXPECT_TRUE(gates.TryStart(Account("another"), kStart + 1h).go);
-  gates.OnOutcome("twilio", "main", false, refused, kStart + 1h);
+  gates.OnOutcome("twilio", "main", false, OfAccount("another"), refused, kStart + 1h);
   EXPECT_FALSE(gates.TryStart(Account("another"), kStart + 2h).go);
   EXPECT_TRUE(gates.Reset("twilio", "main"));
   EXPECT_TRUE(gates.TryStart(Account("another"), kStart + 2h).go);
@@ -225,10 +230,43 @@ TEST(AccountGatesTest, ASuspensionEndsByResetOrByOtherCredentialsOnly) {
   EXPECT_THAT(states, ElementsAre("closed", "suspended", "closed", "suspended", "closed"));
 }
 
+TEST(AccountGatesTest, ALateRefusalOfOldCredentialsSaysNothingAboutTheNewOnes) {
+  const Outcome refused{.result = v1::ATTEMPT_CLASS_SUSPEND, .code = "20003"};
+  AccountGates gates({.failures_in_row = 1, .open_min = 1s});
+  const auto old = gates.TryStart(Account(), kStart);
+  ASSERT_TRUE(gates.TryStart(Account("another"), kStart).go);
+  gates.OnOutcome("twilio", "main", old.probe, old.credentials, refused, kStart);
+  EXPECT_EQ(gates.All(kStart)[0].state, CircuitState::kClosed);
+  // A probe that was made with them has found out nothing: the next one may.
+  gates.OnOutcome("twilio", "main", false, OfAccount("another"),
+                  {.result = v1::ATTEMPT_CLASS_RETRY}, kStart);
+  const auto probe = gates.TryStart(Account("another"), kStart + 10s);
+  ASSERT_TRUE(probe.probe);
+  EXPECT_FALSE(gates.TryStart(Account("third"), kStart + 11s).go);
+  gates.OnOutcome("twilio", "main", probe.probe, probe.credentials, refused, kStart + 11s);
+  EXPECT_TRUE(gates.TryStart(Account("third"), kStart + 12s).probe);
+}
+
+TEST(AccountGatesTest, TellsWhatIsInTheWay) {
+  AccountGates gates({.failures_in_row = 1, .open_min = 3s});
+  EXPECT_EQ(gates.OutlookOf("twilio", "main", kStart).per_second, 0);
+  ASSERT_TRUE(gates.TryStart(Account(), kStart).go);
+  EXPECT_EQ(gates.OutlookOf("twilio", "main", kStart).per_second, 2);
+  EXPECT_EQ(gates.OutlookOf("twilio", "main", kStart).paused, 0s);
+  gates.OnOutcome("twilio", "main", false, OfAccount(),
+                  {.result = v1::ATTEMPT_CLASS_THROTTLE, .retry_after = 60s}, kStart);
+  EXPECT_EQ(gates.OutlookOf("twilio", "main", kStart + 20s).paused, 40s);
+  EXPECT_FALSE(gates.OutlookOf("twilio", "main", kStart).circuit);
+  gates.OnOutcome("twilio", "main", false, OfAccount(), {.result = v1::ATTEMPT_CLASS_RETRY},
+                  kStart);
+  EXPECT_TRUE(gates.OutlookOf("twilio", "main", kStart).circuit);
+}
+
 TEST(AccountGatesTest, AnAbandonedProbeIsGivenToTheNext) {
   AccountGates gates({.failures_in_row = 1, .open_min = 1s});
   ASSERT_TRUE(gates.TryStart(Account(), kStart).go);
-  gates.OnOutcome("twilio", "main", false, {.result = v1::ATTEMPT_CLASS_AMBIGUOUS}, kStart);
+  gates.OnOutcome("twilio", "main", false, OfAccount(), {.result = v1::ATTEMPT_CLASS_AMBIGUOUS},
+                  kStart);
   const auto probe = gates.TryStart(Account(), kStart + 1s);
   ASSERT_TRUE(probe.go && probe.probe);
   EXPECT_FALSE(gates.TryStart(Account(), kStart + 2s).go);

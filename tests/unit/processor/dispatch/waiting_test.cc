@@ -135,6 +135,44 @@ TEST(WaitingRoomTest, ACancelledNotificationLeavesWithAllItsAttempts) {
   EXPECT_THAT(Drain(room, kMain), ElementsAre("b"));
 }
 
+TEST(WaitingRoomTest, ACancelWithoutIdTakesTheSendsOfThePersonsChannelAndClass) {
+  const auto add = [](WaitingRoom& room, const std::string& id, std::uint64_t seq,
+                      v1::CommandKind kind, v1::Channel channel, v1::MessageClass message_class,
+                      const std::string& person = "ann") {
+    Waiting waiting = Command(id, seq, seq % 2 == 0 ? "main" : "other", person);
+    waiting.command->set_kind(kind);
+    waiting.command->set_channel(channel);
+    waiting.command->set_message_class(message_class);
+    room.Add(std::move(waiting));
+  };
+  for (const bool of_class : {false, true}) {
+    WaitingRoom room;
+    constexpr auto kSend = v1::COMMAND_KIND_SEND;
+    constexpr auto kSms = v1::CHANNEL_SMS;
+    constexpr auto kMarketing = v1::MESSAGE_CLASS_MARKETING;
+    add(room, "held", 2, kSend, kSms, kMarketing);
+    add(room, "marketing", 3, kSend, kSms, kMarketing);
+    add(room, "order", 4, kSend, kSms, v1::MESSAGE_CLASS_TRANSACTIONAL);
+    add(room, "answer", 6, v1::COMMAND_KIND_CONFIRMATION, kSms, v1::MESSAGE_CLASS_TRANSACTIONAL);
+    add(room, "mail", 8, kSend, v1::CHANNEL_EMAIL, kMarketing);
+    add(room, "theirs", 10, kSend, kSms, kMarketing, "bob");
+    room.HoldFront(kMain);
+    v1::NotificationCommand cancel;
+    cancel.set_recipient_token("ann");
+    cancel.set_channel(kSms);
+    if (of_class) {
+      cancel.set_message_class(kMarketing);
+      EXPECT_THAT(Ids(room.TakePerson(cancel)), ElementsAre("held1", "marketing1"));
+      EXPECT_THAT(Drain(room, kMain), ElementsAre("order", "answer", "mail", "theirs"));
+    } else {
+      EXPECT_THAT(Ids(room.TakePerson(cancel)), ElementsAre("held1", "marketing1", "order1"));
+      EXPECT_THAT(Drain(room, kMain), ElementsAre("answer", "mail", "theirs"));
+    }
+    EXPECT_EQ(room.held(), 0U);
+    EXPECT_EQ(room.Front(kOther), nullptr);
+  }
+}
+
 TEST(WaitingRoomTest, TakesWhatExpiredHeldOrNot) {
   WaitingRoom room;
   room.Add(Command("a", 1));
@@ -157,6 +195,20 @@ TEST(WaitingRoomTest, TakesTheOldestOfAnAccount) {
   EXPECT_THAT(room.TakeOlder(kOther, 5s, 10), IsEmpty());
   room.Clear();
   EXPECT_EQ(room.Front(kMain), nullptr);
+}
+
+TEST(WaitingRoomTest, TakesTheNewestOfAnAccountInOrder) {
+  WaitingRoom room;
+  room.Add(Command("a", 1));
+  room.Add(Command("b", 2));
+  room.Add(Command("c", 3));
+  room.Add(Command("d", 4, "other"));
+  EXPECT_EQ(room.QueueSize(kMain), 3U);
+  EXPECT_THAT(Ids(room.TakeNewest(kMain, 2)), ElementsAre("b1", "c1"));
+  EXPECT_EQ(room.QueueSize(kMain), 1U);
+  EXPECT_THAT(Ids(room.TakeNewest(kMain, 9)), ElementsAre("a1"));
+  EXPECT_EQ(room.QueueSize(kMain), 0U);
+  EXPECT_THAT(Drain(room, kOther), ElementsAre("d"));
 }
 
 }  // namespace
