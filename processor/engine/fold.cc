@@ -279,6 +279,7 @@ void Fold::Impl::FireTimer(std::string_view key, const v1::TimerState& timer) {
 
 // A notification whose timer made the engine throw; it gets no further attempt.
 void Fold::Impl::DropDelivery(const v1::DeliveryTimer& timer) {
+  FailDelivery(context, timer);
   const RecordView none{
       .offset = -1, .append_time = context.now, .key = timer.tenant(), .value = {}, .headers = {}};
   context.AddDeadLetter(
@@ -354,6 +355,7 @@ void Fold::Run(const FoldBatch& batch, Effects* effects) {
   context.now = batch.now;
   context.engine_version = batch.engine_version;
   ++context.batch;
+  context.cancel_steps = 0;
   context.EvictRules();
   impl_->FoldEach(batch, Topic::kAccountChanges, FoldAccountChange);
   impl_->FoldPermissionFacts(batch);

@@ -37,7 +37,8 @@ class FoldContext {
   Effects* effects = nullptr;
   LogTime now{};
   std::uint32_t engine_version = kEngineVersion;
-  std::uint64_t batch = 0;  // Counts the batches since this context was made.
+  std::uint64_t batch = 0;         // Counts the batches since this context was made.
+  std::uint32_t cancel_steps = 0;  // Of this batch; kCancelStepsPerBatchMax.
   RuleCompiler compiler;
 
   // Null if there is no such tenant. Valid until ForgetRules(tenant) or the end of the batch.

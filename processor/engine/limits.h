@@ -64,9 +64,12 @@ inline constexpr LogDuration kWindowWait = std::chrono::hours{1};
 inline constexpr LogDuration kUnknownWaitDefault = std::chrono::minutes{15};
 // No notification is outstanding for longer: its expiry is at most so long after its decision.
 inline constexpr LogDuration kOutstandingMax{schemas::kMaxAgeUsMax};
-// Notifications looked at for one opt-out at a time; the rest follows in the next batch. One person
-// has a handful, unless a trigger without cooldown and cap writes them every few minutes.
+// Triggers and notifications looked at for one opt-out or revocation; beyond this the whole channel
+// is taken back at once. One person has a handful, unless a trigger without cooldown and cap writes
+// them every few minutes.
 inline constexpr std::uint32_t kCancelStepsMax = 1000;
+// The same for all of a batch: each can be a read of the store, and the batch has to end.
+inline constexpr std::uint32_t kCancelStepsPerBatchMax = 20'000;
 
 // Compiled rules of tenants kept in memory by one task.
 inline constexpr std::size_t kTenantRulesCachedMax = 20'000;

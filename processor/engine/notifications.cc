@@ -38,33 +38,104 @@ StateKey RecipientKey(std::string_view tenant, const v1::NotificationState& noti
   return StateKey(tenant, Table::kRecipient).Bytes(notification.recipient_token());
 }
 
-// Tells the timer that goes on cancelling from the one that commands the same notification.
-std::string CancelTimerId(std::string_view notification_id) {
-  return std::string(notification_id) + '\x01';
+// What one opt-out or revocation asks to be taken back.
+class Withdrawal {
+ public:
+  Withdrawal(FoldContext& context, const v1::Fact& fact, std::string_view token,
+             const v1::RecipientState& recipient)
+      : context_(context), fact_(fact), token_(token), recipient_(recipient) {}
+
+  void TakeBack(v1::Channel channel);
+
+ private:
+  bool TakeStep();
+  bool CancelEach(v1::Channel channel);
+  bool CancelFrom(std::string newest);
+  void CancelWhole(v1::Channel channel);
+
+  FoldContext& context_;
+  const v1::Fact& fact_;  // For what is cancelled.
+  std::string_view token_;
+  const v1::RecipientState& recipient_;
+  std::uint32_t steps_ = 0;
+};
+
+void Withdrawal::TakeBack(v1::Channel channel) {
+  if (!CancelEach(channel)) {
+    CancelWhole(channel);
+  }
 }
 
-// Walks from the newest notification of a SendState to older ones. `fact`: for what is cancelled.
-void CancelFrom(FoldContext& context, const v1::Fact& fact, std::string newest,
-                const v1::RecipientState& recipient) {
-  for (std::uint32_t steps = 0; !newest.empty(); ++steps) {
-    if (steps == kCancelStepsMax || !context.HasRoom()) {
-      v1::TimerState timer;
-      timer.mutable_delivery()->set_tenant(fact.tenant());
-      timer.mutable_delivery()->set_notification_id(newest);
-      timer.mutable_delivery()->set_kind(v1::DELIVERY_TIMER_KIND_CANCEL);
-      context.PutTimer(context.now, CancelTimerId(newest), timer);
-      return;
+// False: this has been work enough.
+bool Withdrawal::TakeStep() {
+  if (steps_ == kCancelStepsMax || context_.cancel_steps == kCancelStepsPerBatchMax ||
+      !context_.HasRoom()) {
+    return false;
+  }
+  ++steps_;
+  ++context_.cancel_steps;
+  return true;
+}
+
+// False: there are too many.
+bool Withdrawal::CancelEach(v1::Channel channel) {
+  const TenantRules* rules = context_.RulesOf(fact_.tenant());
+  ALERTSTREAM_CHECK(rules != nullptr);
+  v1::SendState sends;
+  // A trigger is never forgotten, so these are all that can have sent anything.
+  for (const std::string& trigger : rules->tenant().trigger_ids()) {
+    if (!TakeStep()) {
+      return false;
     }
-    Notification notification(context, fact.tenant(), newest);
+    if (context_.Load(StateKey(fact_.tenant(), Table::kSends)
+                          .Bytes(token_)
+                          .Byte(static_cast<std::uint8_t>(channel))
+                          .Bytes(trigger),
+                      &sends) &&
+        !CancelFrom(sends.last_notification())) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Walks from the newest notification of a SendState to older ones. False: there are too many.
+bool Withdrawal::CancelFrom(std::string newest) {
+  while (!newest.empty()) {
+    if (!TakeStep()) {
+      return false;
+    }
+    Notification notification(context_, fact_.tenant(), newest);
     // All that lie further back were decided earlier still, and have expired.
     if (!notification.Load() ||
-        FromMicros(notification.state().decided_at_us()) + kOutstandingMax <= context.now) {
-      return;
+        FromMicros(notification.state().decided_at_us()) + kOutstandingMax <= context_.now) {
+      return true;
     }
-    if (Forbids(recipient, notification.state())) {
-      notification.Cancel(fact);
+    if (Forbids(recipient_, notification.state())) {
+      notification.Cancel(fact_);
     }
     newest = notification.state().previous();
+  }
+  return true;
+}
+
+void Withdrawal::CancelWhole(v1::Channel channel) {
+  v1::NotificationCommand command;
+  command.set_kind(v1::COMMAND_KIND_CANCEL);
+  command.set_tenant(fact_.tenant());
+  command.set_recipient_token(token_.data(), token_.size());
+  command.set_channel(channel);
+  command.set_decided_at_us(ToMicros(context_.now));
+  if (!OptOutGate(recipient_, channel).passed) {
+    context_.effects->commands.Add(fact_.tenant(), command);
+    return;
+  }
+  for (const auto message_class : {v1::MESSAGE_CLASS_TRANSACTIONAL, v1::MESSAGE_CLASS_INFORMATIONAL,
+                                   v1::MESSAGE_CLASS_MARKETING}) {
+    if (!ConsentGate(recipient_, channel, message_class).passed) {
+      command.set_message_class(message_class);
+      context_.effects->commands.Add(fact_.tenant(), command);
+    }
   }
 }
 
@@ -243,26 +314,20 @@ v1::NotificationFact* Notification::DescribeIn(v1::Fact* fact) const {
   return subject;
 }
 
-void CancelForbidden(FoldContext& context, const v1::Fact& fact, std::string_view token,
-                     v1::Channel channel, const v1::RecipientState& recipient) {
-  const TenantRules* rules = context.RulesOf(fact.tenant());
-  ALERTSTREAM_CHECK(rules != nullptr);
-  std::vector<v1::Channel> channels = {channel};
-  if (channel == v1::CHANNEL_ALL) {
-    channels = {v1::CHANNEL_SMS, v1::CHANNEL_WHATSAPP, v1::CHANNEL_EMAIL, v1::CHANNEL_PUSH,
-                v1::CHANNEL_VOICE};
+std::vector<v1::Channel> ChannelsOf(v1::Channel channel) {
+  if (channel != v1::CHANNEL_ALL) {
+    return {channel};
   }
-  v1::SendState sends;
-  for (const v1::Channel each : channels) {
-    // A trigger is never forgotten, so these are all that can have sent anything.
-    for (const std::string& trigger : rules->tenant().trigger_ids()) {
-      if (context.Load(StateKey(fact.tenant(), Table::kSends)
-                           .Bytes(token)
-                           .Byte(static_cast<std::uint8_t>(each))
-                           .Bytes(trigger),
-                       &sends)) {
-        CancelFrom(context, fact, sends.last_notification(), recipient);
-      }
+  return {v1::CHANNEL_SMS, v1::CHANNEL_WHATSAPP, v1::CHANNEL_EMAIL, v1::CHANNEL_PUSH,
+          v1::CHANNEL_VOICE};
+}
+
+void CancelForbidden(FoldContext& context, const v1::Fact& fact, std::string_view token,
+                     std::span<const v1::Channel> channels, const v1::RecipientState& recipient) {
+  Withdrawal withdrawal(context, fact, token, recipient);
+  for (const v1::Channel channel : channels) {
+    for (const v1::Channel each : ChannelsOf(channel)) {
+      withdrawal.TakeBack(each);
     }
   }
 }
@@ -272,12 +337,6 @@ void FireDeliveryTimer(FoldContext& context, std::string_view key, const v1::Del
   Notification notification(context, timer.tenant(), timer.notification_id());
   ALERTSTREAM_CHECK(notification.Load());
   v1::Fact fact = context.MakeFact(timer.tenant());
-  if (timer.kind() == v1::DELIVERY_TIMER_KIND_CANCEL) {
-    v1::RecipientState recipient;
-    context.Load(RecipientKey(timer.tenant(), notification.state()), &recipient);
-    CancelFrom(context, fact, timer.notification_id(), recipient);
-    return;
-  }
   notification.state().set_timer_due_us(0);
   if (const auto obstacle = notification.Obstacle(context.now)) {
     auto* subject = notification.DescribeIn(&fact);
@@ -291,6 +350,21 @@ void FireDeliveryTimer(FoldContext& context, std::string_view key, const v1::Del
     }
     notification.CommandAgain();
   }
+  notification.Save();
+}
+
+void FailDelivery(FoldContext& context, const v1::DeliveryTimer& timer) {
+  Notification notification(context, timer.tenant(), timer.notification_id());
+  if (!notification.Load()) {
+    return;
+  }
+  notification.state().set_timer_due_us(0);
+  v1::Fact fact = context.MakeFact(timer.tenant());
+  auto* subject = notification.DescribeIn(&fact);
+  subject->set_status(v1::NOTIFICATION_STATUS_FAILED);
+  subject->set_changed(notification.MoveUp(v1::NOTIFICATION_STATUS_FAILED));
+  context.AddFact(fact);
+  notification.Settle();
   notification.Save();
 }
 

@@ -8,8 +8,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "processor/base/time.h"
 #include "processor/engine/fold_context.h"
@@ -77,12 +79,19 @@ class Notification {
   v1::NotificationState state_;
 };
 
+// The channel alone, or every one there is.
+std::vector<v1::Channel> ChannelsOf(v1::Channel channel);
+
 // Takes back every outstanding notification of the person that an opt-out or a revocation on
-// `channel` (or on all of them) no longer allows. `recipient` is the new state, already stored.
-// What does not fit into the batch goes on by a timer.
+// `channels` no longer allows. `recipient` is the new state, already stored. Whatever is out is
+// taken back in this batch, because the dispatcher holds the person until then: where there are too
+// many to look at, by one CANCEL for the whole channel; those that wait are then judged when their
+// time comes.
 void CancelForbidden(FoldContext& context, const v1::Fact& fact, std::string_view token,
-                     v1::Channel channel, const v1::RecipientState& recipient);
+                     std::span<const v1::Channel> channels, const v1::RecipientState& recipient);
 
 void FireDeliveryTimer(FoldContext& context, std::string_view key, const v1::DeliveryTimer& timer);
+// After a timer, erased by now, that made the engine throw: its notification has failed.
+void FailDelivery(FoldContext& context, const v1::DeliveryTimer& timer);
 
 }  // namespace alertstream::engine

@@ -172,6 +172,17 @@ v1::RecipientState::Consent* ConsentFor(v1::RecipientState* recipient, v1::Chann
   return ConsentFor(recipient, channel, message_class);
 }
 
+// The channels of `channel` from which a revocation takes something away.
+std::vector<v1::Channel> NotRevoked(const v1::RecipientState& recipient, v1::Channel channel,
+                                    v1::MessageClass message_class) {
+  std::vector<v1::Channel> channels = ChannelsOf(channel);
+  std::erase_if(channels, [&](v1::Channel each) {
+    const auto* in_force = ConsentInForce(recipient, each, message_class);
+    return in_force != nullptr && in_force->status() == v1::CONSENT_STATUS_REVOKED;
+  });
+  return channels;
+}
+
 struct Reply {
   std::string_view text;
   std::uint32_t n;  // Tells the replies to one message apart.
@@ -277,9 +288,7 @@ void StoreRestricted(FoldContext& context, const RecordRef& ref, const v1::Envel
     return;
   }
   const v1::Fact fact = context.MakeFact(ref, envelope);
-  for (const v1::Channel channel : channels) {
-    CancelForbidden(context, fact, AsView(token), channel, recipient);
-  }
+  CancelForbidden(context, fact, AsView(token), channels, recipient);
 }
 
 // True if the person was not opted out of all of it before.
@@ -384,6 +393,7 @@ void FoldConsentChange(FoldContext& context, const RecordRef& ref, const v1::Env
                    "the evidence is older than the consent or revocation in force");
     return;
   }
+  const auto not_revoked = NotRevoked(recipient, change.channel(), change.message_class());
   auto* consent = ConsentFor(&recipient, change.channel(), change.message_class());
   consent->set_status(change.status());
   consent->set_written(change.status() == v1::CONSENT_STATUS_GRANTED &&
@@ -398,7 +408,7 @@ void FoldConsentChange(FoldContext& context, const RecordRef& ref, const v1::Env
                 "later consent evidence", &recipient);
   }
   if (change.status() == v1::CONSENT_STATUS_REVOKED) {
-    StoreRestricted(context, ref, envelope, person->token, {change.channel()}, recipient);
+    StoreRestricted(context, ref, envelope, person->token, not_revoked, recipient);
     return;
   }
   context.Store(key, recipient);

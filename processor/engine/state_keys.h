@@ -15,7 +15,7 @@
 //  10 dedupe        first 16 bytes of the scope's hash  DedupeState
 //  11 notification  id (16)                             NotificationState
 // and under the reserved tenant `_log`:
-//  12 timer         due µs (8), id (16; 17 if it goes on cancelling)   TimerState
+//  12 timer         due µs (8), id (16)                 TimerState
 //  13 engine        -                                   EngineState
 #pragma once
 

@@ -325,12 +325,16 @@ class Model:
         present = self.consent_in_force(person, channel, message_class)
         if present and at < present[0]:
             raise Rejected("OLDER_THAN_PRESENT")
+        every = ["SMS", "WHATSAPP", "EMAIL", "PUSH", "VOICE"] if channel == "ALL" else [channel]
+        in_force = {each: self.consent_in_force(person, each, message_class) for each in every}
         person.consents[channel, message_class] = (status, evidence.get("written", False), at)
         self.accept(person, "consent")
         if status == "GRANTED" and evidence.get("kind"):
             self.lift(person, channel, at)
         if status == "REVOKED":
-            self.take_back(person, channel)
+            for each, present in in_force.items():
+                if not (present and present[1]):  # What was revoked before took all back then.
+                    self.take_back(person, each)
 
     @staticmethod
     def consent_in_force(person, channel, message_class):

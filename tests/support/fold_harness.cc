@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <stdexcept>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -37,6 +38,14 @@ std::string Word(std::string_view name, std::string_view prefix) {
 }
 
 }  // namespace
+
+Result<bool> FaultyStore::Get(std::string_view key, std::string* value) {
+  if (fault_ == key) {
+    fault_.reset();
+    throw std::runtime_error("a fault of the test");
+  }
+  return store_.Get(key, value);
+}
 
 FoldHarness::FoldHarness(Options options) : options_(options) { Restart(); }
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "processor/engine/fold.h"
 #include "processor/state/memory/memory_store.h"
 #include "processor/state/state_map.h"
+#include "processor/state/state_store.h"
 #include "schemas/decision.pb.h"
 #include "schemas/output.pb.h"
 #include "tests/support/history_json.h"
@@ -36,6 +38,27 @@ struct Outputs {
   std::vector<std::string> bytes;  // Of every output record, with its key, in order.
   int batches = 0;
   bool more = false;
+};
+
+// A memory store of which one read can be made to throw.
+class FaultyStore final : public state::StateStore {
+ public:
+  void ThrowOnceAt(std::string_view key) { fault_ = key; }
+
+  Result<bool> Get(std::string_view key, std::string* value) override;
+  Status Scan(std::string_view from, std::string_view to, const Visit& visit) override {
+    return store_.Scan(from, to, visit);
+  }
+  Status Apply(std::span<const state::StateWrite> writes, std::string_view meta) override {
+    return store_.Apply(writes, meta);
+  }
+  Result<std::optional<std::string>> Meta() override { return store_.Meta(); }
+  std::uint64_t KeysEstimate() override { return store_.KeysEstimate(); }
+  Status Clear() override { return store_.Clear(); }
+
+ private:
+  state::MemoryStore store_;
+  std::optional<std::string> fault_;
 };
 
 class FoldHarness {
@@ -79,13 +102,18 @@ class FoldHarness {
   std::string RootHex() { return ToHex(map_->root().ToBytes()); }
   // Begins anew with nothing but the store, as after a crash.
   void Restart();
+  // Makes the fold throw when it next reads the key, which it does not know by heart any more.
+  void RestartWithFaultAt(std::string_view key) {
+    Restart();
+    store_.ThrowOnceAt(key);
+  }
 
   RecipientToken TokenOf(std::string_view phone, std::string_view tenant = "acme") const;
 
  private:
   const Options options_;
   HmacKey key_{"a token key for tests"};
-  state::MemoryStore store_;
+  FaultyStore store_;
   state::StateRoot root_;
   std::optional<state::StateMap> map_;
   std::optional<Fold> fold_;

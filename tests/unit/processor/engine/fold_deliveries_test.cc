@@ -485,20 +485,164 @@ TEST_F(DeliveriesTest, AnOptOutOfAnotherChannelTakesNothingBack) {
   EXPECT_EQ(CommandAfter(BackoffOf(command.notification_id(), 1)).attempt(), 2U);
 }
 
-TEST_F(DeliveriesTest, CancellingManyGoesOnInTheNextBatch) {
-  fold_.Change(R"({"plan":{"id":"basic","sends_per_month_max":100000}})");
-  constexpr int kSends = 2 * static_cast<int>(kCancelStepsMax) + 5;
-  for (int i = 0; i < kSends; ++i) {
-    fold_.Event(fmt::format(R"({{"phone":"{}","n":7}})", kPhone));
+// "SMS", "SMS MARKETING": the CANCELs that name no notification.
+std::vector<std::string> WholeChannels(const Outputs& outputs) {
+  std::vector<std::string> channels;
+  for (const auto& command : outputs.commands) {
+    if (command.kind() == v1::COMMAND_KIND_CANCEL && command.notification_id().empty()) {
+      EXPECT_EQ(command.recipient_token().size(), 16U);
+      EXPECT_EQ(command.tenant(), "acme");
+      channels.push_back(
+          Word(v1::Channel_Name(command.channel()), "CHANNEL") +
+          (command.message_class() == 0
+               ? ""
+               : " " + Word(v1::MessageClass_Name(command.message_class()), "MESSAGE_CLASS")));
+    }
   }
-  ASSERT_EQ(fold_.Run().commands.size(), static_cast<std::size_t>(kSends));
+  return channels;
+}
+
+class ManyTest : public DeliveriesTest {
+ protected:
+  // So many events to the phone; their commands.
+  std::vector<v1::NotificationCommand> SendMany(std::uint32_t count) {
+    fold_.Change(R"({"plan":{"id":"basic","sends_per_month_max":100000}})");
+    for (std::uint32_t i = 0; i < count; ++i) {
+      fold_.Event(fmt::format(R"({{"phone":"{}","n":7}})", kPhone));
+    }
+    auto commands = fold_.Run().commands;
+    EXPECT_EQ(commands.size(), count);
+    return commands;
+  }
+};
+
+TEST_F(ManyTest, BeyondAThousandStepsTheWholeChannelIsTakenBackAtOnce) {
+  const auto commands = SendMany(kCancelStepsMax + 5);
+  Result(commands.front(), "RETRY", 1h);
   OptOut();
-  const Outputs first = fold_.RunBatch();
-  // One step of the walk, and its continuation by a timer of the same batch.
-  EXPECT_GE(first.commands.size(), kCancelStepsMax);
-  const Outputs rest = fold_.Run();
-  EXPECT_EQ(first.commands.size() + rest.commands.size(), static_cast<std::size_t>(kSends));
+  const Outputs outputs = fold_.RunBatch();
+  // The first step looks for the trigger's newest.
+  EXPECT_EQ(outputs.commands.size(), std::size_t{kCancelStepsMax});
+  EXPECT_THAT(WholeChannels(outputs), ElementsAre("SMS"));
+  EXPECT_FALSE(outputs.more);
   EXPECT_FALSE(fold_.fold().TimerDue(fold_.now()));
+  // What waits and was not reached is judged when its time comes.
+  EXPECT_EQ(Status(commands.front()), "STARTED");
+  fold_.Advance(1h);
+  EXPECT_THAT(Told(fold_.Run()), ElementsAre("CANCELLED attempt 1 +"));
+  EXPECT_FALSE(StateOf(commands.front()).has_body());
+}
+
+TEST_F(ManyTest, TheStepsOfOneRecordAreSharedByItsChannels) {
+  SendMany(kCancelStepsMax);
+  OptOut("ALL");
+  EXPECT_THAT(WholeChannels(fold_.RunBatch()),
+              ElementsAre("SMS", "WHATSAPP", "EMAIL", "PUSH", "VOICE"));
+}
+
+TEST_F(ManyTest, LookingForTriggersTakesSteps) {
+  for (std::uint32_t i = 1; i < 501; ++i) {
+    AddTrigger(fmt::format("t{}", i), "TRANSACTIONAL");
+  }
+  fold_.Run();
+  Inbound("STOP");  // Ends calls as well: 501 triggers on two channels.
+  const Outputs outputs = fold_.RunBatch();
+  EXPECT_THAT(WholeChannels(outputs), ElementsAre("VOICE"));
+}
+
+TEST_F(ManyTest, ARevocationTakesBackItsClassOnly) {
+  AddTrigger("t", "MARKETING");
+  for (const auto* message_class : {"MARKETING", "INFORMATIONAL"}) {
+    Consent(message_class);
+  }
+  SendMany(kCancelStepsMax + 5);
+  Consent("MARKETING", "REVOKED");
+  EXPECT_THAT(WholeChannels(fold_.RunBatch()), ElementsAre("SMS MARKETING"));
+}
+
+TEST_F(ManyTest, ABatchThatIsFullTakesBackNoLess) {
+  AddTrigger("other", "TRANSACTIONAL");
+  const auto commands = [&] {
+    fold_.Change(R"({"plan":{"id":"basic","sends_per_month_max":100000}})");
+    for (int person = 0; person < 11; ++person) {
+      for (int i = 0; i < 480; ++i) {
+        fold_.Event(fmt::format(R"({{"phone":"+2547000000{:02}","n":7}})", person));
+      }
+    }
+    return fold_.Run().commands;
+  }();
+  ASSERT_EQ(commands.size(), 11U * 960);
+  // Facts and CANCELs of the persons fill the batch; the last ones' CANCELs would not fit.
+  for (int person = 0; person < 11; ++person) {
+    fold_.Add(Topic::kOptOuts,
+              fmt::format(R"({{"opt_out_change":{{"address":{{"plain":"+2547000000{:02}"}},)"
+                          R"("address_kind":"ADDRESS_KIND_PHONE","channel":"CHANNEL_SMS",)"
+                          R"("status":"OPT_OUT_STATUS_ACTIVE","by":"OPT_OUT_BY_API"}}}})",
+                          person));
+  }
+  const Outputs outputs = fold_.RunBatch();
+  EXPECT_EQ(WholeChannels(outputs).size(), 1U);
+}
+
+TEST_F(ManyTest, AllOptOutsOfABatchShareItsSteps) {
+  for (std::uint32_t i = 1; i < 1000; ++i) {
+    AddTrigger(fmt::format("t{}", i), "TRANSACTIONAL");
+  }
+  fold_.Run();
+  constexpr std::uint32_t kPeople = kCancelStepsPerBatchMax / 1000 + 2;
+  for (std::uint32_t person = 0; person < kPeople; ++person) {
+    fold_.Add(Topic::kOptOuts,
+              fmt::format(R"({{"opt_out_change":{{"address":{{"plain":"+2547000000{:02}"}},)"
+                          R"("address_kind":"ADDRESS_KIND_PHONE","channel":"CHANNEL_SMS",)"
+                          R"("status":"OPT_OUT_STATUS_ACTIVE","by":"OPT_OUT_BY_API"}}}})",
+                          person + 10));
+  }
+  EXPECT_THAT(WholeChannels(fold_.RunBatch()), ElementsAre("SMS", "SMS"));
+  OptOut();
+  EXPECT_THAT(WholeChannels(fold_.RunBatch()), IsEmpty());  // That batch has its own.
+}
+
+TEST_F(DeliveriesTest, OnlyAChangeTakesBack) {
+  const auto revoke = [&](std::string_view channel, std::string_view status) {
+    fold_.Add(Topic::kConsentChanges,
+              fmt::format(R"({{"consent_change":{{"address":{{"plain":"{}"}},)"
+                          R"("address_kind":"ADDRESS_KIND_PHONE","channel":"CHANNEL_{}",)"
+                          R"("message_class":"MESSAGE_CLASS_TRANSACTIONAL",)"
+                          R"("status":"CONSENT_STATUS_{}"}}}})",
+                          kPhone, channel, status));
+    const Outputs outputs = fold_.Run();
+    fold_.Advance(1s);
+    return outputs.commands.size();
+  };
+  Send();
+  EXPECT_EQ(revoke("SMS", "REVOKED"), 1U);
+  EXPECT_EQ(revoke("SMS", "REVOKED"), 0U);
+  EXPECT_EQ(revoke("ALL", "REVOKED"), 0U);
+  // Allowed for one channel, although it stays revoked for all of them.
+  EXPECT_EQ(revoke("SMS", "GRANTED"), 0U);
+  Send();
+  EXPECT_EQ(revoke("ALL", "REVOKED"), 2U);
+  OptOut();
+  EXPECT_EQ(fold_.Run().commands.size(), 2U);
+  OptOut();
+  EXPECT_THAT(fold_.Run().commands, IsEmpty());
+}
+
+TEST_F(DeliveriesTest, ATimerThatThrowsLeavesAFailedNotificationWithoutItsText) {
+  const auto command = Send();
+  Result(command, "RETRY");
+  fold_.RestartWithFaultAt(StateKey("acme", Table::kNotification).Bytes(command.notification_id()));
+  fold_.Advance(1s);
+  const Outputs outputs = fold_.Run();
+  EXPECT_THAT(DeadLetters(outputs), ElementsAre("FOLD ENGINE_EXCEPTION"));
+  EXPECT_THAT(Told(outputs), ElementsAre("FAILED attempt 1 +"));
+  EXPECT_THAT(outputs.commands, IsEmpty());
+  const auto state = StateOf(command);
+  EXPECT_EQ(state.status(), v1::NOTIFICATION_STATUS_FAILED);
+  EXPECT_FALSE(state.has_to());
+  EXPECT_FALSE(state.has_body());
+  EXPECT_EQ(state.timer_due_us(), 0);
+  ExpectNothingFollows();
 }
 
 TEST_F(DeliveriesTest, WhatHasExpiredIsNotCancelled) {
