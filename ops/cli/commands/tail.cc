@@ -137,13 +137,15 @@ TailLine CommandLine(const log::RecordView& view) {
   const auto to = schemas::Unseal(command.to());
   const auto body = schemas::Unseal(command.body());
   if (command.kind() == v1::COMMAND_KIND_CANCEL) {
+    const bool whole = command.notification_id().empty();
     return {command.tenant(),
             {{FromMicros(command.decided_at_us())},
-             {ShortId(IdKind::kNotification, command.notification_id())},
+             {whole ? std::string() : ShortId(IdKind::kNotification, command.notification_id())},
              {command.tenant()},
              {ShortId(IdKind::kRecipient, command.recipient_token())},
              {Word(command.channel())},
-             {fmt::format("cancel attempt {}", command.attempt())}}};
+             {whole ? std::string("cancel everything so far")
+                    : fmt::format("cancel attempt {}", command.attempt())}}};
   }
   return {command.tenant(),
           {{FromMicros(command.decided_at_us())},
