@@ -152,7 +152,7 @@ Status PartitionDispatch::WriteLost(const Recovered& recovered) {
 }
 
 Status PartitionDispatch::Commit(const std::vector<v1::Envelope>& records) {
-  const Status committed = attempts_->Commit(records);
+  Status committed = attempts_->Commit(records);
   committed_ = committed_ || committed.ok();
   return committed;
 }

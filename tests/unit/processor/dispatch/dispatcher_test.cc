@@ -729,6 +729,41 @@ TEST(DispatcherTest, GivesBackInTransactionsOfLimitedSize) {
   ASSERT_TRUE(story.Await([&] { return story.Attempts().size() >= kCommands + 2; }));
   EXPECT_EQ(story.provider.count(), 2);
   EXPECT_EQ(dispatcher->Status()[0].waiting, 0U);
+  // A transaction ends with a marker, which takes an offset.
+  const log::ReadFrom from{{Topic::kDeliveryAttempts, 0}, 1};
+  auto reader = story.story.log.OpenReader(std::span(&from, 1));
+  log::Fetched fetched;
+  ASSERT_TRUE(reader.value()->Fetch(0, {100'000, std::size_t{1} << 30}, &fetched).ok());
+  std::size_t longest = 0;
+  std::size_t run = 0;
+  for (std::size_t i = 0; i < fetched.records.size(); ++i) {
+    const bool goes_on = i > 0 && fetched.records[i].offset == fetched.records[i - 1].offset + 1;
+    run = goes_on ? run + 1 : 1;
+    longest = std::max(longest, run);
+  }
+  EXPECT_GE(longest, 400U);
+  EXPECT_LE(longest, 510U);
+}
+
+// It was not the account that they waited for.
+TEST(DispatcherTest, WhatWaitedForPermissionsIsNotGivenBack) {
+  DispatchStory story;
+  const auto dispatcher = story.Start();
+  story.journal.Batch({story.Sms(1)});
+  ASSERT_TRUE(story.AwaitAttempts(2));
+  story.story.log.FailReads(Topic::kOptOuts, true);
+  constexpr std::uint32_t kCommands = 400;  // More than start at once.
+  std::vector<v1::NotificationCommand> commands;
+  for (std::uint32_t n = 2; n <= kCommands; ++n) {
+    commands.push_back(story.Sms(n));
+  }
+  story.journal.Batch(commands);
+  ASSERT_TRUE(story.Await([&] { return dispatcher->Status()[0].waiting == kCommands - 1; }));
+  story.story.clock.Advance(std::chrono::seconds(301));
+  SystemClock().SleepFor(milliseconds(250));  // A step sees the time.
+  story.story.log.FailReads(Topic::kOptOuts, false);
+  ASSERT_TRUE(story.AwaitAttempts(2 * kCommands));
+  EXPECT_EQ(story.provider.messages().size(), kCommands);
 }
 
 // The log takes back what lies far before; nothing is started until that is read.
