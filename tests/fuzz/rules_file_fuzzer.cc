@@ -18,7 +18,7 @@ void CheckOne(std::string_view bytes, std::string_view file) {
   const auto set =
       ReadRules({{.file = std::string(file), .text = std::string(bytes)}}, "acme", &problems);
   ALERTSTREAM_CHECK(set.ok() == problems.empty());
-  ALERTSTREAM_CHECK(problems.size() <= kRuleProblemsMax);
+  ALERTSTREAM_CHECK(problems.size() <= api::kRuleProblemsMax);
   for (const RuleProblem& problem : problems) {
     ALERTSTREAM_CHECK(problem.line >= 0 && problem.column >= 0 && !problem.message.empty());
   }
