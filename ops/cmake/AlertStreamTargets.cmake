@@ -165,7 +165,9 @@ function(alertstream_fuzzer)
     add_executable(${target} ${ARG_SOURCES})
     target_compile_options(${target} PRIVATE -fsanitize=fuzzer)
     target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+    # libFuzzer's own exit code of a crash is 77, by which our tests say that they were skipped.
     set(command ${target} -max_total_time=10 -timeout=5 -rss_limit_mb=2048 -print_final_stats=1
+      -error_exitcode=1 -timeout_exitcode=1
       "${found}" "${corpus}")
   else()
     add_executable(${target} ${ARG_SOURCES} "${PROJECT_SOURCE_DIR}/tests/fuzz/replay_main.cc")

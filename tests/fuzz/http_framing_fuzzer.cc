@@ -19,6 +19,9 @@ namespace {
 using State = RequestFramer::State;
 
 constexpr FramingLimits kLimits = {.head_bytes_max = 512, .body_bytes_max = 256, .fields_max = 8};
+// A body's buffer grows by doubling.
+constexpr std::size_t kBufferedBytesMax =
+    kLimits.head_bytes_max + kLimits.fields_max * sizeof(HeaderField) + 2 * kLimits.body_bytes_max;
 
 struct Outcome {
   std::vector<Request> requests;
@@ -32,7 +35,7 @@ Outcome ReadAll(std::string_view bytes, std::size_t step) {
     const std::size_t used = framer.Read(bytes.substr(0, step));
     ALERTSTREAM_CHECK(used > 0 || framer.state() == State::kFailed);
     bytes.remove_prefix(used);
-    ALERTSTREAM_CHECK(framer.buffered_bytes() <= kLimits.head_bytes_max + kLimits.body_bytes_max);
+    ALERTSTREAM_CHECK(framer.buffered_bytes() <= kBufferedBytesMax);
     framer.TakeContinueWanted();
     if (framer.state() == State::kComplete) {
       outcome.requests.push_back(framer.Take().request);
