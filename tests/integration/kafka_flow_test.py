@@ -207,7 +207,8 @@ def test_every_family_of_metrics_is_fed():
         wait_decided(deployment, 21)
         wait_for("the dead letter", lambda: deployment.outputs("dead-letters"), 20)
         now = wait_for("the gauges", lambda: (lambda all: all if all[
-            f'alertstream_state_cache_bytes{{partition="{home}"}}'] > 0 else None)(
+            f'alertstream_state_cache_bytes{{partition="{home}"}}'] > 0 and all[
+            f'alertstream_lag_seconds{{partition="{home}"}}'] == 0 else None)(
                 metrics_of(deployment)), 10)
         families = {re.sub(r"_(bucket|sum|count)$", "", series.split("{")[0]) for series in now}
         own = {family for family in declared_families() if not OTHER_PARTS.match(family)}

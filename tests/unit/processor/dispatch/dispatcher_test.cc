@@ -23,6 +23,7 @@ namespace {
 
 using schemas::Topic;
 using std::chrono::milliseconds;
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -661,7 +662,7 @@ TEST(DispatcherTest, KeepsNoMoreThanItsRoomHolds) {
   };
   ASSERT_TRUE(story.Await([&] { return story.provider.count() + given_back() == 40; }));
   EXPECT_GE(given_back(), 30);
-  EXPECT_THAT(story.provider.order().front(), "1");
+  EXPECT_THAT(story.provider.order().front(), AnyOf("1", "2"));  // On two connections at once.
 }
 
 // A slow account, or one that its provider pauses for an hour, fills the room.
