@@ -35,7 +35,7 @@ const std::vector<Layer> kLayers = {
     {"processor/state/", {"schemas/", "processor/base/"}},
     {"processor/journal/", {"schemas/", "processor/base/", "processor/log/"}},
     {"processor/", {"schemas/", "processor/"}},
-    {"projections/read_model/", {"schemas/", "processor/base/"}},
+    {"projections/read_model/", {"schemas/", "processor/base/", "projections/sql/"}},
     {"projections/", {"schemas/", "processor/base/", "processor/log/"}},
     // A provider's protocol lives once (dispatch/providers), for the way out and the way in; doors
     // that wait for an answer follow the journal (runtime/output_reader.h).
@@ -47,7 +47,7 @@ const std::vector<Layer> kLayers = {
       "processor/state/state_store.h",  // Rules are checked by what will fold them.
       "processor/engine/conditions/condition.h", "processor/engine/templates/template.h",
       "processor/engine/limits.h", "processor/engine/phone.h", "processor/engine/keywords.h",
-      "projections/read_model/"}},
+      "projections/read_model/", "projections/sql/"}},
     {"ops/", {"schemas/", "processor/", "projections/", "api/"}},
     {"tests/", {"schemas/", "processor/", "projections/", "api/", "ops/"}},
 };
