@@ -1,5 +1,6 @@
-// Identity: who calls, and whose number it is. A port: the program reads it from a file of keys;
-// later it lives in Postgres. Used by every door of the API. Thread-safe; never blocks.
+// Identity: who calls, and whose number it is. A port: answered from a file of keys, and from a
+// mirror in memory of the keys in Postgres. Used by every door of the API. Thread-safe; never
+// blocks.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/auth/network.h"
 #include "processor/base/crypto.h"
 #include "processor/base/redacted.h"
 
@@ -36,6 +38,7 @@ struct ApiKey {
   bool allow_body_only = false;               // The tenant allows X-Signature without a time.
   double events_per_second = 1000;            // The key's token bucket.
   std::uint32_t burst = 2000;
+  std::vector<Network> networks = {};  // Not empty: only requests from these are the key's.
 };
 
 class Identity {
@@ -44,6 +47,9 @@ class Identity {
   // The key that was presented, whole; null: there is none. How long it takes says nothing about
   // the keys there are.
   virtual std::shared_ptr<const ApiKey> FindKey(std::string_view presented) const = 0;
+  // False: the keys are not known well enough to say that there is none, so that who has a key that
+  // is not found is told to come again (503).
+  virtual bool Available() const { return true; }
   // Some publishable key allows this origin: for preflights, which carry no key.
   virtual bool OriginAllowed(std::string_view origin) const = 0;
   // Whose number (or sender id) of a provider account it is; nothing: not known.

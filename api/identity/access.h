@@ -1,0 +1,69 @@
+// AccessGuard: who calls a route, and whether they may. Every route below /api/v1 but those that
+// ingest, control and take webhooks asks it first. Pure but for the ports that it asks; they never
+// block, so a handler may ask on a thread of the server. Thread-safe.
+//
+// A caller is a user with an access token (Authorization: Bearer), or a tenant's server with its
+// secret key (X-API-Key). A key signs what changes something (X-Signature, as for ingest); GET and
+// HEAD need no signature. Publishable and operators' keys are refused here.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "api/auth/identity.h"
+#include "api/http/message.h"
+#include "api/http/problem.h"
+#include "api/identity/roles.h"
+#include "processor/base/clock.h"
+#include "processor/base/result.h"
+
+namespace alertstream::api {
+
+struct Caller {
+  std::string tenant;  // The only one whose objects there are for this request.
+  std::string actor;   // "usr_…", or the API key's id: for records and the audit log. No secret.
+  bool is_user = false;
+  Role role = Role::kViewer;  // A secret key acts as kAdmin, without user management.
+  std::string site;           // Of a key that belongs to one site; else empty.
+};
+
+// Whom an access token names. A port; answers without blocking.
+class UserTokens {
+ public:
+  virtual ~UserTokens() = default;
+  // kDenied: not a token of ours, expired, or revoked; the message says no more than that it is not
+  // valid. kUnavailable: whether it was revoked is not known.
+  virtual Result<Caller> CallerOf(std::string_view token) const = 0;
+};
+
+inline constexpr std::size_t kAccessTokenBytesMax = 4096;
+
+// Everything outlives the guard.
+struct AccessDeps {
+  const Identity& identity;
+  const UserTokens& users;
+  const Clock& clock;
+};
+
+class AccessGuard {
+ public:
+  explicit AccessGuard(const AccessDeps& deps) : deps_(deps) {}
+
+  // The caller, or the answer to send: 400, 401, 403 or 503 problems.
+  std::variant<Caller, http::Response> Admit(const http::Request& request,
+                                             Permission permission) const;
+
+ private:
+  std::variant<Caller, http::ProblemDetails> Identify(const http::Request& request) const;
+  std::variant<Caller, http::ProblemDetails> CallerOfToken(std::string_view authorization) const;
+  std::variant<Caller, http::ProblemDetails> CallerOfKey(const http::Request& request,
+                                                         std::string_view presented) const;
+
+  const AccessDeps deps_;
+};
+
+// 404, as for what does not exist: another tenant's object is not even told to exist.
+http::Response NotFoundProblem();
+
+}  // namespace alertstream::api
