@@ -94,7 +94,7 @@ const std::vector<Ban> kBans = {
     {"<prometheus/", "use processor/base/metrics.h", {"processor/base/metrics", "ops/cli/"}},
     {"<openssl/", "use processor/base/crypto.h", {"processor/base/"}},
     {"<simdjson", "use schemas/json.h", {"schemas/"}},
-    {"<yaml-cpp", "rule files are read in ops/cli", {"ops/cli/"}},
+    {"<yaml-cpp", "rule files are read in ops/cli", {"ops/cli/", "api/docs/"}},
     {"<CLI/", "arguments are parsed in ops/cli", {"ops/cli/"}},
     {"<spdlog/", "use processor/base/log.h", {"processor/base/log"}},
     {"<kainjow/", "use processor/engine/templates", {"processor/engine/templates/"}},
