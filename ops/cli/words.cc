@@ -4,7 +4,6 @@
 
 #include "processor/base/rfc3339.h"
 #include "processor/engine/phone.h"
-#include "schemas/topics.h"
 
 namespace alertstream::cli {
 namespace {
@@ -16,17 +15,6 @@ constexpr std::size_t kHeadDigits = 3;
 constexpr std::size_t kHiddenDigitsMin = 3;
 
 }  // namespace
-
-std::string PositionText(std::uint32_t topic, std::uint32_t partition, std::int64_t offset) {
-  if (topic == 0 || topic > schemas::kTopicCount) {
-    return "";
-  }
-  return fmt::format("{}@{}:{}", schemas::kTopics[topic - 1].name, partition, offset);
-}
-
-std::string PositionText(const v1::Position& position) {
-  return PositionText(position.topic(), position.partition(), position.offset());
-}
 
 std::string ShortId(IdKind kind, std::string_view bytes) {
   // Ten characters are the milliseconds; four more are twenty bits of hash.

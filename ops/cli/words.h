@@ -10,6 +10,7 @@
 #include "processor/base/id.h"
 #include "processor/base/result.h"
 #include "schemas/common.pb.h"
+#include "schemas/decision_text.h"
 #include "schemas/enum_words.h"
 #include "schemas/output.pb.h"
 
@@ -18,12 +19,9 @@ namespace alertstream::cli {
 using schemas::EnumOfWord;
 using schemas::EnumWord;
 using schemas::ParseWord;
+using schemas::PositionText;
 using schemas::UnknownWord;
 using schemas::Word;
-
-// "site-events@3:88213"; "" for a position that names no topic.
-std::string PositionText(const v1::Position& position);
-std::string PositionText(std::uint32_t topic, std::uint32_t partition, std::int64_t offset);
 
 // The first characters of an id, enough to tell it from others of the same millisecond.
 std::string ShortId(IdKind kind, std::string_view bytes);

@@ -1,7 +1,6 @@
 #include "ops/cli/commands/explain.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <optional>
 #include <ostream>
@@ -15,10 +14,10 @@
 #include "ops/cli/json_object.h"
 #include "ops/cli/message_json.h"
 #include "ops/cli/words.h"
-#include "processor/base/duration.h"
 #include "processor/base/rfc3339.h"
 #include "processor/engine/conditions/condition.h"
 #include "processor/engine/gates/recipient.h"
+#include "schemas/decision_text.h"
 #include "schemas/input_codec.h"
 #include "schemas/json.h"
 #include "schemas/personal.h"
@@ -193,64 +192,6 @@ Result<Facts> ReadFacts(const Session& session, const Found& found) {
   return facts;
 }
 
-std::string Micros(std::int64_t micros) {
-  // Whole seconds are what people compare; a few digits below a second are noise.
-  const LogDuration whole = std::chrono::floor<std::chrono::seconds>(LogDuration{micros});
-  return micros < 1'000'000 ? fmt::format("{} ms", micros / 1000) : FormatDuration(whole);
-}
-
-// What the gate compared, in words.
-std::string GateText(const v1::GateResult& gate) {
-  const std::int64_t observed = gate.observed();
-  const std::int64_t limit = gate.limit();
-  switch (gate.gate()) {
-    case v1::GATE_SCHEMA:
-      return fmt::format("schema version {} of at most {}", observed, limit);
-    case v1::GATE_TENANT:
-      return fmt::format("active, version {}", observed);
-    case v1::GATE_SITE:
-      return observed == 0 ? "none named" : fmt::format("active, version {}", observed);
-    case v1::GATE_DEDUPE:
-      return observed == 0 ? "not seen within 7 days" : "seen before with the same body";
-    case v1::GATE_EXPIRY:
-      return fmt::format("{} old, {} allowed", Micros(observed), Micros(limit));
-    case v1::GATE_CONDITION:
-      return limit == 0 ? std::string("no condition, or it met a value of the wrong type")
-                        : fmt::format("cost {} of {}", observed, limit);
-    case v1::GATE_COOLDOWN:
-      return limit == 0 ? std::string("none set")
-             : observed < 0
-                 ? fmt::format("never sent before, {} apart", Micros(limit))
-                 : fmt::format("last sent {} ago, {} apart", Micros(observed), Micros(limit));
-    case v1::GATE_CONSENT:
-      return fmt::format("{}, for {} messages",
-                         observed == 0 ? std::string("no consent recorded")
-                                       : Word(static_cast<v1::ConsentStatus>(observed)),
-                         Word(static_cast<v1::MessageClass>(limit)));
-    case v1::GATE_OPT_OUT:
-      return observed == 0 ? std::string("none")
-                           : "opted out by " + Word(static_cast<v1::OptOutBy>(observed));
-    case v1::GATE_DAILY_CAP:
-      return limit == 0 ? std::string("no cap") : fmt::format("{} of {} in 24 h", observed, limit);
-    case v1::GATE_PLAN_QUOTA:
-      return limit < 0 ? fmt::format("{} this month, no plan", observed)
-                       : fmt::format("{} of {} this month", observed, limit);
-    case v1::GATE_TEMPLATE:
-      return limit == 0 ? std::string("could not be rendered")
-                        : fmt::format("{} of at most {} segments or bytes", observed, limit);
-    case v1::GATE_RECIPIENT:
-    case v1::GATE_CHANNEL:
-    case v1::GATE_THRESHOLD:
-    case v1::GATE_SILENCE:
-    case v1::GATE_HOURS:
-    case v1::GATE_UNSPECIFIED:
-    case v1::Gate_INT_MIN_SENTINEL_DO_NOT_USE_:
-    case v1::Gate_INT_MAX_SENTINEL_DO_NOT_USE_:
-      break;
-  }
-  return "";
-}
-
 std::string_view ConjunctWord(engine::Condition::Outcome outcome) {
   switch (outcome) {
     case engine::Condition::Outcome::kHolds:
@@ -284,12 +225,6 @@ std::string Headline(const v1::Decision& decision) {
   }
   return "?";
 }
-
-// Gates of a pair in their order; those after the one that stopped were not evaluated.
-constexpr std::array kPairGates = {v1::GATE_EXPIRY,  v1::GATE_CONDITION, v1::GATE_RECIPIENT,
-                                   v1::GATE_CHANNEL, v1::GATE_COOLDOWN,  v1::GATE_CONSENT,
-                                   v1::GATE_OPT_OUT, v1::GATE_DAILY_CAP, v1::GATE_PLAN_QUOTA,
-                                   v1::GATE_TEMPLATE};
 
 class Explainer {
  public:
@@ -400,7 +335,7 @@ void Explainer::PrintGate(int number, const v1::GateResult& gate, const v1::Deci
   const std::string verdict =
       Colored(fmt::format("{:<8}", passed ? "ok" : "STOPPED"),
               passed ? CellStyle::kGood : CellStyle::kBad, session_.io.render.color);
-  std::string text = GateText(gate);
+  std::string text = schemas::GateText(gate);
   if (gate.gate() == v1::GATE_RECIPIENT && decision != nullptr) {
     text = decision->recipient_token().empty()
                ? Word(decision->reason())
@@ -444,7 +379,7 @@ void Explainer::PrintDecision(const v1::Decision& decision) {
       }
     }
   }
-  for (const v1::Gate gate : kPairGates) {
+  for (const v1::Gate gate : schemas::kPairGates) {
     const bool seen =
         std::any_of(decision.gates().begin(), decision.gates().end(),
                     [&](const v1::GateResult& result) { return result.gate() == gate; });

@@ -1,11 +1,11 @@
-#include "ops/cli/json_object.h"
+#include "schemas/json_object.h"
 
 #include <fmt/format.h>
 
 #include "schemas/json.h"
 #include "schemas/text.h"
 
-namespace alertstream::cli {
+namespace alertstream::schemas {
 namespace {
 
 // Every byte above 7 bits becomes U+FFFD: the text is no UTF-8, so none of them means anything
@@ -26,10 +26,10 @@ std::string WithoutMalformed(std::string_view text) {
 
 std::string JsonText(std::string_view text) {
   std::string quoted;
-  if (schemas::IsUtf8(text)) {
-    schemas::AppendJsonString(text, &quoted);
+  if (IsUtf8(text)) {
+    AppendJsonString(text, &quoted);
   } else {
-    schemas::AppendJsonString(WithoutMalformed(text), &quoted);
+    AppendJsonString(WithoutMalformed(text), &quoted);
   }
   return quoted;
 }
@@ -86,4 +86,4 @@ std::string JsonList::Take() {
   return whole;
 }
 
-}  // namespace alertstream::cli
+}  // namespace alertstream::schemas
