@@ -16,8 +16,12 @@ find_package(tomlplusplus REQUIRED)
 find_package(CURL 7.88 REQUIRED)
 pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET rdkafka>=2.0.2)
 pkg_check_modules(liblz4 REQUIRED IMPORTED_TARGET liblz4)
+# Exactly: projections/postgres was made for what version 6 of libpqxx does.
+pkg_check_modules(libpqxx REQUIRED IMPORTED_TARGET libpqxx=6.4.5)
+pkg_check_modules(libpq REQUIRED IMPORTED_TARGET libpq)
 # Exactly: the guard around it (api/http) was made for what this version does.
 pkg_check_modules(pistache REQUIRED IMPORTED_TARGET libpistache=0.0.5-git20220901)
+pkg_check_modules(argon2 REQUIRED IMPORTED_TARGET libargon2)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET libutf8proc)
 find_path(KAINJOW_MUSTACHE_INCLUDE_DIR kainjow/mustache.hpp PATH_SUFFIXES . REQUIRED)

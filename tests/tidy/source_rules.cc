@@ -91,6 +91,8 @@ const std::vector<Ban> kBans = {
     {"<rocksdb/",
      "use the ports of processor/state and processor/log",
      {"processor/state/rocksdb/", "processor/log/local/"}},
+    {"<pqxx/", "use projections/sql/database.h", {"projections/postgres/", "tests/bench/"}},
+    {"<libpq", "use projections/sql/database.h", {"projections/postgres/"}},
     {"<prometheus/", "use processor/base/metrics.h", {"processor/base/metrics", "ops/cli/"}},
     {"<openssl/", "use processor/base/crypto.h", {"processor/base/"}},
     {"<simdjson", "use schemas/json.h", {"schemas/"}},
