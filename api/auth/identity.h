@@ -27,6 +27,14 @@ inline constexpr std::string_view kSecretPrefix = "as_sk_";
 inline constexpr std::string_view kOperatorPrefix = "as_op_";
 inline constexpr std::size_t kApiKeyBytesMax = 128;
 
+// Of a token bucket, one token an event.
+struct EventRate {
+  double per_second = 1000;
+  std::uint32_t burst = 2000;  // The bucket's size.
+
+  friend bool operator==(const EventRate&, const EventRate&) = default;
+};
+
 // Immutable once it is handed out.
 struct ApiKey {
   std::string id;  // Names the key in logs and as the actor; no secret.
@@ -36,9 +44,8 @@ struct ApiKey {
   std::vector<HmacKey> signing_secrets = {};  // kSecret: at least one; two while they are rotated.
   std::vector<std::string> origins = {};      // kPublishable: "https://shop.example"; "*": any.
   bool allow_body_only = false;               // The tenant allows X-Signature without a time.
-  double events_per_second = 1000;            // The key's token bucket.
-  std::uint32_t burst = 2000;
-  std::vector<Network> networks = {};  // Not empty: only requests from these are the key's.
+  std::optional<EventRate> own_rate;          // Narrows what RateOf its tenant leaves to it.
+  std::vector<Network> networks = {};         // Not empty: only requests from these are the key's.
 };
 
 class Identity {
@@ -47,6 +54,9 @@ class Identity {
   // The key that was presented, whole; null: there is none. How long it takes says nothing about
   // the keys there are.
   virtual std::shared_ptr<const ApiKey> FindKey(std::string_view presented) const = 0;
+  // What the tenant's secret keys may ingest together, and its publishable keys together as much
+  // again; the deployment's default for a tenant that is not named.
+  virtual EventRate RateOf(std::string_view tenant) const = 0;
   // False: the keys are not known well enough to say that there is none, so that who has a key that
   // is not found is told to come again (503).
   virtual bool Available() const { return true; }

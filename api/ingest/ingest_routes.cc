@@ -158,14 +158,15 @@ void IngestDoor::Handle(const http::Request& request, http::Responder responder)
   auto parsed = ParseIngest(request, {.key = key, .now = now, .ids = ids_});
   auto* body = std::get_if<IngestBody>(&parsed);
   const std::size_t cost = body == nullptr ? 1 : std::max<std::size_t>(body->events.size(), 1);
-  const RateVerdict rate = rate_limit_.Take(
-      key.tenant + "/" + key.id, {.per_second = key.events_per_second, .burst = key.burst}, cost,
-      operation->started);
+  const RateVerdict rate =
+      rate_limit_.TakeOf(key, deps_.identity.RateOf(key.tenant), cost, operation->started);
   AddRateLimitFields(rate, &operation->headers);
   if (!rate.allowed) {
-    Refuse(operation.get(), {.status = 429,
-                             .code = "rate_limited",
-                             .detail = "The API key's events of this moment are used up."});
+    Refuse(operation.get(),
+           {.status = 429,
+            .code = "rate_limited",
+            .detail = "The events of this moment are used up: the tenant's, or the API "
+                      "key's own."});
     return;
   }
   if (body == nullptr) {

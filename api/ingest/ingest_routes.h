@@ -21,7 +21,7 @@ inline constexpr std::string_view kIngestPath = "/api/v1/ingest";
 struct IngestOptions {
   // Above this AnswerWatch::LagSeconds events are refused: an answer that promises work would lie.
   double lag_seconds_max = 30;
-  std::size_t buckets_max = 10'000;  // Token buckets in memory, one an API key.
+  std::size_t buckets_max = 10'000;  // Token buckets in memory (rate_limit.h).
 };
 
 // What the door uses; everything outlives the routes, the writer's last append and the watch's last

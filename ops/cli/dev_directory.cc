@@ -60,14 +60,13 @@ std::string DevKeysText() {
   std::string text = fmt::format(
       "# Keys of `alertstream dev`, made once; changes are taken while it runs.\n"
       "# Scripts find them in dev.json. What the tables may hold: ops/identity/README.md\n\n"
+      "[[tenant]]\nid = \"{}\"\nevents_per_second = 50000\nburst = 50000\n\n"
       "[[key]]\nid = \"{}\"\nkind = \"publishable\"\nkey = \"as_pk_demo_{}\"\n"
-      "tenant = \"{}\"\nsite = \"{}\"\norigins = [\"*\"]\n"
-      "events_per_second = 50000\nburst = 50000\n\n",
-      kBrowserKey, Random(kKeyBytes), seed::kTenant, seed::kSite);
+      "tenant = \"{}\"\nsite = \"{}\"\norigins = [\"*\"]\n\n",
+      seed::kTenant, kBrowserKey, Random(kKeyBytes), seed::kTenant, seed::kSite);
   text += fmt::format(
       "[[key]]\nid = \"{}\"\nkind = \"secret\"\nkey = \"as_sk_demo_{}\"\n"
-      "tenant = \"{}\"\nsigning_secrets = [\"{}\"]\n"
-      "events_per_second = 50000\nburst = 50000\n\n",
+      "tenant = \"{}\"\nsigning_secrets = [\"{}\"]\n\n",
       kServerKey, Random(kKeyBytes), seed::kTenant, Random(kSecretBytes));
   text += fmt::format("[[key]]\nid = \"{}\"\nkind = \"operator\"\nkey = \"as_op_demo_{}\"\n\n",
                       kOperatorKey, Random(kKeyBytes));

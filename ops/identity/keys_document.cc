@@ -22,6 +22,7 @@ constexpr std::size_t kKeyBytesMin = 20;     // The prefix and 14 characters tha
 constexpr std::size_t kIdBytesMax = 64;      // Stands in logs and as the actor of changes.
 constexpr std::size_t kUrlBytesMax = 512;    // Leaves room for the path below it.
 constexpr double kPerSecondMax = 1'000'000;  // Above what one server can take.
+constexpr std::uint32_t kBurstMax = 1'000'000;
 constexpr std::string_view kTwilio = "twilio";
 constexpr std::string_view kTwilioUrl = "https://api.twilio.com";
 
@@ -155,8 +156,8 @@ class Entry {
       return otherwise;
     }
     const auto* burst = node->as_integer();
-    if (burst == nullptr || burst->get() < 1 || burst->get() > 1'000'000) {
-      Refuse("burst", "expected a whole number, 1 to 1000000");
+    if (burst == nullptr || burst->get() < 1 || burst->get() > kBurstMax) {
+      Refuse("burst", fmt::format("expected a whole number, 1 to {}", kBurstMax));
       return otherwise;
     }
     return static_cast<std::uint32_t>(burst->get());
@@ -204,6 +205,27 @@ std::string TenantOf(Entry& entry, bool is_required) {
     entry.Refuse("tenant", "expected a tenant id: a to z, 0 to 9, _ and -");
   }
   return tenant;
+}
+
+// Without a burst: the events of two seconds, as in the default.
+api::EventRate EventRateOf(Entry& entry) {
+  api::EventRate rate;
+  rate.per_second = entry.Rate("events_per_second", rate.per_second);
+  const double burst = std::clamp(std::ceil(2 * rate.per_second), 1.0, double{kBurstMax});
+  rate.burst = entry.Burst(static_cast<std::uint32_t>(burst));
+  return rate;
+}
+
+void AddTenant(Entry& entry, KeysContent* content) {
+  entry.Allow({"id", "events_per_second", "burst"});
+  const std::string id = entry.Text("id");
+  if (!schemas::IsTenantId(id)) {
+    entry.Refuse("id", "expected a tenant id: a to z, 0 to 9, _ and -");
+    return;
+  }
+  if (!content->rates.emplace(id, EventRateOf(entry)).second) {
+    entry.Refuse("id", "the tenant stands here twice");
+  }
 }
 
 std::optional<api::KeyKind> KindOf(std::string_view text) {
@@ -288,8 +310,9 @@ void AddKey(Entry& entry, std::set<std::string>* ids, KeysContent* content) {
   AddOrigins(entry, &key, content);
   AddSigningSecrets(entry, &key, content);
   key.allow_body_only = entry.Bool("allow_body_only", key.allow_body_only);
-  key.events_per_second = entry.Rate("events_per_second", key.events_per_second);
-  key.burst = entry.Burst(key.burst);
+  if (entry.Has("events_per_second") || entry.Has("burst")) {
+    key.own_rate = EventRateOf(entry);
+  }
   const std::string text = entry.Text("key");
   if (text.size() < kKeyBytesMin || !IsWord(text, api::kApiKeyBytesMax) ||
       !text.starts_with(PrefixOf(key.kind))) {
@@ -426,13 +449,15 @@ Error AllOf(std::vector<std::string> problems) {
 
 Result<KeysContent> ContentOf(const toml::table& root, Context& context) {
   for (const auto& [name, node] : root) {
-    if (name != "key" && name != "account" && name != "number") {
+    if (name != "tenant" && name != "key" && name != "account" && name != "number") {
       context.Problem(node.source().begin.line,
-                      "a name that is not known; expected [[key]], [[account]] or [[number]]");
+                      "a name that is not known; expected [[tenant]], [[key]], [[account]] or "
+                      "[[number]]");
     }
   }
   KeysContent content;
   std::set<std::string> ids;
+  ForEach(context, root, "tenant", [&](Entry& entry) { AddTenant(entry, &content); });
   ForEach(context, root, "key", [&](Entry& entry) { AddKey(entry, &ids, &content); });
   ForEach(context, root, "account",
           [&](Entry& entry) { AddAccount(entry, context.adjust_account, &content); });

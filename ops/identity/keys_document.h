@@ -4,6 +4,7 @@
 //
 //   [[key]]      id, kind = "publishable" | "secret" | "operator", key, tenant, site, origins,
 //                signing_secrets, allow_body_only, events_per_second, burst
+//   [[tenant]]   id, events_per_second, burst
 //   [[account]]  provider, name, account_sid, auth_tokens | auth_token_files, api_key_sid,
 //                api_key_secret | api_key_secret_file, base_url, public_url, sends_per_second,
 //                burst
@@ -39,6 +40,7 @@ inline constexpr std::size_t kKeysProblemsShownMax = 50;  // Nobody reads on.
 struct KeysContent {
   std::map<Digest, std::shared_ptr<const api::ApiKey>> keys;  // By SHA-256 of the key.
   std::set<std::string, std::less<>> origins;                 // Of all publishable keys.
+  std::map<std::string, api::EventRate, std::less<>> rates;   // By tenant.
   // By provider and name.
   std::map<std::pair<std::string, std::string>, std::shared_ptr<const dispatch::ProviderAccount>>
       accounts;

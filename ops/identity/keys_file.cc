@@ -215,6 +215,12 @@ std::shared_ptr<const api::ApiKey> KeysFile::FindKey(std::string_view presented)
   return found == content->keys.end() ? nullptr : found->second;
 }
 
+api::EventRate KeysFile::RateOf(std::string_view tenant) const {
+  const auto content = impl_->Content();
+  const auto found = content->rates.find(tenant);
+  return found == content->rates.end() ? api::EventRate() : found->second;
+}
+
 bool KeysFile::OriginAllowed(std::string_view origin) const {
   const auto content = impl_->Content();
   return content->origins.contains("*") || content->origins.contains(origin);

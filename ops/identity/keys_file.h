@@ -42,6 +42,7 @@ class KeysFile : public api::Identity, public dispatch::ProviderAccounts {
   Status Reload();
 
   std::shared_ptr<const api::ApiKey> FindKey(std::string_view presented) const override;
+  api::EventRate RateOf(std::string_view tenant) const override;
   bool OriginAllowed(std::string_view origin) const override;
   std::optional<std::string> TenantOfNumber(std::string_view provider, std::string_view account,
                                             std::string_view number) const override;

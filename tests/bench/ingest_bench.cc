@@ -68,11 +68,12 @@ class OneKey final : public api::Identity {
     key_->kind = api::KeyKind::kSecret;
     key_->tenant = "bench";
     key_->signing_secrets.emplace_back(kSigningSecret);
-    key_->events_per_second = 1e9;
-    key_->burst = 1'000'000'000;
   }
   std::shared_ptr<const api::ApiKey> FindKey(std::string_view presented) const override {
     return presented == kKey ? key_ : nullptr;
+  }
+  api::EventRate RateOf(std::string_view) const override {
+    return {.per_second = 1e9, .burst = 1'000'000'000};
   }
   bool OriginAllowed(std::string_view) const override { return false; }
   std::optional<std::string> TenantOfNumber(std::string_view, std::string_view,

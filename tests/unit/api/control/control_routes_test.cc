@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <functional>
-#include <future>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,6 +11,8 @@
 #include <gtest/gtest.h>
 
 #include "schemas/json.h"
+#include "tests/support/fake_keys.h"
+#include "tests/support/one_answer.h"
 #include "tests/support/runtime_story.h"
 
 namespace alertstream::api {
@@ -21,38 +22,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::SizeIs;
 using namespace std::chrono_literals;
-
-class FakeIdentity final : public Identity {
- public:
-  std::shared_ptr<const ApiKey> FindKey(std::string_view presented) const override {
-    ApiKey key;
-    if (presented == "as_op_1") {
-      key = {.id = "ops", .kind = KeyKind::kOperator};
-    } else if (presented == "as_sk_1") {
-      key = {.id = "shop", .kind = KeyKind::kSecret, .tenant = "acme"};
-    } else {
-      return nullptr;
-    }
-    return std::make_shared<const ApiKey>(std::move(key));
-  }
-  bool OriginAllowed(std::string_view) const override { return false; }
-  std::optional<std::string> TenantOfNumber(std::string_view, std::string_view,
-                                            std::string_view) const override {
-    return std::nullopt;
-  }
-  std::shared_ptr<const WebhookAccount> FindWebhookAccount(std::string_view,
-                                                           std::string_view) const override {
-    return nullptr;
-  }
-};
-
-class Sink final : public http::AnswerSink {
- public:
-  void Answer(std::uint64_t, http::Response response) override {
-    promise.set_value(std::move(response));
-  }
-  std::promise<http::Response> promise;
-};
 
 struct Item {
   std::string status;
@@ -71,6 +40,8 @@ class ControlRoutesTest : public ::testing::Test {
                                       {.log_id = story_.log_id(), .partitions = 1}));
     entities_ = Value(EntityBook::Start(story_.log, {.log_id = story_.log_id(), .partitions = 1}));
     writer_ = std::make_unique<LogWriter>(story_.log, LogWriterOptions{});
+    identity_.Add("as_op_1", {.id = "ops", .kind = KeyKind::kOperator});
+    identity_.Add("as_sk_1", {.id = "shop", .kind = KeyKind::kSecret, .tenant = "acme"});
     EXPECT_TRUE(AddControlRoutes(&routes_, {.identity = identity_,
                                             .writer = *writer_,
                                             .watch = *watch_,
@@ -109,15 +80,13 @@ class ControlRoutesTest : public ::testing::Test {
     if (!options.actor.empty()) {
       request.headers.Add("X-Actor", options.actor);
     }
-    const auto sink = std::make_shared<Sink>();
-    auto answer = sink->promise.get_future();
-    routes_.Handle(std::move(request), http::Responder(sink, 1));
-    while (answer.wait_for(1ms) != std::future_status::ready) {
-      if (options.fold) {
-        EXPECT_TRUE(owner_->RunUntilQuiet().ok());
-      }
+    const auto answer = std::make_shared<OneAnswer>();
+    routes_.Handle(std::move(request), http::Responder(answer, 1));
+    for (int i = 0; i < 10'000 && options.fold && !answer->Has(); ++i) {
+      EXPECT_TRUE(owner_->RunUntilQuiet().ok());
+      SystemClock().SleepFor(1ms);
     }
-    return answer.get();
+    return answer->Wait();
   }
   http::Response Post(std::string body) { return Post(std::move(body), Options()); }
 
@@ -146,7 +115,7 @@ class ControlRoutesTest : public ::testing::Test {
 
   runtime::Story story_{1};
   std::unique_ptr<runtime::Instance> owner_;
-  FakeIdentity identity_;
+  FakeKeys identity_;
   std::unique_ptr<AnswerWatch> watch_;
   std::unique_ptr<EntityBook> entities_;
   std::unique_ptr<LogWriter> writer_;

@@ -17,6 +17,7 @@
 #include "api/auth/request_signature.h"
 #include "schemas/json.h"
 #include "tests/support/fake_keys.h"
+#include "tests/support/one_answer.h"
 #include "tests/support/runtime_story.h"
 
 namespace alertstream::api {
@@ -100,22 +101,6 @@ class FakeIndex final : public IdempotencyIndex {
   std::map<IdempotencyHash, IdempotencyEntry> entries_;
 };
 
-// Where one answer arrives.
-struct Sink : http::AnswerSink {
-  void Answer(std::uint64_t /*request*/, http::Response answer) override {
-    const std::lock_guard lock(mutex);
-    response = std::move(answer);
-    changed.notify_all();
-  }
-  bool Has() {
-    const std::lock_guard lock(mutex);
-    return response.has_value();
-  }
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::optional<http::Response> response;
-};
-
 const std::string kOrder = R"({"event_type":"order","data":{"phone":"+254712345678","amount":12}})";
 std::string Order(const std::string& id, int amount = 12) {
   return R"({"event_type":"order","id":")" + id + R"(","data":{"phone":"+254712345678","amount":)" +
@@ -131,9 +116,8 @@ class IngestRoutesTest : public ::testing::Test {
     keys_.Add("as_sk_1", {.id = "s1",
                           .kind = KeyKind::kSecret,
                           .tenant = "acme",
-                          .signing_secrets = {HmacKey("secret")},
-                          .events_per_second = 1,
-                          .burst = 100});
+                          .signing_secrets = {HmacKey("secret")}});
+    keys_.SetRate("acme", {.per_second = 1, .burst = 100});
     keys_.Add("as_sk_ghost", {.id = "s2",
                               .kind = KeyKind::kSecret,
                               .tenant = "ghost",
@@ -164,8 +148,8 @@ class IngestRoutesTest : public ::testing::Test {
                     .ok());
   }
 
-  std::shared_ptr<Sink> Start(const std::string& body, const Fields& fields = {},
-                              const std::string& key = "as_sk_1") {
+  std::shared_ptr<OneAnswer> Start(const std::string& body, const Fields& fields = {},
+                                   const std::string& key = "as_sk_1") {
     http::Request request;
     request.method = "POST";
     request.path = std::string(kIngestPath);
@@ -177,21 +161,13 @@ class IngestRoutesTest : public ::testing::Test {
     for (const auto& [name, value] : fields) {
       request.headers.Add(name, value);
     }
-    auto sink = std::make_shared<Sink>();
+    auto sink = std::make_shared<OneAnswer>();
     routes_->Handle(std::move(request), http::Responder(sink, 1));
     return sink;
   }
-  static http::Response Wait(Sink& sink) {
-    std::unique_lock lock(sink.mutex);
-    if (!sink.changed.wait_for(lock, 20s, [&] { return sink.response.has_value(); })) {
-      ADD_FAILURE() << "no answer";
-      return {.status = 0};
-    }
-    return *sink.response;
-  }
   http::Response Post(const std::string& body, const Fields& fields = {},
                       const std::string& key = "as_sk_1") {
-    return Wait(*Start(body, fields, key));
+    return Start(body, fields, key)->Wait();
   }
   // As Post, with the fold at work.
   http::Response PostAndDecide(const std::string& body, const std::string& key = "as_sk_1") {
@@ -200,7 +176,7 @@ class IngestRoutesTest : public ::testing::Test {
       EXPECT_TRUE(owner_->RunUntilQuiet().ok());
       SystemClock().SleepFor(1ms);
     }
-    return Wait(*sink);
+    return sink->Wait();
   }
   double Requests(std::string_view result) {
     return metrics_.CounterOf(MetricId::kIngestRequests, {result}).value();
@@ -232,7 +208,7 @@ TEST_F(IngestRoutesTest, AnEventIsAnsweredOnceTheLogHasIt) {
   const auto sink = Start(kOrder);
   EXPECT_FALSE(sink->Has());
   gate_.Open();
-  const auto response = Wait(*sink);
+  const auto response = sink->Wait();
   EXPECT_EQ(response.status, 202);
   EXPECT_THAT(
       response.body,
@@ -302,18 +278,36 @@ TEST_F(IngestRoutesTest, APublishableKeyDoesNotWait) {
   EXPECT_THAT(response.body, Not(HasSubstr("decisions")));
 }
 
-TEST_F(IngestRoutesTest, APublishableKeyUsesUpNothingOfTheSecretOne) {
+TEST_F(IngestRoutesTest, PublishableKeysUseUpNothingOfTheSecretOnes) {
   const Fields origin = {{"Origin", "https://shop.example"}};
-  keys_.Add("as_pk_small", {.id = "p2",
-                            .tenant = "acme",
-                            .origins = {"https://shop.example"},
-                            .events_per_second = 1,
-                            .burst = 1});
-  EXPECT_EQ(Post(kOrder, origin, "as_pk_small").status, 202);
-  EXPECT_EQ(Post(kOrder, origin, "as_pk_small").status, 429);
+  keys_.SetRate("acme", {.per_second = 1, .burst = 3});
+  keys_.Add("as_pk_2", {.id = "p2", .tenant = "acme", .origins = {"https://shop.example"}});
+  EXPECT_EQ(Post(kOrder, origin, "as_pk_1").status, 202);
+  EXPECT_EQ(Post(kOrder, origin, "as_pk_2").status, 202);
+  EXPECT_EQ(Post(kOrder, origin, "as_pk_1").status, 202);
+  EXPECT_EQ(Post(kOrder, origin, "as_pk_1").status, 429);
+  EXPECT_EQ(Post(kOrder, origin, "as_pk_2").status, 429);
   const auto response = Post(kOrder);
   EXPECT_EQ(response.status, 202);
-  EXPECT_EQ(response.headers.Find("RateLimit"), "\"events\";r=99;t=1");
+  EXPECT_EQ(response.headers.Find("RateLimit"), "\"events\";r=2;t=1");
+}
+
+TEST_F(IngestRoutesTest, TheSecretKeysOfATenantShareItsRate) {
+  keys_.SetRate("acme", {.per_second = 1, .burst = 3});
+  keys_.Add("as_sk_2", {.id = "other",
+                        .kind = KeyKind::kSecret,
+                        .tenant = "acme",
+                        .signing_secrets = {HmacKey("secret")}});
+  EXPECT_EQ(Post(kOrder).status, 202);
+  EXPECT_EQ(Post(kOrder, {}, "as_sk_2").status, 202);
+  EXPECT_EQ(Post(kOrder).status, 202);
+  const auto refused = Post(kOrder, {}, "as_sk_2");
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(refused.headers.Find("RateLimit-Policy"), "\"events\";q=3;w=3");
+  EXPECT_EQ(refused.headers.Find("RateLimit"), "\"events\";r=0;t=1");
+  EXPECT_EQ(refused.headers.Find("Retry-After"), "1");
+  // Another tenant has its own.
+  EXPECT_EQ(Post(kOrder, {}, "as_sk_ghost").status, 202);
 }
 
 TEST_F(IngestRoutesTest, ARepeatedRequestGetsTheFirstAnswer) {
@@ -350,7 +344,7 @@ TEST_F(IngestRoutesTest, ARequestUnderWayIsWaitedFor) {
   const auto other = Post(Order("o-1", 13));
   EXPECT_EQ(other.status, 409);
   EXPECT_EQ(Text(other, "code"), "idempotency_in_progress");
-  std::vector<std::shared_ptr<Sink>> more;
+  std::vector<std::shared_ptr<OneAnswer>> more;
   for (int i = 0; i < 7; ++i) {
     more.push_back(Start(Order("o-1")));
   }
@@ -360,12 +354,12 @@ TEST_F(IngestRoutesTest, ARequestUnderWayIsWaitedFor) {
   EXPECT_EQ(too_many.headers.Find("Retry-After"), "1");
   EXPECT_FALSE(same->Has());
   gate_.Open();
-  const auto answer = Wait(*first);
+  const auto answer = first->Wait();
   EXPECT_EQ(answer.status, 202);
-  EXPECT_EQ(Wait(*same).body, answer.body);
-  EXPECT_EQ(Wait(*same).headers.Find("Idempotent-Replayed"), "true");
+  EXPECT_EQ(same->Wait().body, answer.body);
+  EXPECT_EQ(same->Wait().headers.Find("Idempotent-Replayed"), "true");
   for (const auto& each : more) {
-    EXPECT_EQ(Wait(*each).body, answer.body);
+    EXPECT_EQ(each->Wait().body, answer.body);
   }
 }
 
@@ -385,7 +379,7 @@ TEST_F(IngestRoutesTest, AnotherBodyMayUseAKeyWhoseFirstRequestFailed) {
   const auto first = Start(Order("o-1"));
   EXPECT_EQ(Post(Order("o-1", 13)).status, 409);
   gate_.Open();
-  EXPECT_EQ(Wait(*first).status, 503);
+  EXPECT_EQ(first->Wait().status, 503);
   story_.log.FailWrites(false);
   EXPECT_EQ(Post(Order("o-1", 13)).status, 202);
 }
@@ -400,7 +394,7 @@ TEST_F(IngestRoutesTest, AFullWriterIs503AndTheKeyIsFree) {
   EXPECT_EQ(second.status, 503);
   EXPECT_THAT(Text(second, "detail"), HasSubstr("waiting for the log"));
   gate_.Open();
-  EXPECT_EQ(Wait(*first).status, 202);
+  EXPECT_EQ(first->Wait().status, 202);
   EXPECT_EQ(Post(Order("o-2")).status, 202);
 }
 
@@ -501,10 +495,10 @@ TEST_F(IngestRoutesTest, AnotherMethodIsToldWhichAreTaken) {
   http::Request request;
   request.method = "GET";
   request.path = std::string(kIngestPath);
-  auto sink = std::make_shared<Sink>();
+  auto sink = std::make_shared<OneAnswer>();
   routes_->Handle(std::move(request), http::Responder(sink, 1));
-  EXPECT_EQ(Wait(*sink).status, 405);
-  EXPECT_EQ(Wait(*sink).headers.Find("Allow"), "OPTIONS, POST");
+  EXPECT_EQ(sink->Wait().status, 405);
+  EXPECT_EQ(sink->Wait().headers.Find("Allow"), "OPTIONS, POST");
 }
 
 }  // namespace

@@ -6,34 +6,13 @@
 #include <memory>
 #include <utility>
 
+#include "tests/support/fake_keys.h"
+#include "tests/support/one_answer.h"
+
 namespace alertstream::api {
 namespace {
 
 using ::testing::HasSubstr;
-
-class FakeIdentity : public Identity {
- public:
-  std::shared_ptr<const ApiKey> FindKey(std::string_view presented) const override {
-    ApiKey key{.id = "key"};
-    if (presented.starts_with(kOperatorPrefix)) {
-      key.kind = KeyKind::kOperator;
-    } else if (presented.starts_with(kSecretPrefix)) {
-      key.kind = KeyKind::kSecret;
-    } else {
-      return nullptr;
-    }
-    return std::make_shared<const ApiKey>(std::move(key));
-  }
-  bool OriginAllowed(std::string_view) const override { return false; }
-  std::optional<std::string> TenantOfNumber(std::string_view, std::string_view,
-                                            std::string_view) const override {
-    return std::nullopt;
-  }
-  std::shared_ptr<const WebhookAccount> FindWebhookAccount(std::string_view,
-                                                           std::string_view) const override {
-    return nullptr;
-  }
-};
 
 class FakeDesk : public ProviderDesk {
  public:
@@ -63,15 +42,14 @@ class FakeDesk : public ProviderDesk {
   Status answer_;
 };
 
-class Sink : public http::AnswerSink {
- public:
-  void Answer(std::uint64_t, http::Response response) override { answer_ = std::move(response); }
-  http::Response answer_;
-};
+const std::string kTooLong(kApiKeyBytesMax + 1, 'a');
 
 class ProviderRoutesTest : public ::testing::Test {
  protected:
   ProviderRoutesTest() {
+    identity_.Add("as_op_1", {.id = "ops", .kind = KeyKind::kOperator});
+    identity_.Add("as_sk_1", {.id = "shop", .kind = KeyKind::kSecret, .tenant = "acme"});
+    identity_.Add(kTooLong, {.id = "long", .kind = KeyKind::kOperator});
     EXPECT_TRUE(AddProviderRoutes(&routes_, {.identity = identity_, .desk = desk_}).ok());
   }
   http::Response Ask(const std::string& method, const std::string& path, const std::string& key,
@@ -80,12 +58,12 @@ class ProviderRoutesTest : public ::testing::Test {
     if (!key.empty()) {
       request.headers.Add("X-API-Key", key);
     }
-    auto sink = std::make_shared<Sink>();
-    routes_.Handle(std::move(request), http::Responder(sink, 1));
-    return sink->answer_;
+    const auto answer = std::make_shared<OneAnswer>();
+    routes_.Handle(std::move(request), http::Responder(answer, 1));
+    return answer->Wait();
   }
 
-  FakeIdentity identity_;
+  FakeKeys identity_;
   FakeDesk desk_;
   http::Routes routes_;
 };
@@ -98,7 +76,7 @@ TEST_F(ProviderRoutesTest, OnlyAnOperatorsKeyPasses) {
   for (const auto& [method, path] : routes) {
     EXPECT_EQ(Ask(method, path, "").status, 401) << path;
     EXPECT_EQ(Ask(method, path, "as_xx_1").status, 401) << path;
-    EXPECT_EQ(Ask(method, path, std::string(kApiKeyBytesMax + 1, 'a')).status, 401) << path;
+    EXPECT_EQ(Ask(method, path, kTooLong).status, 401) << path;
     EXPECT_EQ(Ask(method, path, "as_sk_1").status, 403) << path;
   }
   EXPECT_EQ(desk_.reset_, "");

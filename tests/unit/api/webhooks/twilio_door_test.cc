@@ -1,10 +1,8 @@
 #include "api/webhooks/twilio_door.h"
 
 #include <chrono>
-#include <condition_variable>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,7 +17,9 @@
 #include "processor/dispatch/providers/twilio_webhook.h"
 #include "processor/log/memory/memory_log.h"
 #include "schemas/topics.h"
+#include "tests/support/fake_keys.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/one_answer.h"
 
 namespace alertstream::api {
 namespace {
@@ -31,60 +31,6 @@ using ::testing::HasSubstr;
 constexpr std::int32_t kPartitions = 16;
 constexpr std::string_view kSid = "AC00000000000000000000000000000001";
 constexpr std::string_view kToken = "12345";  // Of the published vectors.
-
-class FakeIdentity final : public Identity {
- public:
-  FakeIdentity() {
-    WebhookAccount main;
-    main.account_sid = kSid;
-    main.public_url = "https://alerts.example.com/";
-    main.auth_tokens = {Redacted<std::string>("new token"),
-                        Redacted<std::string>(std::string(kToken))};
-    accounts["main"] = std::make_shared<WebhookAccount>(main);
-    tenants["+15005550006"] = "acme";
-    tenants["MG00000000000000000000000000000001"] = "bakery";
-  }
-  std::shared_ptr<const ApiKey> FindKey(std::string_view /*presented*/) const override {
-    return nullptr;
-  }
-  bool OriginAllowed(std::string_view /*origin*/) const override { return false; }
-  std::optional<std::string> TenantOfNumber(std::string_view provider, std::string_view account,
-                                            std::string_view number) const override {
-    const auto found = tenants.find(number);
-    if (provider != "twilio" || account != "main" || found == tenants.end()) {
-      return std::nullopt;
-    }
-    return found->second;
-  }
-  std::shared_ptr<const WebhookAccount> FindWebhookAccount(
-      std::string_view provider, std::string_view account) const override {
-    const auto found = accounts.find(account);
-    return provider == "twilio" && found != accounts.end() ? found->second : nullptr;
-  }
-  std::map<std::string, std::shared_ptr<const WebhookAccount>, std::less<>> accounts;
-  std::map<std::string, std::string, std::less<>> tenants;
-};
-
-struct Sink : http::AnswerSink {
-  void Answer(std::uint64_t /*request*/, http::Response response) override {
-    const std::lock_guard lock(mutex);
-    responses.push_back(std::move(response));
-    changed.notify_all();
-  }
-  http::Response Wait() {
-    std::unique_lock lock(mutex);
-    if (!changed.wait_for(lock, 10s, [this] { return !responses.empty(); })) {
-      ADD_FAILURE() << "no answer within 10 s";
-      return {.status = 0};
-    }
-    http::Response first = std::move(responses.front());
-    responses.erase(responses.begin());
-    return first;
-  }
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::vector<http::Response> responses;
-};
 
 Form StatusForm() {
   return {{"AccountSid", std::string(kSid)}, {"MessageSid", "SM1"},  {"MessageStatus", "delivered"},
@@ -113,9 +59,22 @@ Form With(Form form, std::string_view name, std::string value) {
 class TwilioDoorTest : public ::testing::Test {
  protected:
   TwilioDoorTest() {
+    SetAccount("https://alerts.example.com/", {"new token", std::string(kToken)});
+    identity_.AddNumber("main", "+15005550006", "acme");
+    identity_.AddNumber("main", "MG00000000000000000000000000000001", "bakery");
     EXPECT_TRUE(log_.ApplyTopics({.partitions = kPartitions, .replication = 1}, 1s).ok());
     writer_ = std::make_unique<LogWriter>(log_, LogWriterOptions{.timeout = 1s});
     Wire();
+  }
+
+  void SetAccount(std::string_view public_url, const std::vector<std::string>& tokens) {
+    Identity::WebhookAccount account;
+    account.account_sid = kSid;
+    account.public_url = public_url;
+    for (const std::string& token : tokens) {
+      account.auth_tokens.emplace_back(token);
+    }
+    identity_.SetAccount("main", std::move(account));
   }
 
   void Wire() {
@@ -144,8 +103,9 @@ class TwilioDoorTest : public ::testing::Test {
       request.headers.Add("x-twilio-signature", signature);
     }
     request.body = std::move(body);
-    routes_.Handle(std::move(request), http::Responder(sink_, 1));
-    return sink_->Wait();
+    const auto answer = std::make_shared<OneAnswer>();
+    routes_.Handle(std::move(request), http::Responder(answer, 1));
+    return answer->Wait();
   }
   http::Response Post(std::string_view target, const Form& form) {
     return PostRaw(target, dispatch::EncodeForm(form), Sign(target, form));
@@ -163,11 +123,10 @@ class TwilioDoorTest : public ::testing::Test {
 
   ManualClock clock_;
   Metrics metrics_;
-  FakeIdentity identity_;
+  FakeKeys identity_;
   log::MemoryEventLog log_{log::MemoryLogOptions{.clock = clock_}};
   std::unique_ptr<LogWriter> writer_;
   http::Routes routes_;
-  const std::shared_ptr<Sink> sink_ = std::make_shared<Sink>();
 };
 
 constexpr std::string_view kStatus = "/webhooks/twilio/main/status";
@@ -398,25 +357,24 @@ TEST_F(TwilioDoorTest, PublishedVectorsPassTheCheckOfSignatures) {
                                                              .clock = clock_,
                                                              .metrics = metrics_});
   for (const Vector& v : vectors) {
-    Identity::WebhookAccount account;
-    account.account_sid = kSid;
-    account.public_url = v.public_url;
-    account.auth_tokens = {Redacted<std::string>(std::string(kToken))};
-    identity_.accounts["main"] = std::make_shared<Identity::WebhookAccount>(account);
+    SetAccount(v.public_url, {std::string(kToken)});
     http::Request request;
     request.method = "POST";
     request.path = v.path;
     request.query = v.query;
     request.body = v.body;
     request.headers.Add("X-Twilio-Signature", v.signature);
-    door->Handle(TwilioDoor::Kind::kStatus, "main", request, http::Responder(sink_, 1));
-    const auto response = sink_->Wait();
+    const auto handle = [&] {
+      const auto answer = std::make_shared<OneAnswer>();
+      door->Handle(TwilioDoor::Kind::kStatus, "main", request, http::Responder(answer, 1));
+      return answer->Wait();
+    };
+    const auto response = handle();
     EXPECT_EQ(response.status, 400) << v.name << ": " << response.body;
     EXPECT_THAT(response.body, HasSubstr("AccountSid")) << v.name;
 
     request.query += request.query.empty() ? "x=1" : "&x=1";
-    door->Handle(TwilioDoor::Kind::kStatus, "main", request, http::Responder(sink_, 1));
-    EXPECT_EQ(sink_->Wait().status, 403) << v.name;
+    EXPECT_EQ(handle().status, 403) << v.name;
   }
 }
 

@@ -113,6 +113,7 @@ TEST(DevKeysTest, AreMadeOnceAndAreWhatTheKeysFileTakes) {
   ASSERT_NE(keys.value()->FindKey(file.secret_key), nullptr);
   EXPECT_EQ(keys.value()->FindKey(file.secret_key)->signing_secrets.front().Sign("x"),
             HmacKey(secret).Sign("x"));
+  EXPECT_EQ(keys.value()->RateOf(file.tenant_id).per_second, 50'000);
   ASSERT_EQ(keys.value()->All().size(), 1U);
   EXPECT_EQ(keys.value()->All().front()->base_url, "http://127.0.0.1:1");
 }

@@ -53,6 +53,10 @@ provider = "twilio"
 account = "main"
 number = "+15550006789"
 tenant = "acme"
+
+[[tenant]]
+id = "acme"
+events_per_second = 200.5
 )";
 
 class KeysFileTest : public ::testing::Test {
@@ -85,15 +89,18 @@ TEST_F(KeysFileTest, AnswersBothPorts) {
   EXPECT_EQ(secret->kind, api::KeyKind::kSecret);
   EXPECT_EQ(secret->tenant, "acme");
   EXPECT_TRUE(secret->allow_body_only);
-  EXPECT_EQ(secret->burst, 7U);
-  EXPECT_EQ(secret->events_per_second, 50);
+  EXPECT_EQ(secret->own_rate, (api::EventRate{.per_second = 50, .burst = 7}));
   ASSERT_EQ(secret->signing_secrets.size(), 2U);
   EXPECT_EQ(secret->signing_secrets[1].Sign("x"), HmacKey("abcdef0123456789abcd").Sign("x"));
   ASSERT_NE(keys.FindKey("as_pk_0123456789abcdef"), nullptr);
   EXPECT_EQ(keys.FindKey("as_pk_0123456789abcdef")->site, "shop");
+  EXPECT_EQ(keys.FindKey("as_pk_0123456789abcdef")->own_rate, std::nullopt);
   ASSERT_NE(keys.FindKey("as_op_0123456789abcdef"), nullptr);
   EXPECT_EQ(keys.FindKey("as_sk_0123456789abcdeF"), nullptr);
   EXPECT_EQ(keys.FindKey(""), nullptr);
+
+  EXPECT_EQ(keys.RateOf("acme"), (api::EventRate{.per_second = 200.5, .burst = 401}));
+  EXPECT_EQ(keys.RateOf("beta"), api::EventRate());
 
   EXPECT_TRUE(keys.OriginAllowed("https://shop.example"));
   EXPECT_FALSE(keys.OriginAllowed("https://shop.example.evil"));
@@ -161,6 +168,10 @@ TEST_F(KeysFileTest, EveryProblemIsListedWithItsLineAndWithoutAnySecret) {
       {"public_url = \"https://alerts.example\"", "", "account.public_url: expected"},
       {"[\"token\"]", "[\"none\"]", ":28: account.auth_token_files: "},
       {"account = \"main\"", "account = \"mine\"", ":35: number.account: there is no [[account]]"},
+      {"[[tenant]]\nid = \"acme\"", "[[tenant]]\nid = \"A c\"",
+       ":40: tenant.id: expected a tenant"},
+      {"200.5", "-1", ":41: tenant.events_per_second: expected a number"},
+      {"200.5", "200.5\n[[tenant]]\nid = \"acme\"", ":43: tenant.id: the tenant stands here twice"},
       {"[[number]]", "[[phone]]", ":33: a name that is not known"},
       {"[[number]]", "[[number]", "not valid TOML here"},
   };
