@@ -74,4 +74,27 @@ std::optional<std::string> FromBase64(std::string_view text) {
   return bytes;
 }
 
+std::string ToBase64Url(std::string_view bytes) {
+  std::string text = ToBase64(bytes);
+  while (text.ends_with('=')) {
+    text.pop_back();
+  }
+  for (char& c : text) {
+    c = c == '+' ? '-' : c == '/' ? '_' : c;
+  }
+  return text;
+}
+
+std::optional<std::string> FromBase64Url(std::string_view text) {
+  std::string standard(text);
+  for (char& c : standard) {
+    if (c == '+' || c == '/' || c == '=') {
+      return std::nullopt;
+    }
+    c = c == '-' ? '+' : c == '_' ? '/' : c;
+  }
+  standard.append((4 - standard.size() % 4) % 4, '=');
+  return FromBase64(standard);
+}
+
 }  // namespace alertstream

@@ -56,5 +56,15 @@ TEST(Base64Test, RefusesWhatIsNotTheOneFormOfTheBytes) {
   }
 }
 
+TEST(Base64UrlTest, TokensHaveAnAlphabetOfTheirOwnAndNoPadding) {
+  EXPECT_EQ(ToBase64Url(""), "");
+  EXPECT_EQ(ToBase64Url("\xfb\xff"), "-_8");
+  EXPECT_EQ(FromBase64Url("-_8"), "\xfb\xff");
+  EXPECT_EQ(FromBase64Url(""), "");
+  for (const std::string_view text : {"-_8=", "+/8", "a", "-_9", "ab c", "ab\n"}) {
+    EXPECT_EQ(FromBase64Url(text), std::nullopt) << text;
+  }
+}
+
 }  // namespace
 }  // namespace alertstream
