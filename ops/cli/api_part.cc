@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "api/control/control_routes.h"
+#include "api/docs/docs_routes.h"
 #include "api/ingest/ingest_routes.h"
 #include "api/webhooks/webhook_routes.h"
 #include "ops/cli/json_object.h"
@@ -100,6 +101,7 @@ Status ApiPart::AddRoutes() {
   const std::int32_t partitions = deps_.deployment.identity.partitions;
   Metrics& metrics = deps_.context.metrics;
   ALERTSTREAM_RETURN_IF_ERROR(AddHealthRoutes(&routes_, deps_.context.sources));
+  ALERTSTREAM_RETURN_IF_ERROR(api::AddDocsRoutes(&routes_, {}));
   const auto lag_max = deps_.settings.Duration(Setting::kApiLagMax);
   ALERTSTREAM_RETURN_IF_ERROR(api::AddIngestRoutes(
       &routes_, {.identity = deps_.keys,

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "api/docs/embedded.h"
 #include "ops/cli/commands/about.h"
 #include "ops/cli/commands/explain.h"
 #include "ops/cli/commands/status.h"
@@ -220,6 +221,11 @@ void CommandLine::AddLook() {
       ->add_flag("--strict", *strict, "exit 10 if there are warnings only");
   Add(&app_, "version", "Versions of the program, the engine and its libraries", "version -o json",
       [](Program& program) { return ShowVersion(program.io()); });
+  Add(&app_, "openapi", "The description of the REST API (OpenAPI 3.1, JSON)",
+      "openapi > openapi.json", [](Program& program) -> Result<ExitCode> {
+        program.io().out << api::OpenApiJson() << "\n";
+        return ExitCode::kOk;
+      });
   auto* origin = Keep(false);
   CLI::App* config = Group("config", "The settings");
   Add(config, "show", "Every setting and its value", "config show --origin",
