@@ -121,12 +121,20 @@ void ReadConsent(FieldReader& fields, const RuleTree& document, ProblemList* pro
   change->set_expected_version(ReadExpectedVersion(fields));
 }
 
-void ReadOptOut(FieldReader& fields, v1::OptOutChange* change) {
+void ReadOptOut(FieldReader& fields, OptOutForm form, v1::OptOutChange* change) {
   ReadPerson(fields, change);
   change->set_channel(ReadWord(fields, "channel", Need::kOptional, v1::CHANNEL_ALL));
   change->set_status(ReadWord(fields, "status", Need::kRequired, v1::OPT_OUT_STATUS_UNSPECIFIED));
-  change->set_by(v1::OPT_OUT_BY_OPERATOR);
-  change->set_reason(fields.Text("reason", Need::kRequired, schemas::kReasonBytesMax));
+  const bool control = form == OptOutForm::kControl;
+  change->set_by(control ? v1::OPT_OUT_BY_OPERATOR : v1::OPT_OUT_BY_API);
+  const Need reason_need = control ? Need::kRequired : Need::kOptional;
+  change->set_reason(fields.Text("reason", reason_need, schemas::kReasonBytesMax));
+  if (!control) {
+    const std::string source = fields.Text("source", Need::kOptional, schemas::kSourceWordBytesMax);
+    if (change->reason().empty()) {
+      change->set_reason(source.empty() ? std::string(kDefaultSource) : source);
+    }
+  }
   change->set_expected_version(ReadExpectedVersion(fields));
 }
 

@@ -13,7 +13,12 @@ namespace alertstream::api {
 // Each reads the fields of its kind; problems go where `fields` reports them.
 void ReadConsent(FieldReader& fields, const RuleTree& document, ProblemList* problems,
                  v1::ConsentChange* change);
-void ReadOptOut(FieldReader& fields, v1::OptOutChange* change);
+
+// Who asks for an opt-out, and so what has to be said: an operator gives a reason, a tenant's own
+// system may name a source instead.
+enum class OptOutForm : std::uint8_t { kControl, kResource };
+void ReadOptOut(FieldReader& fields, OptOutForm form, v1::OptOutChange* change);
+
 // `partitions`: how many there are.
 void ReadSkip(FieldReader& fields, std::int32_t partitions, v1::AccountChange* change);
 void ReadEngineActivate(FieldReader& fields, v1::EngineActivate* change);

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "api/control/change_document.h"
+#include "api/control/json_tree.h"
 #include "api/control/rule_document.h"
 #include "api/control/rule_fields.h"
 #include "api/control/rule_tree.h"
@@ -37,77 +38,9 @@ static_assert(static_cast<int>(RuleKind::kTrigger) == static_cast<int>(ControlKi
 // A problem document of more than this many faults is read by nobody.
 constexpr std::size_t kErrorsMax = 100;
 
-// A JSON value as a rule tree; a text is a quoted scalar.
-std::uint32_t AddNode(JsonValue value, RuleTree* tree) {
-  const auto index = static_cast<std::uint32_t>(tree->nodes.size());
-  tree->nodes.emplace_back();
-  RuleNode node;
-  switch (value.type()) {
-    case JsonType::kNull:
-      break;
-    case JsonType::kString:
-      node = {.kind = RuleNodeKind::kScalar, .quoted = true, .text = std::string(value.AsString())};
-      break;
-    case JsonType::kBool:
-    case JsonType::kInt:
-    case JsonType::kDouble:
-      node.kind = RuleNodeKind::kScalar;
-      schemas::AppendJson(value, &node.text);
-      break;
-    case JsonType::kArray:
-    case JsonType::kObject:
-      node.kind = value.type() == JsonType::kArray ? RuleNodeKind::kSequence : RuleNodeKind::kMap;
-      // Depth is bounded by the JSON profile.
-      for (auto child = value.first_child(); child; child = child->next_sibling()) {
-        if (value.type() == JsonType::kObject) {
-          node.children.push_back(static_cast<std::uint32_t>(tree->nodes.size()));
-          tree->nodes.push_back(
-              {.kind = RuleNodeKind::kScalar, .quoted = true, .text = std::string(child->name())});
-        }
-        const std::uint32_t added = AddNode(*child, tree);
-        node.children.push_back(added);
-      }
-      break;
-  }
-  tree->nodes[index] = std::move(node);
-  return index;
-}
-
-// How much of `field` names its first step below `at`. Members may have names with a dot or a
-// bracket: the longest member that is there wins; of one that is missing the name is a word.
-std::size_t StepOf(std::string_view field, std::optional<JsonValue> at) {
-  std::size_t length = std::min(field.find_first_of(".["), field.size());
-  if (!at || at->type() != JsonType::kObject) {
-    return length;
-  }
-  for (auto member = at->first_child(); member; member = member->next_sibling()) {
-    const std::string_view name = member->name();
-    const bool ends =
-        name.size() == field.size() ||
-        (name.size() < field.size() && (field[name.size()] == '.' || field[name.size()] == '['));
-    if (name.size() > length && ends && field.starts_with(name)) {
-      length = name.size();
-    }
-  }
-  return length;
-}
-
 // "recipients.list[2]" of `event`, which is the third, is "#/events/2/recipients/list/2".
 std::string PointerOf(std::size_t index, std::optional<JsonValue> event, std::string_view field) {
-  std::string pointer = fmt::format("#/events/{}", index);
-  std::optional<JsonValue> at = event;
-  while (!field.empty()) {
-    const std::size_t end = StepOf(field, at);
-    std::string_view segment = field.substr(0, end);
-    const bool object = at && at->type() == JsonType::kObject;
-    if (!object && !segment.empty() && segment.back() == ']') {
-      segment.remove_suffix(1);
-    }
-    pointer += http::PointerTo(segment).substr(1);
-    at = object ? at->Find(segment) : std::nullopt;
-    field.remove_prefix(std::min(end + 1, field.size()));
-  }
-  return pointer;
+  return fmt::format("#/events/{}{}", index, FieldPointer(event, field));
 }
 
 ProblemDetails Malformed(std::string detail, std::string pointer) {
@@ -177,7 +110,7 @@ void ControlParser::Read(std::size_t index, JsonValue event) {
 
 void ControlParser::ReadDocument(ControlKind kind, JsonValue event) {
   RuleTree tree;
-  tree.root = AddNode(event, &tree);
+  tree.root = AddJson(event, &tree);
   std::vector<RuleProblem> found;
   ProblemList problems("", &found);
   if (kind <= ControlKind::kTrigger) {
@@ -247,7 +180,7 @@ void ControlParser::ReadChange(const RuleTree& tree, ControlKind kind, ProblemLi
     if (consent) {
       ReadConsent(fields, tree, problems, envelope.mutable_consent_change());
     } else {
-      ReadOptOut(fields, envelope.mutable_opt_out_change());
+      ReadOptOut(fields, OptOutForm::kControl, envelope.mutable_opt_out_change());
     }
     fields.Finish();
     if (problems->size() == 0) {

@@ -1,5 +1,5 @@
 // Entities: what account changes define, as facts name them. Pure. Used to tell a change that
-// changed nothing.
+// changed nothing, and by `alertstream triggers`.
 #pragma once
 
 #include <optional>
