@@ -1,0 +1,108 @@
+#include "projections/read_model/notifications.h"
+
+#include <array>
+
+namespace alertstream::read_model {
+namespace {
+
+#define ALERTSTREAM_NOTIFICATION_COLUMNS                                                      \
+  "id, kind, event_id, decision_id, trigger_id, trigger_version, recipient, channel,"         \
+  " message_class, status, created_at, updated_at, expires_at, sender_id, provider, account," \
+  " from_number, provider_message_id, error_code, attempts, segments, to_masked, to_sealed,"  \
+  " body_sealed, timeline"
+
+// As the fields of NotificationFilters.
+constexpr std::array kFilters = {"status", "channel", "trigger_id", "event_id", "recipient"};
+
+constexpr sql::Statement kById = {
+    "read_model.notification", "SELECT " ALERTSTREAM_NOTIFICATION_COLUMNS
+                               " FROM read_model.notifications WHERE tenant_id = $1 AND id = $2"};
+constexpr sql::Statement kKeyById = {
+    "read_model.notification_key",
+    "SELECT created_at FROM read_model.notifications WHERE tenant_id = $1 AND id = $2"};
+// The engine bounds the attempts of a notification.
+constexpr sql::Statement kAttempts = {
+    "read_model.attempts",
+    "SELECT attempt, started_at, finished_at, result, provider, account, provider_message_id,"
+    " error_code, retry_at FROM read_model.attempts"
+    " WHERE tenant_id = $1 AND notification_id = $2 ORDER BY attempt LIMIT 1000"};
+
+Notification ReadNotification(const sql::Rows& rows, std::size_t row) {
+  return {.id = std::string(rows.Text(row, 0)),
+          .kind = std::string(rows.Text(row, 1)),
+          .event_id = OptionalText(rows, row, 2),
+          .decision_id = OptionalText(rows, row, 3),
+          .trigger_id = OptionalText(rows, row, 4),
+          .trigger_version = OptionalInteger(rows, row, 5),
+          .recipient = std::string(rows.Text(row, 6)),
+          .channel = std::string(rows.Text(row, 7)),
+          .message_class = std::string(rows.Text(row, 8)),
+          .status = std::string(rows.Text(row, 9)),
+          .created_at = rows.Time(row, 10),
+          .updated_at = rows.Time(row, 11),
+          .expires_at = rows.Time(row, 12),
+          .sender_id = OptionalText(rows, row, 13),
+          .provider = OptionalText(rows, row, 14),
+          .account = OptionalText(rows, row, 15),
+          .from_number = OptionalText(rows, row, 16),
+          .provider_message_id = OptionalText(rows, row, 17),
+          .error_code = OptionalText(rows, row, 18),
+          .attempts = rows.Integer(row, 19),
+          .segments = rows.Integer(row, 20),
+          .to_masked = std::string(rows.Text(row, 21)),
+          .to_sealed = OptionalBytes(rows, row, 22),
+          .body_sealed = OptionalBytes(rows, row, 23),
+          .timeline = std::string(rows.Text(row, 24))};
+}
+
+Attempt ReadAttempt(const sql::Rows& rows, std::size_t row) {
+  return {.attempt = rows.Integer(row, 0),
+          .started_at = OptionalTime(rows, row, 1),
+          .finished_at = OptionalTime(rows, row, 2),
+          .result = OptionalText(rows, row, 3),
+          .provider = OptionalText(rows, row, 4),
+          .account = OptionalText(rows, row, 5),
+          .provider_message_id = OptionalText(rows, row, 6),
+          .error_code = OptionalText(rows, row, 7),
+          .retry_at = OptionalTime(rows, row, 8)};
+}
+
+}  // namespace
+
+const ListShape kNotificationList = {.name = "notifications",
+                                     .columns = ALERTSTREAM_NOTIFICATION_COLUMNS,
+                                     .from = "read_model.notifications",
+                                     .time = "created_at",
+                                     .id = "id",
+                                     .filters = kFilters};
+
+Result<Page<Notification>> ListNotifications(sql::Session& session, std::string_view tenant,
+                                             const NotificationFilters& filters,
+                                             const PageRequest& request) {
+  FilterValues values;
+  AddFilter(0, filters.status, &values);
+  AddFilter(1, filters.channel, &values);
+  AddFilter(2, filters.trigger, &values);
+  AddFilter(3, filters.event, &values);
+  AddFilter(4, filters.recipient, &values);
+  ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows rows,
+                               RunPage(session, tenant, kNotificationList, values, request));
+  return PageOf<Notification>(rows, request, ReadNotification);
+}
+
+Result<std::optional<Notification>> FindNotification(sql::Session& session, std::string_view tenant,
+                                                     std::string_view id) {
+  return FindOne<Notification>(session, kById, tenant, id, ReadNotification);
+}
+
+Result<std::optional<PageKey>> FindNotificationKey(sql::Session& session, std::string_view tenant,
+                                                   std::string_view id) {
+  return FindKey(session, kKeyById, tenant, id);
+}
+
+Result<std::vector<Attempt>> ListAttempts(sql::Session& session, std::string_view tenant,
+                                          std::string_view notification) {
+  return FindAll<Attempt>(session, kAttempts, tenant, notification, ReadAttempt);
+}
+
+}  // namespace alertstream::read_model
