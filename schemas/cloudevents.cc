@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "processor/base/base64.h"
 #include "processor/base/rfc3339.h"
 #include "processor/base/time.h"
 #include "schemas/limits.h"
@@ -125,51 +126,6 @@ std::optional<DecodeFault> Apply(const Attributes& attributes, std::string_view 
   ApplyTrace(attributes, envelope);
   envelope->mutable_site_event();
   return std::nullopt;
-}
-
-// The six bits of a character of the base64 alphabet (RFC 4648, section 4), or -1.
-int SixBits(char c) {
-  if (c >= 'A' && c <= 'Z') {
-    return c - 'A';
-  }
-  if (c >= 'a' && c <= 'z') {
-    return c - 'a' + 26;
-  }
-  if (c >= '0' && c <= '9') {
-    return c - '0' + 52;
-  }
-  return c == '+' ? 62 : (c == '/' ? 63 : -1);
-}
-
-// Strict: padded, no white space, no bits left over. Nothing if `text` is no base64.
-std::optional<std::string> FromBase64(std::string_view text) {
-  if (text.size() % 4 != 0) {
-    return std::nullopt;
-  }
-  std::size_t padding = 0;
-  while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') {
-    ++padding;
-  }
-  std::string bytes;
-  bytes.reserve(text.size() / 4 * 3);
-  std::uint32_t bits = 0;
-  unsigned count = 0;
-  for (const char c : text.substr(0, text.size() - padding)) {
-    const int six = SixBits(c);
-    if (six < 0) {
-      return std::nullopt;
-    }
-    bits = ((bits << 6) | static_cast<std::uint32_t>(six)) & 0xffffU;
-    count += 6;
-    if (count >= 8) {
-      count -= 8;
-      bytes.push_back(static_cast<char>(static_cast<std::uint8_t>(bits >> count)));
-    }
-  }
-  if ((bits & ((1U << count) - 1)) != 0) {
-    return std::nullopt;
-  }
-  return bytes;
 }
 
 }  // namespace

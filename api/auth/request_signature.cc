@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "processor/base/check.h"
+#include "processor/base/text.h"
 
 namespace alertstream::api {
 namespace {
@@ -20,15 +21,6 @@ Error Invalid(std::string_view what) {
 
 Error Denied(std::string_view what) {
   return Error(ErrorCode::kDenied, fmt::format("X-Signature: {}", what));
-}
-
-std::string_view Trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t";
-  const std::size_t begin = text.find_first_not_of(kSpace);
-  if (begin == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
 }
 
 // The number as it was signed, so only the one way to write it.

@@ -6,6 +6,7 @@
 
 #include "api/http/head.h"
 #include "processor/base/check.h"
+#include "processor/base/text.h"
 
 namespace alertstream::http {
 namespace {
@@ -14,19 +15,6 @@ namespace {
 constexpr std::size_t kBodyReserveBytesMax = std::size_t{16} * 1024;
 // Kept from one request's head to the next one's: more than most have.
 constexpr std::size_t kKeptHeadBytesMax = std::size_t{2} * 1024;
-
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') {
-    return c - '0';
-  }
-  if (c >= 'a' && c <= 'f') {
-    return c - 'a' + 10;
-  }
-  if (c >= 'A' && c <= 'F') {
-    return c - 'A' + 10;
-  }
-  return -1;
-}
 
 }  // namespace
 

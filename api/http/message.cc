@@ -4,18 +4,12 @@
 #include <array>
 #include <utility>
 
+#include "processor/base/text.h"
+
 namespace alertstream::http {
 namespace {
 
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-std::string_view Trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
 
 constexpr std::array<std::pair<int, std::string_view>, 30> kStatusTexts = {{
     {200, "OK"},

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "api/http/uri.h"
+#include "processor/base/text.h"
 #include "schemas/limits.h"
 #include "schemas/text.h"
 
@@ -15,14 +16,6 @@ bool IsKeyCharacter(char c) {
   constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~:/";
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
          kMarks.find(c) != std::string_view::npos;
-}
-
-std::string_view Trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
 // What stands between quotes with backslashes before '"' and '\'; nothing if `text` is no such

@@ -11,10 +11,13 @@
 #include <system_error>
 #include <utility>
 
+#include "processor/base/base64.h"
 #include "processor/base/crypto.h"
 
 namespace alertstream::cli {
 namespace {
+
+constexpr std::size_t kBase64Digits = 43;  // Of 32 bytes, without padding.
 
 // A descriptor that is closed at the end of its scope.
 class File {
@@ -40,47 +43,16 @@ Error FileError(const std::string& path, std::string_view what, int error) {
                                             ": " + std::generic_category().message(error));
 }
 
-// The value of a base64 digit of either alphabet; -1 for none.
-int Base64Digit(char c) {
-  if (c >= 'A' && c <= 'Z') {
-    return c - 'A';
-  }
-  if (c >= 'a' && c <= 'z') {
-    return c - 'a' + 26;
-  }
-  if (c >= '0' && c <= '9') {
-    return c - '0' + 52;
-  }
-  if (c == '+' || c == '-') {
-    return 62;
-  }
-  return c == '/' || c == '_' ? 63 : -1;
-}
-
-// 43 digits hold 32 bytes and two bits, which must be zero; "" if they are none.
-std::string FromBase64(std::string_view text) {
-  if (text.size() == 44 && text.back() == '=') {
+// 43 digits of either alphabet, and perhaps a '=', hold 32 bytes; "" if they do not.
+std::string FromEitherBase64(std::string_view text) {
+  if (text.size() == kBase64Digits + 1 && text.back() == '=') {
     text.remove_suffix(1);
   }
-  if (text.size() != 43) {
+  if (text.size() != kBase64Digits) {
     return {};
   }
-  std::string bytes;
-  std::uint32_t pending = 0;
-  int bits = 0;
-  for (const char c : text) {
-    const int digit = Base64Digit(c);
-    if (digit < 0) {
-      return {};
-    }
-    pending = (pending << 6U) | static_cast<std::uint32_t>(digit);
-    bits += 6;
-    if (bits >= 8) {
-      bits -= 8;
-      bytes.push_back(static_cast<char>((pending >> static_cast<unsigned>(bits)) & 0xFFU));
-    }
-  }
-  return (pending & ((1U << static_cast<unsigned>(bits)) - 1U)) == 0 ? bytes : std::string();
+  const bool is_standard = text.find_first_of("+/") != std::string_view::npos;
+  return (is_standard ? FromBase64(std::string(text) + "=") : FromBase64Url(text)).value_or("");
 }
 
 Status SyncDirectory(const std::string& directory) {
@@ -146,7 +118,7 @@ Status CreateKey(const std::string& directory, const std::string& path) {
 }  // namespace
 
 Result<Redacted<std::string>> ParseTokenKey(std::string_view text) {
-  std::string bytes = text.size() == 2 * kTokenKeyBytes ? FromHex(text) : FromBase64(text);
+  std::string bytes = text.size() == 2 * kTokenKeyBytes ? FromHex(text) : FromEitherBase64(text);
   if (bytes.size() != kTokenKeyBytes) {
     return Error(ErrorCode::kInvalid,
                  "token_key: expected 32 bytes as 64 hexadecimal digits or as base64");

@@ -12,6 +12,7 @@
 #include <openssl/sha.h>
 
 #include "processor/base/check.h"
+#include "processor/base/text.h"
 
 namespace alertstream {
 namespace {
@@ -19,19 +20,6 @@ namespace {
 SHA256_CTX* Context(std::byte* bytes) { return reinterpret_cast<SHA256_CTX*>(bytes); }
 
 constexpr std::size_t kBlockBytes = 64;  // SHA-256's block, RFC 2104's B.
-
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') {
-    return c - '0';
-  }
-  if (c >= 'a' && c <= 'f') {
-    return c - 'a' + 10;
-  }
-  if (c >= 'A' && c <= 'F') {
-    return c - 'A' + 10;
-  }
-  return -1;
-}
 
 }  // namespace
 

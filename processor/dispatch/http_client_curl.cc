@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "processor/base/check.h"
+#include "processor/base/text.h"
 #include "processor/dispatch/http_client.h"
 
 namespace alertstream::dispatch {
@@ -100,13 +101,7 @@ std::size_t OnBody(char* bytes, std::size_t size, std::size_t count, void* conte
   return length;
 }
 
-std::string_view Trimmed(std::string_view text) {
-  const auto begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
-}
+constexpr std::string_view kLineBlanks = " \t\r\n";  // A line comes with its end.
 
 std::size_t OnHeader(char* bytes, std::size_t size, std::size_t count, void* context) {
   auto& transfer = *static_cast<Transfer*>(context);
@@ -121,8 +116,8 @@ std::size_t OnHeader(char* bytes, std::size_t size, std::size_t count, void* con
   }
   const auto colon = line.find(':');
   if (colon != std::string_view::npos) {
-    transfer.answer.headers.push_back({std::string(Trimmed(line.substr(0, colon))),
-                                       std::string(Trimmed(line.substr(colon + 1)))});
+    transfer.answer.headers.push_back({std::string(Trimmed(line.substr(0, colon), kLineBlanks)),
+                                       std::string(Trimmed(line.substr(colon + 1), kLineBlanks))});
   }
   return line.size();
 }

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstddef>
 
+#include "processor/base/text.h"
+
 namespace alertstream::dispatch {
 namespace {
 
@@ -14,15 +16,6 @@ constexpr std::array<std::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr"
                                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-
-std::string_view Trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t";
-  const std::size_t begin = text.find_first_not_of(kSpace);
-  if (begin == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
-}
 
 // A number of `text`'s digits, or nothing if it holds anything else. Stops counting above an hour.
 std::optional<int> Number(std::string_view text) {

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "api/control/entities.h"
 #include "ops/cli/commands/outcomes.h"
 #include "ops/cli/json_object.h"
 #include "ops/cli/words.h"
@@ -16,36 +17,6 @@ namespace alertstream::cli {
 namespace {
 
 using schemas::Topic;
-
-struct EntityName {
-  std::string_view kind;
-  std::string id;
-};
-
-// Nothing for facts about people and messages.
-std::optional<EntityName> NameOfEntity(const v1::Fact& fact) {
-  switch (fact.subject_case()) {
-    case v1::Fact::kTenantChange:
-      return EntityName{"tenant", fact.tenant()};
-    case v1::Fact::kSite:
-      return EntityName{"site", fact.site().site().id()};
-    case v1::Fact::kPlan:
-      return EntityName{"plan", fact.plan().plan().id()};
-    case v1::Fact::kSender:
-      return EntityName{"sender", fact.sender().sender().id()};
-    case v1::Fact::kTrigger:
-      return EntityName{"trigger", fact.trigger().trigger().id()};
-    case v1::Fact::kConsent:
-    case v1::Fact::kOptOut:
-    case v1::Fact::kNotification:
-    case v1::Fact::kUsage:
-    case v1::Fact::kEngine:
-    case v1::Fact::kInbound:
-    case v1::Fact::SUBJECT_NOT_SET:
-      break;
-  }
-  return std::nullopt;
-}
 
 std::string KeyOf(std::string_view tenant, std::string_view kind, std::string_view id) {
   return fmt::format("{} {} {}", tenant, kind, id);
@@ -116,10 +87,10 @@ Result<EntitiesInForce> ReadEntities(const Session& session) {
               fact.result() != v1::FACT_RESULT_ACCEPTED) {
             continue;
           }
-          if (const auto name = NameOfEntity(fact)) {
-            const std::string tenant = fact.tenant();
-            entities[KeyOf(tenant, name->kind, name->id)] =
-                EntityInForce{tenant, std::string(name->kind), name->id, std::move(fact)};
+          if (auto name = api::EntityOf(fact)) {
+            const std::string key = KeyOf(name->tenant, name->kind, name->id);
+            entities[key] = EntityInForce{std::move(name->tenant), std::string(name->kind),
+                                          std::move(name->id), std::move(fact)};
           }
         }
         return Status::Ok();

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "processor/base/text.h"
 #include "schemas/text.h"
 
 namespace alertstream::dispatch {
@@ -15,16 +16,6 @@ constexpr bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && 
 constexpr bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool StaysPlain(char c) {
   return IsLetter(c) || IsDigit(c) || c == '*' || c == '-' || c == '.' || c == '_';
-}
-
-constexpr int HexValue(char c) {
-  if (IsDigit(c)) {
-    return c - '0';
-  }
-  if (c >= 'a' && c <= 'f') {
-    return c - 'a' + 10;
-  }
-  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 void AppendEncoded(std::string_view text, std::string* out) {
