@@ -16,11 +16,11 @@
 
 #include <fmt/format.h>
 
+#include "ops/cli/wiring.h"
 #include "ops/identity/keys_document.h"
 #include "ops/identity/keys_file.h"
 #include "ops/seed/demo_history.h"
 #include "processor/base/crypto.h"
-#include "processor/log/local/store.h"
 
 namespace alertstream::cli {
 namespace {
@@ -49,6 +49,17 @@ bool IsOurs(const std::string& name) {
 
 Error DirectoryError(const std::string& data_dir, const std::error_code& error) {
   return {ErrorCode::kUnavailable, fmt::format("{} cannot be used: {}", data_dir, error.message())};
+}
+
+Status RemoveAll(const std::string& data_dir, const std::vector<std::filesystem::path>& paths) {
+  std::error_code error;
+  for (const auto& path : paths) {
+    std::filesystem::remove_all(path, error);
+    if (error) {
+      return DirectoryError(data_dir, error);
+    }
+  }
+  return Status::Ok();
 }
 
 std::string Random(std::size_t bytes) { return ToHex(RandomBytes(bytes)); }
@@ -145,22 +156,23 @@ Status EmptyDataDirectory(const std::string& data_dir) {
     }
     found.push_back(entry->path());
   }
+  if (error) {
+    return DirectoryError(data_dir, error);
+  }
+  if (!HasLog(data_dir)) {
+    return RemoveAll(data_dir, found);
+  }
   // A server may run on the log; none begins while it is removed.
-  std::unique_ptr<log::DirectoryLock> log_lock;
-  if (HasLog(data_dir)) {
-    auto taken = log::DirectoryLock::Take(In(data_dir, "log").string());
-    if (!taken.ok()) {
-      return Error(taken.error().code(),
-                   "--reset: nothing was removed: " + taken.error().message());
-    }
-    log_lock = std::move(taken).value();
+  bool is_free = false;
+  const Status removed = WhileNobodyOwnsLog(In(data_dir, "log").string(), [&] {
+    is_free = true;
+    return RemoveAll(data_dir, found);
+  });
+  if (!is_free) {
+    return Error(removed.error().code(),
+                 "--reset: nothing was removed: " + removed.error().message());
   }
-  for (const auto& path : found) {
-    if (!error) {
-      std::filesystem::remove_all(path, error);
-    }
-  }
-  return error ? Status(DirectoryError(data_dir, error)) : Status::Ok();
+  return removed;
 }
 
 Status EnsureDevKeys(const std::string& path) {

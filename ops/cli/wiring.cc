@@ -15,6 +15,7 @@
 #include "processor/base/log.h"
 #include "processor/engine/state_keys.h"
 #include "processor/log/local/local_log.h"
+#include "processor/log/local/store.h"
 #include "processor/state/rocksdb/rocksdb_store.h"
 
 namespace alertstream::cli {
@@ -126,6 +127,11 @@ Result<std::unique_ptr<log::EventLog>> OpenLog(const Settings& settings, Clock& 
        .clock = clock,
        .read_only = access == LogAccess::kRead,
        .sync = access != LogAccess::kSeed && settings.Bool(Setting::kLocalSync)});
+}
+
+Status WhileNobodyOwnsLog(const std::string& directory, const std::function<Status()>& work) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto lock, log::DirectoryLock::Take(directory));
+  return work();
 }
 
 Result<HmacKey> OpenTokenKey(const Settings& settings, LogAccess access) {

@@ -41,6 +41,10 @@ std::chrono::milliseconds AskTimeout(const Settings& settings);
 // How to reach the cluster of `target`.
 log::KafkaLogOptions KafkaOptions(const Settings& settings, const LogTarget& target);
 
+// Does `work` while no process owns the local log in `directory`, which is there, and none can
+// begin to. kConflict: one owns it, which is named, and nothing was done; else what `work` answers.
+Status WhileNobodyOwnsLog(const std::string& directory, const std::function<Status()>& work);
+
 // The log alone: for commands that ask whether there are topics at all.
 Result<std::unique_ptr<log::EventLog>> OpenLog(const Settings& settings, Clock& clock,
                                                LogAccess access);
