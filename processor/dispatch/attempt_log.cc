@@ -8,6 +8,7 @@
 #include "processor/base/clock.h"
 #include "processor/base/crypto.h"
 #include "processor/base/id.h"
+#include "processor/base/log.h"
 #include "processor/dispatch/read_range.h"
 #include "schemas/input_codec.h"
 
@@ -20,6 +21,9 @@ using schemas::Topic;
 // about every second.
 constexpr std::int64_t kLookBack = 8192;
 constexpr std::chrono::milliseconds kRetryPause{100};
+// Of the two transactional ids.
+constexpr std::size_t kFirst = 0;
+constexpr std::size_t kSecond = 1;
 
 std::string_view PhaseName(v1::AttemptPhase phase) {
   if (phase == v1::ATTEMPT_PHASE_STARTED) {
@@ -136,7 +140,7 @@ Status AttemptLog::Fence() {
       SystemClock().SleepFor(kRetryPause);
     }
   }
-  next_ = 0;
+  next_ = kFirst;
   return Status::Ok();
 }
 
@@ -235,9 +239,28 @@ Status AttemptLog::Commit(const std::vector<v1::Envelope>& records) {
     appended.push_back(
         {Topic::kDeliveryAttempts, options_.partition, record.routing_key(), values.back()});
   }
-  Status committed = transactors_[next_]->Commit(appended, options_.commit_timeout);
-  next_ = 1 - next_;
+  const std::size_t used = std::exchange(next_, 1 - next_);
+  Status committed = transactors_[used]->Commit(appended, options_.commit_timeout);
+  if (used == kSecond && !committed.ok() && committed.error().code() == ErrorCode::kFenced) {
+    return TakeSecondBack(appended);
+  }
   return committed;
+}
+
+// Somebody has taken B. If A is still ours, it is a rival that began together with this owner and
+// took no more: it will get no further than to its first transaction, on A. Who has taken both is
+// the new owner, and A says so.
+Status AttemptLog::TakeSecondBack(const std::vector<log::NewRecord>& records) {
+  ALERTSTREAM_RETURN_IF_ERROR(transactors_[kFirst]->Commit(records, options_.commit_timeout));
+  // The next transaction is on A, as after Take: who takes both now is told apart from a rival once
+  // more. If this fails, B is as it was, and the one after the next comes here again.
+  next_ = kFirst;
+  const Status taken = transactors_[kSecond]->Init(options_.commit_timeout);
+  if (!taken.ok()) {
+    Log(LogLevel::kWarning, "dispatch_rival_stays",
+        {{"partition", options_.partition}, {"error", taken.error().message()}});
+  }
+  return Status::Ok();
 }
 
 }  // namespace alertstream::dispatch

@@ -3,7 +3,8 @@
 //
 // The ids A and B are used in turn, because the next transaction on one id waits for the markers of
 // the one before. The first transaction after Take is always on A: of two rivals that each hold one
-// id only the holder of A begins, and needs B next, so at most one of them ever calls a provider.
+// id only the holder of A begins, so at most one of them ever calls a provider. It takes B back
+// when it needs it, so that one of them goes on.
 #pragma once
 
 #include <array>
@@ -92,6 +93,7 @@ class AttemptLog {
       : log_(log), options_(std::move(options)) {}
   bool Over(std::chrono::microseconds deadline) const;
   Status Fence();
+  Status TakeSecondBack(const std::vector<log::NewRecord>& records);
   Result<std::int64_t> StableEnd();
   Result<std::optional<Checkpoint>> NewestCheckpoint(std::int64_t end);
 

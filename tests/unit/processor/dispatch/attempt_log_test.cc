@@ -81,23 +81,55 @@ TEST(AttemptLogTest, TheNewestCheckpointIsFoundHoweverFarBack) {
   EXPECT_EQ(recovered.value().checkpoint->attempts_offset, 3);
 }
 
-// Of two that each hold one id, the holder of B never begins, the holder of A stops at once.
-TEST(AttemptLogTest, RivalsThatHoldOneIdEachCannotBothGoOn) {
-  const std::vector<std::pair<std::string, int>> cases = {{"a", 0}, {"b", 1}};
-  for (const auto& [taken, commits] : cases) {
+// `fine`: how many transactions pass after a rival has taken the ids, before one is fenced.
+TEST(AttemptLogTest, OfRivalsTheHolderOfTheFirstIdGoesOn) {
+  struct Case {
+    std::vector<std::string> taken;
+    int before = 0;  // Transactions before the rival comes.
+    int fine = 0;
+  };
+  constexpr int kNoEnd = 5;
+  const std::vector<Case> cases = {
+      {{"a"}, 0, 0},      {{"b"}, 0, kNoEnd}, {{"b"}, 1, kNoEnd},
+      {{"b"}, 2, kNoEnd}, {{"a", "b"}, 0, 0}, {{"a", "b"}, 1, 0},
+      {{"a", "b"}, 2, 0}, {{"a"}, 1, 1},  // It has not taken the other one yet, and will read what
+                                          // is committed there.
+  };
+  for (const Case& test : cases) {
     AttemptStory story;
     const auto attempts = story.Open();
     ASSERT_TRUE(attempts->Take().ok());
-    story.TakeOnly(taken);
-    for (int i = 0; i <= commits; ++i) {
-      const Status committed =
-          attempts->Commit({StartedRecord(story.Target(1), ManualClock::kNoon)});
-      ASSERT_EQ(committed.ok(), i < commits) << taken;
-      if (!committed.ok()) {
-        EXPECT_EQ(committed.error().code(), ErrorCode::kFenced);
-      }
+    const auto commit = [&] {
+      return attempts->Commit({StartedRecord(story.Target(1), ManualClock::kNoon)});
+    };
+    for (int i = 0; i < test.before; ++i) {
+      ASSERT_TRUE(commit().ok());
+    }
+    for (const std::string& id : test.taken) {
+      story.TakeOnly(id);
+    }
+    for (int i = 0; i < test.fine; ++i) {
+      ASSERT_TRUE(commit().ok()) << test.taken.front() << " " << test.before << " " << i;
+    }
+    if (test.fine < kNoEnd) {
+      const Status fenced = commit();
+      ASSERT_FALSE(fenced.ok()) << test.taken.front() << " " << test.before;
+      EXPECT_EQ(fenced.error().code(), ErrorCode::kFenced);
     }
   }
+}
+
+// Who takes over while B is taken back has A: the next transaction is on A, whatever came before.
+TEST(AttemptLogTest, WhoTookBothMeanwhileIsNotOvertaken) {
+  AttemptStory story;
+  const auto attempts = story.Open();
+  ASSERT_TRUE(attempts->Take().ok());
+  const std::vector<v1::Envelope> records = {StartedRecord(story.Target(1), ManualClock::kNoon)};
+  ASSERT_TRUE(attempts->Commit(records).ok());
+  story.TakeOnly("b");
+  ASSERT_TRUE(attempts->Commit(records).ok());  // B is taken back.
+  story.TakeOnly("a");
+  EXPECT_EQ(attempts->Commit(records).error().code(), ErrorCode::kFenced);
 }
 
 TEST(AttemptLogTest, TakeWaitsForWhatIsUnderWay) {

@@ -865,6 +865,24 @@ TEST(DispatcherTest, ADispatcherThatLostTheStartTakesThePartitionAgain) {
   }
 }
 
+// However long nothing was to be sent: the rival, which has the other id, ends at its first start.
+TEST(DispatcherTest, ADispatcherThatWonTheStartGoesOnAfterALongIdleTime) {
+  DispatchStory story;
+  const auto dispatcher = story.Start();
+  ASSERT_TRUE(story.Await([&] { return dispatcher->Ready(); }));
+  auto rival = story.story.log.OpenTransactor("alertstream-dispatch-" +
+                                              ToHex(story.story.log_id()).substr(0, 12) + "-0-b");
+  ASSERT_TRUE(rival.ok() && rival.value()->Init(std::chrono::seconds(1)).ok());
+  story.story.clock.Advance(std::chrono::minutes(11));
+  for (std::uint32_t n = 1; n <= 3; ++n) {
+    story.journal.Batch({story.Sms(n)});
+    ASSERT_TRUE(story.AwaitAttempts(std::size_t{2} * n));
+  }
+  EXPECT_THAT(story.Attempts(), ElementsAre("1 started", "1 result accepted", "2 started",
+                                            "2 result accepted", "3 started", "3 result accepted"));
+  EXPECT_TRUE(dispatcher->Ready());
+}
+
 TEST(DispatcherTest, EveryCommandIsSentOnceWhateverOwnersComeAndGo) {
   DispatchStory story;
   constexpr std::uint32_t kCommands = 300;
