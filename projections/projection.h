@@ -1,0 +1,32 @@
+// Projection: how one kind of thing in the log becomes rows of a table. Fold is pure and gathers
+// the rows of several batches; Write sends them in the open transaction. Belongs to one thread.
+// Used by the partition projector; a test folds a batch and looks at the rows.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+#include "processor/base/result.h"
+#include "processor/base/time.h"
+#include "projections/batch.h"
+#include "projections/sql/database.h"
+
+namespace alertstream::projections {
+
+class Projection {
+ public:
+  virtual ~Projection() = default;
+
+  // The batch's views end with the call. Batches come in the order of their seq; rows must not
+  // depend on how many of them share a transaction.
+  virtual void Fold(const Batch& batch) = 0;
+  // As gathered; the tables are found by the session's search_path.
+  virtual Status Write(sql::Session& session) = 0;
+  virtual std::size_t rows() const = 0;
+  virtual void Clear() = 0;
+
+  // Calls `visit` with a time in every month whose partitions the rows need.
+  virtual void VisitMonths(const std::function<void(LogTime)>& /*visit*/) const {}
+};
+
+}  // namespace alertstream::projections
