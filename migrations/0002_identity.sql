@@ -77,6 +77,7 @@ CREATE TABLE api_keys (
   key_id text COLLATE "C" NOT NULL,                -- key_...
   site_id text COLLATE "C",                        -- NULL: of all of the tenant's.
   kind text NOT NULL CHECK (kind IN ('publishable', 'secret')),
+  mode text NOT NULL CHECK (mode IN ('live', 'test')),  -- For people; all work alike.
   name text NOT NULL,
   key_sha256 bytea NOT NULL,
   hint text NOT NULL,                              -- The last four characters.

@@ -1,0 +1,43 @@
+// Login throttling: how long somebody has to wait after so many failures, for each account and for
+// each address. An attempt counts as a failure before the password is looked at, so that many at
+// once gain nothing. The rule is pure; the rest keeps identity.login_failures. Used by accounts.
+#pragma once
+
+#include <chrono>
+#include <string_view>
+
+#include "processor/base/result.h"
+#include "processor/base/time.h"
+#include "projections/sql/database.h"
+
+namespace alertstream::api {
+
+struct ThrottleRule {
+  std::string_view kind;      // Part of the stored subject; never changes its meaning.
+  int free_attempts = 0;      // In a row, without waiting.
+  std::chrono::seconds base;  // The first wait, doubled by every further attempt.
+  std::chrono::seconds max;
+  std::chrono::seconds forgotten_after;  // Since the last attempt.
+};
+
+// People mistype; five times is a habit of guessing. At most four guesses an hour then.
+inline constexpr ThrottleRule kAccountThrottle = {"account", 5, std::chrono::seconds(2),
+                                                  std::chrono::minutes(15), std::chrono::hours(1)};
+// An office or a carrier's gateway is one address for many.
+inline constexpr ThrottleRule kAddressThrottle = {"address", 30, std::chrono::seconds(2),
+                                                  std::chrono::minutes(15), std::chrono::hours(1)};
+inline constexpr ThrottleRule kRegisterThrottle = {"register", 20, std::chrono::seconds(60),
+                                                   std::chrono::hours(1), std::chrono::hours(6)};
+
+// The wait after `attempts` in a row; 0: none.
+std::chrono::seconds WaitAfter(const ThrottleRule& rule, int attempts);
+
+// Counts one attempt of `subject` (an e-mail address or an IP address; only its hash is stored).
+// Not 0: this one is not allowed, and the next in so many seconds; it did not count.
+Result<std::chrono::seconds> CountAttempt(sql::Session& session, const ThrottleRule& rule,
+                                          std::string_view subject, LogTime now);
+// The attempt was a success: an account begins anew, an address is given this attempt back.
+Status ForgiveAccount(sql::Session& session, std::string_view subject);
+Status ForgiveAddress(sql::Session& session, std::string_view subject);
+
+}  // namespace alertstream::api
