@@ -5,9 +5,10 @@
 namespace alertstream::read_model {
 namespace {
 
-#define ALERTSTREAM_DECISION_COLUMNS                                                          \
-  "id, event_id, event_type, trigger_id, trigger_version, recipient, channel, message_class," \
-  " outcome, reason, defer_until, notification_id, gates, segments, plan_version, decided_at"
+#define ALERTSTREAM_DECISION_COLUMNS                                                            \
+  "id, event_id, event_type, trigger_id, trigger_version, recipient, channel, message_class,"   \
+  " outcome, reason, defer_until, notification_id, gates, segments, plan_version, decided_at, " \
+  "partition, seq"
 
 // As the fields of DecisionFilters.
 constexpr std::array kFilters = {"event_id", "trigger_id", "recipient", "outcome"};
@@ -35,7 +36,9 @@ Decision ReadDecision(const sql::Rows& rows, std::size_t row) {
           .gates = std::string(rows.Text(row, 12)),
           .segments = rows.Integer(row, 13),
           .plan_version = rows.Integer(row, 14),
-          .decided_at = rows.Time(row, 15)};
+          .decided_at = rows.Time(row, 15),
+          .partition = rows.Integer(row, 16),
+          .seq = rows.Integer(row, 17)};
 }
 
 }  // namespace

@@ -32,6 +32,8 @@ struct Decision {
   std::int64_t segments = 0;
   std::int64_t plan_version = 0;
   LogTime decided_at{};
+  std::int64_t partition = 0;  // The journal's record that decided it.
+  std::int64_t seq = 0;
 };
 
 struct DecisionFilters {

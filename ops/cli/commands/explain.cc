@@ -16,6 +16,7 @@
 #include "ops/cli/words.h"
 #include "processor/base/rfc3339.h"
 #include "processor/engine/conditions/condition.h"
+#include "processor/engine/conditions/outcome_word.h"
 #include "processor/engine/gates/recipient.h"
 #include "schemas/decision_text.h"
 #include "schemas/input_codec.h"
@@ -192,22 +193,6 @@ Result<Facts> ReadFacts(const Session& session, const Found& found) {
   return facts;
 }
 
-std::string_view ConjunctWord(engine::Condition::Outcome outcome) {
-  switch (outcome) {
-    case engine::Condition::Outcome::kHolds:
-      return "holds";
-    case engine::Condition::Outcome::kDoesNotHold:
-      return "does not hold";
-    case engine::Condition::Outcome::kFieldAbsent:
-      return "field absent";
-    case engine::Condition::Outcome::kTypeError:
-      return "wrong type";
-    case engine::Condition::Outcome::kOverCost:
-      return "over cost";
-  }
-  return "";
-}
-
 std::string Headline(const v1::Decision& decision) {
   switch (decision.outcome()) {
     case v1::OUTCOME_SEND:
@@ -375,7 +360,8 @@ void Explainer::PrintDecision(const v1::Decision& decision) {
     PrintGate(number++, gate, &decision);
     if (gate.gate() == v1::GATE_CONDITION) {
       for (const auto& conjunct : Conjuncts(decision)) {
-        out << fmt::format("     - {}: {}\n", conjunct.source_text, ConjunctWord(conjunct.outcome));
+        out << fmt::format("     - {}: {}\n", conjunct.source_text,
+                           engine::OutcomeWord(conjunct.outcome));
       }
     }
   }
@@ -461,7 +447,7 @@ void Explainer::PrintJson() {
       for (const auto& conjunct : Conjuncts(decision)) {
         JsonObject object;
         object.Text("text", conjunct.source_text);
-        object.Text("outcome", ConjunctWord(conjunct.outcome));
+        object.Text("outcome", engine::OutcomeWord(conjunct.outcome));
         conjuncts.Raw(object.Take());
       }
       JsonObject condition;
