@@ -50,8 +50,11 @@ class Receiver : public pqxx::notification_receiver {
   std::vector<std::string>* payloads_;
 };
 
-// SQLSTATE of an exception; libpqxx keeps none for the class 40.
+// SQLSTATE of an exception; libpqxx keeps none for the class 40 and for missing rights.
 std::string_view SqlStateOf(const std::exception& exception) {
+  if (dynamic_cast<const pqxx::insufficient_privilege*>(&exception) != nullptr) {
+    return "42501";
+  }
   if (const auto* sql = dynamic_cast<const pqxx::sql_error*>(&exception)) {
     return sql->sqlstate();
   }
