@@ -1,0 +1,246 @@
+// API keys in a real PostgreSQL, and the mirror that answers for them.
+#include "api/identity/key_store.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "api/identity/accounts.h"
+#include "api/identity/identity_mirror.h"
+#include "tests/support/identity_database.h"
+
+namespace alertstream::api {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Secret = Redacted<std::string>;
+
+class KeysTest : public ::testing::Test {
+ protected:
+  // Looks only when it is told or notified.
+  std::unique_ptr<IdentityMirror> Mirror() {
+    return std::make_unique<IdentityMirror>(
+        db_.database(), db_.sealer(), db_.tokens(), db_.clock(),
+        IdentityMirrorOptions{.look_every = milliseconds(std::chrono::hours(1))});
+  }
+  NewKey Create(const KeyAsk& ask) {
+    auto made = store_.Create("acme", ask, "usr_1");
+    EXPECT_TRUE(made.ok()) << made.error().message();
+    return made.value();
+  }
+  void Look(IdentityMirror& mirror) {
+    auto session = db_.database().Open({.role = "alertstream_identity"});
+    const Status looked = mirror.Look(*session.value());
+    EXPECT_TRUE(looked.ok()) << looked.error().message();
+  }
+  static bool Signs(const ApiKey& key, const Secret& secret) {
+    const Digest expected = HmacKey(secret.Reveal()).Sign("body");
+    return std::any_of(key.signing_secrets.begin(), key.signing_secrets.end(),
+                       [&](const HmacKey& one) { return one.Sign("body") == expected; });
+  }
+
+  IdentityDatabase db_;
+  KeyStore store_{db_.pool(), db_.sealer(), db_.clock()};
+};
+
+TEST_F(KeysTest, AKeyIsShownOnceAndStoredAsItsHash) {
+  const NewKey made = Create({.name = "server", .networks = {ParseNetwork("10.0.0.0/8").value()}});
+  EXPECT_THAT(made.key.Reveal(), ::testing::StartsWith("as_sk_live_"));
+  EXPECT_LE(made.key.Reveal().size(), kApiKeyBytesMax);
+  const auto listed = store_.List("acme", "");
+  ASSERT_TRUE(listed.ok()) << listed.error().message();
+  ASSERT_EQ(listed.value().size(), 1u);
+  const KeySummary& key = listed.value().front();
+  EXPECT_EQ(key.id, made.id);
+  EXPECT_EQ(key.name, "server");
+  EXPECT_EQ(key.hint, made.key.Reveal().substr(made.key.Reveal().size() - 4));
+  EXPECT_THAT(key.networks, ::testing::ElementsAre("10.0.0.0/8"));
+  EXPECT_EQ(key.live_secrets, 1);
+  EXPECT_EQ(key.created_by, "usr_1");
+  const auto dump = db_.Ask({"test.dump",
+                             "SELECT string_agg(k::text, ' ') || (SELECT "
+                             "string_agg(s::text, ' ') FROM identity.signing_secrets "
+                             "s) FROM identity.api_keys k"});
+  EXPECT_THAT(dump, ::testing::Not(::testing::HasSubstr(made.key.Reveal())));
+  EXPECT_THAT(dump, ::testing::Not(::testing::HasSubstr(made.signing_secret.Reveal())));
+  EXPECT_TRUE(store_.List("other", "").value().empty());
+}
+
+TEST_F(KeysTest, TheMirrorAnswersForKeys) {
+  const NewKey secret = Create({.site = "shop", .own_rate = EventRate{5, 10}});
+  const NewKey publishable =
+      Create({.kind = KeyKind::kPublishable, .origins = {"https://a.example"}});
+  const auto mirror = Mirror();
+  ASSERT_TRUE(mirror->Available()) << mirror->Problem();
+  const auto key = mirror->FindKey(secret.key.Reveal());
+  ASSERT_NE(key, nullptr);
+  EXPECT_EQ(key->id, secret.id);
+  EXPECT_EQ(key->tenant, "acme");
+  EXPECT_EQ(key->site, "shop");
+  EXPECT_EQ(key->kind, KeyKind::kSecret);
+  EXPECT_EQ(key->own_rate, (EventRate{5, 10}));
+  EXPECT_TRUE(Signs(*key, secret.signing_secret));
+  EXPECT_EQ(mirror->FindKey(publishable.key.Reveal())->kind, KeyKind::kPublishable);
+  EXPECT_TRUE(mirror->OriginAllowed("https://a.example"));
+  EXPECT_FALSE(mirror->OriginAllowed("https://b.example"));
+  EXPECT_EQ(mirror->FindKey(secret.key.Reveal() + "x"), nullptr);
+  EXPECT_EQ(mirror->FindKey(""), nullptr);
+}
+
+TEST_F(KeysTest, ANewKeyIsKnownAfterALook) {
+  const auto mirror = Mirror();
+  const NewKey made = Create({});
+  Look(*mirror);
+  EXPECT_NE(mirror->FindKey(made.key.Reveal()), nullptr);
+}
+
+TEST_F(KeysTest, ARevocationIsHeardOfWithinFiveSeconds) {
+  const NewKey made = Create({});
+  const auto mirror = Mirror();
+  ASSERT_NE(mirror->FindKey(made.key.Reveal()), nullptr);
+  ASSERT_TRUE(store_.Revoke("acme", "", made.id, "usr_1").ok());
+  Clock& clock = SystemClock();
+  const auto began = clock.SinceBoot();
+  while (mirror->FindKey(made.key.Reveal()) != nullptr && clock.SinceBoot() - began < seconds(5)) {
+    clock.SleepFor(milliseconds(10));
+  }
+  EXPECT_LT(clock.SinceBoot() - began, seconds(5));
+  EXPECT_EQ(mirror->FindKey(made.key.Reveal()), nullptr);
+  EXPECT_TRUE(store_.Revoke("acme", "", made.id, "usr_1").ok()) << "twice is once";
+  EXPECT_EQ(store_.Revoke("other", "", made.id, "usr_1").error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(store_.Revoke("acme", "elsewhere", made.id, "usr_1").error().code(),
+            ErrorCode::kNotFound);
+}
+
+TEST_F(KeysTest, ARotatedKeyAndItsSuccessorLiveSideBySide) {
+  const NewKey old = Create({.site = "shop", .name = "n", .is_test = true});
+  const auto fresh = store_.Rotate("acme", "shop", old.id, Rotated::kKey, seconds(60), "usr_1");
+  ASSERT_TRUE(fresh.ok()) << fresh.error().message();
+  EXPECT_THAT(fresh.value().key.Reveal(), ::testing::StartsWith("as_sk_test_"));
+  const auto mirror = Mirror();
+  EXPECT_NE(mirror->FindKey(old.key.Reveal()), nullptr);
+  ASSERT_NE(mirror->FindKey(fresh.value().key.Reveal()), nullptr);
+  EXPECT_EQ(mirror->FindKey(fresh.value().key.Reveal())->site, "shop");
+  db_.clock().Advance(seconds(60));
+  EXPECT_EQ(mirror->FindKey(old.key.Reveal()), nullptr);
+  EXPECT_NE(mirror->FindKey(fresh.value().key.Reveal()), nullptr);
+  EXPECT_EQ(store_.Rotate("acme", "", old.id, Rotated::kKey, seconds(60), "u").error().code(),
+            ErrorCode::kNotFound);
+}
+
+TEST_F(KeysTest, AKeyIsRotatedOnce) {
+  const NewKey old = Create({});
+  ASSERT_TRUE(store_.Rotate("acme", "", old.id, Rotated::kKey, seconds(60), "u").ok());
+  EXPECT_EQ(store_.Rotate("acme", "", old.id, Rotated::kKey, seconds(60), "u").error().code(),
+            ErrorCode::kConflict);
+}
+
+TEST_F(KeysTest, OfSigningSecretsTwoLive) {
+  const NewKey first = Create({});
+  const auto rotate = [&] {
+    return store_.Rotate("acme", "", first.id, Rotated::kSigningSecret, seconds(60), "u")
+        .value()
+        .signing_secret;
+  };
+  const Secret second = rotate();
+  const auto mirror = Mirror();
+  const auto find = [&] { return mirror->FindKey(first.key.Reveal()); };
+  EXPECT_TRUE(Signs(*find(), first.signing_secret));
+  EXPECT_TRUE(Signs(*find(), second));
+  const Secret third = rotate();
+  Look(*mirror);
+  EXPECT_FALSE(Signs(*find(), first.signing_secret));
+  EXPECT_TRUE(Signs(*find(), second));
+  EXPECT_TRUE(Signs(*find(), third));
+  db_.clock().Advance(seconds(60));
+  Look(*mirror);
+  EXPECT_FALSE(Signs(*find(), second));
+  EXPECT_TRUE(Signs(*find(), third));
+  const NewKey publishable = Create({.kind = KeyKind::kPublishable});
+  EXPECT_EQ(store_.Rotate("acme", "", publishable.id, Rotated::kSigningSecret, seconds(1), "u")
+                .error()
+                .code(),
+            ErrorCode::kInvalid);
+}
+
+TEST_F(KeysTest, KeysOfASiteEndTogether) {
+  const NewKey shop = Create({.site = "shop"});
+  const NewKey other = Create({.site = "other"});
+  ASSERT_TRUE(store_.RevokeAll("acme", "shop", "u").ok());
+  const auto mirror = Mirror();
+  EXPECT_EQ(mirror->FindKey(shop.key.Reveal()), nullptr);
+  EXPECT_NE(mirror->FindKey(other.key.Reveal()), nullptr);
+}
+
+TEST_F(KeysTest, WithoutTheDatabaseKeysServeFor15Minutes) {
+  const NewKey made = Create({});
+  const auto mirror = Mirror();
+  mirror->Stop();
+  db_.clock().Advance(kServeWithoutDatabase);
+  EXPECT_TRUE(mirror->Available());
+  EXPECT_NE(mirror->FindKey(made.key.Reveal()), nullptr);
+  db_.clock().Advance(milliseconds(1));
+  EXPECT_FALSE(mirror->Available());
+  EXPECT_EQ(mirror->FindKey(made.key.Reveal()), nullptr);
+}
+
+TEST_F(KeysTest, AnAccessTokenEndsWithItsSessionOrItsRole) {
+  Accounts accounts({.pool = db_.pool(),
+                     .sealer = db_.sealer(),
+                     .tokens = db_.tokens(),
+                     .clock = db_.clock(),
+                     .cost = {.memory_kib = 64, .passes = 1}});
+  const auto user = accounts.CreateUser("acme", Secret("a@b.example"), Secret("long enough"),
+                                        Role::kEditor, "ops");
+  ASSERT_TRUE(user.ok()) << user.error().message();
+  const LoginAsk ask = {.email = Secret("a@b.example"), .password = Secret("long enough")};
+  const auto mirror = Mirror();
+  const Grant first = std::get<Grant>(accounts.LogIn(ask));
+  const Grant second = std::get<Grant>(accounts.LogIn(ask));
+  const auto caller = mirror->CallerOf(first.access_token.Reveal());
+  ASSERT_TRUE(caller.ok()) << caller.error().message();
+  EXPECT_EQ(caller.value().actor, user.value());
+  EXPECT_EQ(caller.value().tenant, "acme");
+  EXPECT_EQ(caller.value().role, Role::kEditor);
+  EXPECT_TRUE(caller.value().is_user);
+
+  ASSERT_TRUE(accounts.LogOut(first.refresh_token).ok());
+  Look(*mirror);
+  EXPECT_EQ(mirror->CallerOf(first.access_token.Reveal()).error().code(), ErrorCode::kDenied);
+  EXPECT_TRUE(mirror->CallerOf(second.access_token.Reveal()).ok());
+
+  ASSERT_TRUE(accounts.SetRole("acme", user.value(), Role::kViewer, "ops").ok());
+  Look(*mirror);
+  EXPECT_EQ(mirror->CallerOf(second.access_token.Reveal()).error().code(), ErrorCode::kDenied);
+  const auto third = accounts.Refresh(second.refresh_token, "");
+  ASSERT_TRUE(third.ok());
+  EXPECT_EQ(mirror->CallerOf(third.value().access_token.Reveal()).value().role, Role::kViewer);
+
+  mirror->Stop();
+  db_.clock().Advance(kServeWithoutDatabase + seconds(1));
+  const std::string fresh =
+      db_.tokens().Issue({.user = "u", .tenant = "acme", .session = "ses_1"}, db_.clock().Now());
+  EXPECT_EQ(mirror->CallerOf(fresh).error().code(), ErrorCode::kUnavailable);
+}
+
+TEST_F(KeysTest, ANumberIsOneTenants) {
+  const auto mirror = Mirror();
+  EXPECT_EQ(mirror->TenantOfNumber("twilio", "main", "+15005550006"), std::nullopt);
+  auto session = db_.database().Open({.role = "alertstream_identity"});
+  constexpr sql::Statement kClaim = {"test.claim",
+                                     "INSERT INTO identity.number_claims VALUES ($1, 'twilio', "
+                                     "'main', '+15005550006', now(), 'u')"};
+  ASSERT_TRUE(session.value()->Run(kClaim, sql::Params().Text("acme")).ok());
+  const auto taken = session.value()->Run(kClaim, sql::Params().Text("other"));
+  ASSERT_FALSE(taken.ok());
+  EXPECT_EQ(taken.error().code(), ErrorCode::kConflict);
+  EXPECT_EQ(Mirror()->TenantOfNumber("twilio", "main", "+15005550006"), "acme");
+}
+
+}  // namespace
+}  // namespace alertstream::api
