@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "processor/base/clock.h"
 #include "schemas/input_codec.h"
 #include "schemas/limits.h"
 #include "schemas/output.pb.h"
@@ -32,6 +33,8 @@ constexpr std::size_t kBatchRecords = 2000;
 constexpr std::size_t kBatchBytes = std::size_t{4} << 20U;
 constexpr std::size_t kSweepRows = 10'000;  // One write.
 constexpr std::chrono::milliseconds kWait{200};
+// Between two rounds that found little: a round costs a write, and look-ups wait for it.
+constexpr std::chrono::milliseconds kGather{10};
 constexpr std::chrono::milliseconds kAskTimeout{10'000};
 constexpr std::chrono::minutes kSweepEvery{1};
 constexpr LogDuration kWindow{schemas::kDedupeUs};
@@ -264,6 +267,8 @@ void IdempotencyFollower::Impl::Run() {
     }
     if (!taken.ok() || taken.value() == 0) {
       reader->Wait(kWait);
+    } else if (taken.value() < kBatchRecords) {
+      SystemClock().SleepFor(kGather);
     }
   }
 }
@@ -449,15 +454,17 @@ std::optional<IdempotencyEntry> IdempotencyFollower::Impl::FindStored(std::strin
 
 std::optional<IdempotencyEntry> IdempotencyFollower::Impl::Find(const IdempotencyHash& hash) const {
   const LogTime now = clock.Now();
+  std::optional<IdempotencyEntry> inserted;
   {
     const std::lock_guard lock(recent_mutex);
     const auto found = recent.find(hash);
     if (found != recent.end() && !IsExpired(found->second, now)) {
-      return found->second;
+      inserted = found->second;
     }
   }
-  auto entry = FindStored(AsView(hash));
-  return entry && !IsExpired(*entry, now) ? entry : std::nullopt;
+  // Where both have one, another instance's event came first.
+  auto stored = FindStored(AsView(hash));
+  return stored && !IsExpired(*stored, now) ? stored : inserted;
 }
 
 Result<std::unique_ptr<IdempotencyFollower>> IdempotencyFollower::Start(
@@ -480,16 +487,18 @@ std::optional<IdempotencyEntry> IdempotencyFollower::Find(const IdempotencyHash&
 }
 
 void IdempotencyFollower::Insert(const IdempotencyHash& hash, const IdempotencyEntry& entry) {
-  if (impl_->Find(hash)) {
-    return;
-  }
+  const LogTime now = impl_->clock.Now();
   const std::lock_guard lock(impl_->recent_mutex);
   const auto partition = static_cast<std::size_t>(entry.partition);
   if (partition < impl_->read_back.size() && entry.offset < impl_->read_back[partition]) {
     return;  // It was read back already, and the fold may have refused it since.
   }
-  if (impl_->recent.size() < impl_->options.recent_max) {
-    impl_->recent[hash] = entry;
+  if (const auto found = impl_->recent.find(hash); found != impl_->recent.end()) {
+    if (IsExpired(found->second, now)) {
+      found->second = entry;
+    }
+  } else if (impl_->recent.size() < impl_->options.recent_max) {
+    impl_->recent.emplace(hash, entry);
   }
 }
 

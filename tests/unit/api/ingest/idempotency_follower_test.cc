@@ -164,6 +164,9 @@ TEST_F(IdempotencyFollowerTest, WhatIsInsertedIsFoundAtOnce) {
                  {.partition = home_, .offset = 7, .append_time = clock_.Now()});
   ASSERT_TRUE(Find("o1").has_value());
   EXPECT_EQ(Find("o1")->offset, 7);
+  index_->Insert(HashOf(*IdempotencyKeyOf(event)),
+                 {.partition = home_, .offset = 8, .append_time = clock_.Now()});
+  EXPECT_EQ(Find("o1")->offset, 7);
   // The log's word replaces it.
   Append(Event("o1"));
   EXPECT_TRUE(Eventually([&] { return Find("o1")->offset == 0; }));
