@@ -1,6 +1,7 @@
 #include "api/http/framing.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 #include <variant>
 
@@ -15,6 +16,13 @@ namespace {
 constexpr std::size_t kBodyReserveBytesMax = std::size_t{16} * 1024;
 // Kept from one request's head to the next one's: more than most have.
 constexpr std::size_t kKeptHeadBytesMax = std::size_t{2} * 1024;
+
+bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
+
+// How many bytes stand before the first control character.
+std::size_t PlainBytes(std::string_view text) {
+  return static_cast<std::size_t>(std::find_if(text.begin(), text.end(), IsControl) - text.begin());
+}
 
 }  // namespace
 
@@ -98,11 +106,20 @@ std::size_t RequestFramer::ReadHead(std::string_view bytes) {
       Fail(FramingError::kHeadTooLarge);
       return used;
     }
+    const bool after_cr = head_.ends_with('\r');
+    if (!after_cr) {
+      // What stands before the next control character is taken at once.
+      const std::string_view room = bytes.substr(used, limits_.head_bytes_max - head_.size());
+      const std::size_t plain = PlainBytes(room);
+      head_.append(room.substr(0, plain));
+      used += plain;
+      if (plain == room.size()) {
+        continue;
+      }
+    }
     const char c = bytes[used];
     ++used;
-    const bool after_cr = head_.ends_with('\r');
-    const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
-    if (after_cr != (c == '\n') || (control && c != '\r' && c != '\n' && c != '\t')) {
+    if (after_cr != (c == '\n') || (IsControl(c) && c != '\r' && c != '\n' && c != '\t')) {
       Fail(FramingError::kSyntax);
       return used;
     }
