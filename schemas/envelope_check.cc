@@ -247,6 +247,23 @@ bool CheckDispatch(FieldCheck& check, const v1::DeliveryAttempt& attempt) {
          check.Range("done_attempts_offset", attempt.done_attempts_offset(), 0, kOffsetMax);
 }
 
+// What version 2 did not know of an attempt.
+bool CheckContent(FieldCheck& check, const v1::DeliveryAttempt& attempt) {
+  if (!attempt.has_content()) {
+    return true;
+  }
+  if (!check.That("content", attempt.phase() == v1::ATTEMPT_PHASE_RESULT,
+                  "given without a result")) {
+    return false;
+  }
+  check.Enter("content");
+  const v1::AttemptContent& content = attempt.content();
+  return check.PersonalText("to", content.to(), kPushTokenBytesMax, kRequired) &&
+         check.PersonalText("body", content.body(), kMessageBodyBytesMax, kRequired) &&
+         check.EntityId("sender_id", content.sender_id(), kOptional) &&
+         check.Id("from_number", content.from_number(), kPhoneTextBytesMax, kOptional);
+}
+
 bool CheckAttempt(FieldCheck& check, const v1::DeliveryAttempt& attempt,
                   std::uint32_t engine_version) {
   const bool first_version = engine_version < 2;
@@ -268,7 +285,8 @@ bool CheckAttempt(FieldCheck& check, const v1::DeliveryAttempt& attempt,
          check.Id("provider_message_id", attempt.provider_message_id(), kProviderMessageIdBytesMax,
                   kOptional) &&
          check.Id("error_code", attempt.error_code(), kProviderStatusBytesMax, kOptional) &&
-         check.Time("at_us", attempt.at_us()) && (first_version || CheckDispatch(check, attempt));
+         check.Time("at_us", attempt.at_us()) && (first_version || CheckDispatch(check, attempt)) &&
+         (engine_version < 3 || CheckContent(check, attempt));
 }
 
 bool CheckTenantRecord(FieldCheck& check, const v1::Tenant& tenant) {
@@ -397,11 +415,41 @@ bool CheckAccountChange(FieldCheck& check, const v1::AccountChange& change) {
   return check.Missing("change");
 }
 
+// Whose key is in everybody's hands, or who writes to Kafka, names no person and no text.
+bool MayNotifyDirectly(v1::Trust trust) {
+  return trust == v1::TRUST_SECRET || trust == v1::TRUST_SYSTEM;
+}
+
+bool CheckDirect(FieldCheck& check, const v1::Envelope& envelope) {
+  const v1::DirectNotification& direct = envelope.site_event().direct();
+  check.Enter("direct");
+  if (!check.That("to", MayNotifyDirectly(envelope.trust()),
+                  "only a secret key may name a person") ||
+      !check.PersonalText("to", direct.to(), kPushTokenBytesMax, kRequired) ||
+      !check.EntityId("trigger_id", direct.trigger_id(), kOptional)) {
+    return false;
+  }
+  if (!direct.trigger_id().empty()) {
+    constexpr std::string_view kOneOfTwo = "given beside a trigger_id; expected one of the two";
+    return check.That("channel", direct.channel() == v1::CHANNEL_UNSPECIFIED, kOneOfTwo) &&
+           check.That("message_class", direct.message_class() == v1::MESSAGE_CLASS_UNSPECIFIED,
+                      kOneOfTwo) &&
+           check.That("sender_id", direct.sender_id().empty(), kOneOfTwo) &&
+           check.That("template_body", direct.template_body().empty(), kOneOfTwo);
+  }
+  return check.OneChannel("channel", direct.channel(), kRequired) &&
+         check.Enum("message_class", direct.message_class(), v1::MessageClass_IsValid, kRequired) &&
+         check.EntityId("sender_id", direct.sender_id(), kOptional) &&
+         check.Text("template_body", direct.template_body(), kTemplateBytesMax, kRequired);
+}
+
 bool CheckBody(FieldCheck& check, const v1::Envelope& envelope, std::uint32_t engine_version) {
   switch (envelope.payload_case()) {
     case Payload::kSiteEvent:
       check.Enter("site_event");
-      return check.PersonalBytes("data", envelope.site_event().data(), kEventDataBytesMax);
+      return check.PersonalBytes("data", envelope.site_event().data(), kEventDataBytesMax) &&
+             (engine_version < 3 || !envelope.site_event().has_direct() ||
+              CheckDirect(check, envelope));
     case Payload::kConsentChange:
       check.Enter("consent_change");
       return CheckConsent(check, envelope.consent_change());

@@ -16,7 +16,7 @@ inline constexpr std::uint32_t kSchemaVersionMax = 1;
 
 // The newest engine version whose checks these are. What an earlier one refused or let pass stays
 // refused or passed in its part of history.
-inline constexpr std::uint32_t kChecksVersion = 2;
+inline constexpr std::uint32_t kChecksVersion = 3;
 
 // Envelope.
 inline constexpr std::size_t kEventIdBytesMax = 256;    // ULID, UUID or "host/queue/offset".
@@ -72,14 +72,21 @@ inline constexpr std::uint32_t kAttemptMaxV1 = 1000;         // Far above any re
 // Since version 2: a suspended account is asked once a minute for up to 7 days, ten times over.
 inline constexpr std::uint32_t kAttemptMax = 100'000;
 
+// Since version 3: the text of a message as it was sent, for the next attempt. Above all that is
+// ever rendered.
+inline constexpr std::size_t kMessageBodyBytesMax = 16'384;
+
 // Account changes.
 inline constexpr std::size_t kEntityIdBytesMax = 64;  // Trigger, plan, sender: part of state keys.
 inline constexpr std::size_t kNameBytesMax = 256;     // A title in a list.
 inline constexpr std::size_t kReplyBytesMax = 1600;   // Ten segments: what providers take at most.
 inline constexpr std::size_t kConditionBytesMax = 4096;  // Compiled by every task that loads it.
 inline constexpr std::size_t kTemplateBytesMax = 8192;   // Four times the longest message rendered.
-inline constexpr std::size_t kFieldPathBytesMax = 512;   // 32 levels of 15 characters.
-inline constexpr int kRecipientsMax = 1000;              // One event's fan-out over one trigger.
+static_assert(kPushTokenBytesMax + kTemplateBytesMax + 2 * kEntityIdBytesMax <=
+                  kEnvelopeOverheadBytesMax / 2,
+              "a direct notification beside the largest event data must fit into an input record");
+inline constexpr std::size_t kFieldPathBytesMax = 512;  // 32 levels of 15 characters.
+inline constexpr int kRecipientsMax = 1000;             // One event's fan-out over one trigger.
 static_assert(kRecipientsMax * (kPhoneTextBytesMax + 8) + kTemplateBytesMax + kConditionBytesMax <=
                   kEventBytesMax,
               "the largest trigger must fit into an input record");

@@ -70,6 +70,27 @@ std::optional<v1::Envelope> Decoded(const log::RecordView& record) {
   return envelope;
 }
 
+// The fold may command another attempt after such a result.
+bool MayBeFollowed(v1::AttemptClass result) {
+  switch (result) {
+    case v1::ATTEMPT_CLASS_RETRY:
+    case v1::ATTEMPT_CLASS_THROTTLE:
+    case v1::ATTEMPT_CLASS_SUSPEND:
+    case v1::ATTEMPT_CLASS_WINDOW:
+    case v1::ATTEMPT_CLASS_AMBIGUOUS:
+      return true;
+    case v1::ATTEMPT_CLASS_ACCEPTED:
+    case v1::ATTEMPT_CLASS_PERM_ADDRESS:
+    case v1::ATTEMPT_CLASS_PERM_REQUEST:
+    case v1::ATTEMPT_CLASS_OPT_OUT:
+    case v1::ATTEMPT_CLASS_UNSPECIFIED:
+    case v1::AttemptClass_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case v1::AttemptClass_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return false;
+}
+
 }  // namespace
 
 AttemptTarget TargetOf(const v1::NotificationCommand& command) {
@@ -88,7 +109,8 @@ v1::Envelope StartedRecord(const AttemptTarget& target, LogTime now) {
   return RecordOf(target, v1::ATTEMPT_PHASE_STARTED, now);
 }
 
-v1::Envelope ResultRecord(const AttemptTarget& target, const Outcome& outcome, LogTime at) {
+v1::Envelope ResultRecord(const AttemptTarget& target, const Outcome& outcome, LogTime at,
+                          const v1::NotificationCommand* command) {
   v1::Envelope envelope = RecordOf(target, v1::ATTEMPT_PHASE_RESULT, at);
   v1::DeliveryAttempt& attempt = *envelope.mutable_delivery_attempt();
   attempt.set_result(outcome.result);
@@ -96,6 +118,15 @@ v1::Envelope ResultRecord(const AttemptTarget& target, const Outcome& outcome, L
   attempt.set_provider_message_id(outcome.provider_message_id);
   if (outcome.retry_after) {
     attempt.set_retry_after_us(std::chrono::microseconds(*outcome.retry_after).count());
+  }
+  if (command != nullptr && MayBeFollowed(outcome.result)) {
+    v1::AttemptContent& content = *attempt.mutable_content();
+    *content.mutable_to() = command->to();
+    *content.mutable_body() = command->body();
+    content.set_sender_id(command->sender_id());
+    content.set_from_number(command->from_number());
+    content.set_segments(command->segments());
+    content.set_trigger_version(command->trigger_version());
   }
   return envelope;
 }

@@ -39,7 +39,10 @@ struct AttemptTarget {
 AttemptTarget TargetOf(const v1::NotificationCommand& command);
 
 v1::Envelope StartedRecord(const AttemptTarget& target, LogTime now);
-v1::Envelope ResultRecord(const AttemptTarget& target, const Outcome& outcome, LogTime at);
+// `command`: what was sent, which goes with a result that another attempt may follow; null:
+// unknown.
+v1::Envelope ResultRecord(const AttemptTarget& target, const Outcome& outcome, LogTime at,
+                          const v1::NotificationCommand* command);
 // CANCELLED or EXPIRED.
 v1::Envelope NotCalledRecord(const AttemptTarget& target, v1::AttemptPhase phase, LogTime now);
 

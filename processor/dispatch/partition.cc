@@ -93,7 +93,7 @@ Status PartitionDispatch::TakeOver() {
                                                   (!HasUnwritten() || LogTimeout() <= kNoTimeLeft);
                                          }}));
   ALERTSTREAM_ASSIGN_OR_RETURN(Recovered recovered, attempts_->Take());
-  ALERTSTREAM_RETURN_IF_ERROR(WriteLost(recovered));
+  ReclaimFlights(recovered);
   if (finishing_) {
     return Status::Ok();  // Nothing is to be read, only results to be written.
   }
@@ -123,9 +123,8 @@ Status PartitionDispatch::TakeOver() {
   return Status::Ok();
 }
 
-// Attempts that were started and have no result: our own calls are still coming back; of any other
-// nobody knows what became of it.
-Status PartitionDispatch::WriteLost(const Recovered& recovered) {
+// Our own calls are still coming back.
+void PartitionDispatch::ReclaimFlights(const Recovered& recovered) {
   for (auto flight = flights_.begin(); flight != flights_.end();) {
     const auto known = recovered.attempts.find(flight->first);
     if (known != recovered.attempts.end() && known->second.final) {
@@ -136,19 +135,24 @@ Status PartitionDispatch::WriteLost(const Recovered& recovered) {
     open_seqs_.insert(0);
     ++flight;
   }
-  const LogTime now = clock_.Now();
-  std::vector<v1::Envelope> records;
-  for (const auto& [key, known] : recovered.attempts) {
+}
+
+// An attempt that another owner started and left without a result: nobody knows what became of it.
+void PartitionDispatch::WriteOff(const AttemptTarget& target,
+                                 const v1::NotificationCommand* command) {
+  group_.records.push_back(
+      ResultRecord(target, {.result = v1::ATTEMPT_CLASS_AMBIGUOUS, .code = "owner_lost"},
+                   clock_.Now(), command));
+}
+
+// The journal has been read past everything that was started: what is left has no command there.
+void PartitionDispatch::WriteOffRest() {
+  for (const auto& [key, known] : recovered_) {
     if (!known.final && !flights_.contains(key)) {
-      records.push_back(ResultRecord(
-          known.target, {.result = v1::ATTEMPT_CLASS_AMBIGUOUS, .code = "owner_lost"}, now));
-    }
-    if (records.size() >= kRefusalsMax) {
-      ALERTSTREAM_RETURN_IF_ERROR(Commit(records));
-      records.clear();
+      WriteOff(known.target, nullptr);
     }
   }
-  return records.empty() ? Status::Ok() : Commit(records);
+  recovered_.clear();
 }
 
 Status PartitionDispatch::Commit(const std::vector<v1::Envelope>& records) {
@@ -239,7 +243,7 @@ Status PartitionDispatch::ReadJournal(std::chrono::milliseconds timeout) {
     }
     if (!batch.value()) {
       if (reader_->AtOpeningEnd()) {
-        recovered_.clear();  // Its commands have all been read.
+        WriteOffRest();
       }
       return Status::Ok();
     }
@@ -287,7 +291,15 @@ Status PartitionDispatch::ApplyCommand(const log::RecordView& record, Place plac
     return Status::Ok();  // Of a later version, for a later dispatcher.
   }
   const AttemptKey key = KeyOf(*command);
-  if (recovered_.erase(key) > 0 || flights_.contains(key)) {
+  if (flights_.contains(key)) {
+    recovered_.erase(key);
+    return Status::Ok();
+  }
+  if (const auto known = recovered_.find(key); known != recovered_.end()) {
+    if (!known->second.final) {
+      WriteOff(known->second.target, command.get());
+    }
+    recovered_.erase(known);
     return Status::Ok();
   }
   if (room_.Add({place, std::move(command), clock_.SinceBoot()})) {
@@ -310,7 +322,7 @@ void PartitionDispatch::Close(const Waiting& waiting, v1::Envelope record) {
 
 void PartitionDispatch::Refuse(const Waiting& waiting, Outcome outcome) {
   const AttemptTarget target = TargetOf(*waiting.command);
-  Close(waiting, ResultRecord(target, outcome, clock_.Now()));
+  Close(waiting, ResultRecord(target, outcome, clock_.Now(), waiting.command.get()));
   if (options_.on_attempt) {
     options_.on_attempt({.partition = options_.partition,
                          .channel = target.channel,
@@ -335,8 +347,8 @@ void PartitionDispatch::TakeFinished() {
   }
   for (auto& [key, flight] : flights_) {
     if (flight.finished) {
-      group_.records.push_back(
-          ResultRecord(flight.target, flight.finished->outcome, flight.finished->at));
+      group_.records.push_back(ResultRecord(flight.target, flight.finished->outcome,
+                                            flight.finished->at, flight.command.get()));
       group_.landed.push_back(key);
     }
   }
@@ -518,7 +530,8 @@ void PartitionDispatch::Call(Starting starting) {
   AttemptTarget target = TargetOf(*starting.waiting.command);
   const AttemptKey key = target.key;
   const v1::Channel channel = target.channel;
-  flights_[key] = Flight{std::move(target), starting.waiting.place.seq, std::nullopt};
+  flights_[key] = Flight{std::move(target), std::move(starting.waiting.command),
+                         starting.waiting.place.seq, std::nullopt};
   HttpCall call{.base_url = starting.account->base_url,
                 .request = std::move(starting.request),
                 .connect_timeout = options_.connect_timeout,

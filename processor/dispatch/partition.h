@@ -129,6 +129,7 @@ class PartitionDispatch {
   };
   struct Flight {
     AttemptTarget target;
+    std::unique_ptr<const v1::NotificationCommand> command;
     std::uint64_t seq = 0;
     std::optional<Finished> finished;  // Taken from the inbox, not yet committed.
   };
@@ -149,7 +150,9 @@ class PartitionDispatch {
   std::chrono::milliseconds LogTimeout() const;
   Status Commit(const std::vector<v1::Envelope>& records);
   void DropGroup();
-  Status WriteLost(const Recovered& recovered);
+  void ReclaimFlights(const Recovered& recovered);
+  void WriteOff(const AttemptTarget& target, const v1::NotificationCommand* command);
+  void WriteOffRest();
   Status Step();
   Status ReadJournal(std::chrono::milliseconds timeout);
   void Apply(const runtime::ReleasedBatch& batch);

@@ -108,8 +108,9 @@ LogDuration WaitAfter(const v1::DeliveryAttempt& attempt, std::string_view notif
 }
 
 // RETRY, THROTTLE, SUSPEND, WINDOW: the provider has not taken it.
-Verdict JudgeNotTaken(FoldContext& context, const v1::DeliveryAttempt& attempt,
+Verdict JudgeNotTaken(FoldContext& context, const v1::Envelope& envelope,
                       Notification& notification) {
+  const v1::DeliveryAttempt& attempt = envelope.delivery_attempt();
   v1::NotificationState& state = notification.state();
   if (attempt.result() == v1::ATTEMPT_CLASS_RETRY) {
     state.set_tries(state.tries() + 1);
@@ -123,6 +124,9 @@ Verdict JudgeNotTaken(FoldContext& context, const v1::DeliveryAttempt& attempt,
   if (notification.is_past_sending()) {
     return {};
   }
+  if (!notification.KeepContent(envelope) && context.engine_version >= 3) {
+    return {.status = v1::NOTIFICATION_STATUS_FAILED};
+  }
   const LogTime due = context.now + WaitAfter(attempt, notification.id());
   if (const auto obstacle = notification.Obstacle(due)) {
     return {.status = *obstacle, .settles = true};
@@ -132,7 +136,8 @@ Verdict JudgeNotTaken(FoldContext& context, const v1::DeliveryAttempt& attempt,
 
 // AMBIGUOUS: sent or not, nobody knows. A message that may arrive twice is sent once more when no
 // receipt has come; any other waits for one for ever.
-Verdict JudgeUnknown(FoldContext& context, Notification& notification) {
+Verdict JudgeUnknown(FoldContext& context, const v1::Envelope& envelope,
+                     Notification& notification) {
   v1::NotificationState& state = notification.state();
   state.set_tries(state.tries() + 1);
   const TenantRules* rules = context.RulesOf(notification.tenant());
@@ -140,8 +145,9 @@ Verdict JudgeUnknown(FoldContext& context, Notification& notification) {
   const LogTime due = context.now + (own == 0 ? kUnknownWaitDefault : LogDuration{own});
   const bool may_arrive_twice = state.kind() == v1::COMMAND_KIND_CONFIRMATION ||
                                 state.message_class() == v1::MESSAGE_CLASS_TRANSACTIONAL;
-  if (may_arrive_twice && !state.resent_unknown() && state.has_body() &&
-      state.tries() < kTriesMax && !notification.is_past_sending() && !notification.Obstacle(due)) {
+  if (may_arrive_twice && !state.resent_unknown() && state.tries() < kTriesMax &&
+      !notification.is_past_sending() && !notification.Obstacle(due) &&
+      notification.KeepContent(envelope)) {
     return {.status = v1::NOTIFICATION_STATUS_UNKNOWN_OUTCOME,
             .retry_at = due,
             .timer = v1::DELIVERY_TIMER_KIND_UNKNOWN};
@@ -151,8 +157,8 @@ Verdict JudgeUnknown(FoldContext& context, Notification& notification) {
 
 // The first definite word on an attempt counts. One that is repeated, or comes when a later attempt
 // is out, can only say that the message arrived after all.
-Verdict Judge(FoldContext& context, const v1::DeliveryAttempt& attempt,
-              Notification& notification) {
+Verdict Judge(FoldContext& context, const v1::Envelope& envelope, Notification& notification) {
+  const v1::DeliveryAttempt& attempt = envelope.delivery_attempt();
   constexpr Verdict kNothing{.is_news = false};
   const bool present = attempt.attempt() == notification.state().attempt();
   const bool first = present && notification.is_out();
@@ -177,9 +183,9 @@ Verdict Judge(FoldContext& context, const v1::DeliveryAttempt& attempt,
     case v1::ATTEMPT_CLASS_THROTTLE:
     case v1::ATTEMPT_CLASS_SUSPEND:
     case v1::ATTEMPT_CLASS_WINDOW:
-      return first ? JudgeNotTaken(context, attempt, notification) : kNothing;
+      return first ? JudgeNotTaken(context, envelope, notification) : kNothing;
     case v1::ATTEMPT_CLASS_AMBIGUOUS:
-      return first ? JudgeUnknown(context, notification) : kNothing;
+      return first ? JudgeUnknown(context, envelope, notification) : kNothing;
     case v1::ATTEMPT_CLASS_UNSPECIFIED:
     case v1::AttemptClass_INT_MIN_SENTINEL_DO_NOT_USE_:
     case v1::AttemptClass_INT_MAX_SENTINEL_DO_NOT_USE_:
@@ -214,7 +220,7 @@ void FoldAttemptOf(FoldContext& context, const RecordRef& ref, const v1::Envelop
                           envelope.routing_key(), envelope.type());
     return;
   }
-  const Verdict verdict = Judge(context, attempt, notification);
+  const Verdict verdict = Judge(context, envelope, notification);
   const bool definite = NoteResult(attempt, notification);
   auto* subject = fact->mutable_notification();
   subject->set_notification_id(notification.id());

@@ -52,6 +52,7 @@ IdBytes DedupeHash(const v1::Envelope& envelope, std::string_view key) {
 // One event on its way through the gates; what a continuation brings back.
 struct EventFold::Work {
   const v1::Envelope* envelope = nullptr;
+  const v1::DirectNotification* direct = nullptr;
   std::string_view tenant;
   std::int64_t offset = 0;
   LogTime append_time{};
@@ -90,20 +91,83 @@ void EventFold::FoldEvent(const RecordRef& ref, const v1::Envelope& envelope) {
     work.plan.source = SourceAt(schemas::Topic::kAccountChanges,
                                 static_cast<std::uint32_t>(context_.config.partition), offset);
   }
-  const TriggerSet* triggers = work.rules->TriggersOf(envelope.type());
-  candidates_.clear();
-  work.candidates = triggers == nullptr ? 0 : static_cast<std::uint32_t>(triggers->size());
-  if (triggers != nullptr) {
-    const GateOutcome expiry = ExpiryGate(work.event_time, triggers->max_age(), context_.now);
-    if (!expiry.passed) {
-      SetGate(expiry, v1::GATE_EXPIRY, record_.add_gates());
-      record_.set_verdict(v1::EVENT_VERDICT_EXPIRED);
-      EmitPart(&work, false);
-      return;
-    }
-    triggers->Candidates(work.view.data, &candidates_);
+  if (FindCandidates(&work)) {
+    Decide(&work);
   }
-  Decide(&work);
+}
+
+bool EventFold::FindCandidates(Work* work) {
+  candidates_.clear();
+  const TriggerSet* triggers = nullptr;
+  if (work->direct == nullptr) {
+    triggers = work->rules->TriggersOf(work->envelope->type());
+    if (triggers == nullptr) {
+      return true;
+    }
+  }
+  work->candidates = triggers == nullptr ? 1 : static_cast<std::uint32_t>(triggers->size());
+  const LogDuration max_age = triggers == nullptr ? direct_.max_age : triggers->max_age();
+  const GateOutcome expiry = ExpiryGate(work->event_time, max_age, context_.now);
+  if (!expiry.passed) {
+    SetGate(expiry, v1::GATE_EXPIRY, record_.add_gates());
+    record_.set_verdict(v1::EVENT_VERDICT_EXPIRED);
+    EmitPart(work, false);
+    return false;
+  }
+  if (triggers == nullptr) {
+    candidates_.push_back(&direct_);
+  } else {
+    triggers->Candidates(work->view.data, &candidates_);
+  }
+  return true;
+}
+
+// Before the event leaves any state: what is wrong with the request is a fault of the event.
+bool EventFold::PassDirect(const RecordRef& ref, const v1::Envelope& envelope, Work* work) {
+  if (context_.engine_version < 3 || !envelope.site_event().has_direct()) {
+    return true;
+  }
+  const v1::DirectNotification& request = envelope.site_event().direct();
+  const CompiledTrigger* trigger = nullptr;
+  if (!request.trigger_id().empty()) {
+    trigger = work->rules->FindTrigger(request.trigger_id());
+    if (trigger == nullptr || !trigger->enabled) {
+      context_.AddDeadLetter(ref,
+                             {v1::DEAD_LETTER_STAGE_SCHEMA, v1::DEAD_LETTER_REASON_UNKNOWN_TRIGGER,
+                              "site_event.direct.trigger_id: there is no such enabled trigger"},
+                             work->tenant, envelope.type());
+      return false;
+    }
+  }
+  if (!MakeDirect(request, trigger)) {
+    context_.AddDeadLetter(ref,
+                           {v1::DEAD_LETTER_STAGE_SCHEMA, v1::DEAD_LETTER_REASON_FIELD_INVALID,
+                            "site_event.direct.template_body: no valid template"},
+                           work->tenant, envelope.type());
+    return false;
+  }
+  work->direct = &request;
+  return true;
+}
+
+bool EventFold::MakeDirect(const v1::DirectNotification& request, const CompiledTrigger* trigger) {
+  if (trigger != nullptr) {
+    direct_ = *trigger;
+    direct_.condition = nullptr;
+    return true;
+  }
+  auto body = context_.compiler.CompileTemplate(request.template_body());
+  if (!body.ok()) {
+    return false;
+  }
+  direct_ = CompiledTrigger{};
+  direct_.channel = request.channel();
+  direct_.message_class = request.message_class();
+  direct_.sender = request.sender_id();
+  direct_.max_age = kMaxAgeDefault;
+  direct_.enabled = true;
+  direct_.body = std::move(body).value();
+  return true;
 }
 
 bool EventFold::PassEventGates(const RecordRef& ref, const v1::Envelope& envelope, Work* work) {
@@ -158,6 +222,9 @@ bool EventFold::PassEventGates(const RecordRef& ref, const v1::Envelope& envelop
               : Passed(static_cast<std::int64_t>(site->version()), 0,
                        SourceAt(schemas::Topic::kAccountChanges, partition, site->source())),
           v1::GATE_SITE, record_.add_gates());
+  if (!PassDirect(ref, envelope, work)) {
+    return false;
+  }
 
   work->id = MakeId(IdCause{.append_time = work->append_time,
                             .tenant = work->tenant,
@@ -181,11 +248,13 @@ bool EventFold::PassDedupe(const RecordRef& ref, const v1::Envelope& envelope, W
   std::string_view body = envelope.body_sha256();
   if (body.empty()) {
     const char separator = 0;
-    own_digest = Sha256()
-                     .Update(envelope.type())
-                     .Update(&separator, 1)
-                     .Update(envelope.site_event().data().plain())
-                     .Final();
+    Sha256 digest;
+    digest.Update(envelope.type()).Update(&separator, 1);
+    digest.Update(envelope.site_event().data().plain());
+    if (work->direct != nullptr) {
+      digest.Update(&separator, 1).Update(work->direct->SerializeAsString());
+    }
+    own_digest = digest.Final();
     body = AsView(own_digest);
   }
   const DedupeVerdict verdict = DedupeGate(seen ? &dedupe_ : nullptr, body, context_.now);
@@ -336,10 +405,28 @@ void EventFold::FindRecipients(const Work& work, const CompiledTrigger& trigger)
   }
 }
 
+void EventFold::TakeDirectRecipient(const Work& work) {
+  const v1::AddressKind kind = AddressKindOf(direct_.channel);
+  Recipient recipient;
+  const auto to = schemas::Unseal(work.direct->to());
+  auto address = to.ok() ? NormalizeAddress(kind, to.value()) : Result<std::string>(to.error());
+  if (address.ok()) {
+    recipient.address = std::move(address).value();
+    recipient.token = MakeRecipientToken(context_.config.token_key, work.tenant,
+                                         static_cast<std::uint8_t>(kind), recipient.address);
+  } else {
+    recipient.outcome = Failed(v1::REASON_RECIPIENT_INVALID);
+  }
+  recipients_.clear();
+  recipients_.push_back(std::move(recipient));
+}
+
 bool EventFold::DecideRecipients(Work* work, const CompiledTrigger& trigger,
                                  const GateOutcome& expiry, const GateOutcome& condition) {
-  const bool from_event = !trigger.recipient_field.empty();
-  if (from_event) {
+  const bool from_event = work->direct != nullptr || !trigger.recipient_field.empty();
+  if (work->direct != nullptr) {
+    TakeDirectRecipient(*work);
+  } else if (from_event) {
     FindRecipients(*work, trigger);
   }
   // A publishable key is in everybody's hands: without consent of the trigger and a brake it could
@@ -523,9 +610,11 @@ void EventFold::FillNotification() {
   if (context_.engine_version < 2) {
     notification_.Clear();
   } else {
-    // Every other field is set below, as above.
-    notification_.clear_trace();
-    RememberForRetry(command_, &notification_);
+    // Every other field is set below, as above; but for those that version 2 set too.
+    if (notification_.has_body()) {
+      notification_.Clear();
+    }
+    RememberCommand(command_, context_.engine_version, &notification_);
     notification_.set_previous(scratch_.sends.last_notification());
   }
   notification_.set_status(v1::NOTIFICATION_STATUS_COMMANDED);
@@ -636,7 +725,10 @@ void EventFold::ContinueFanOut(std::string_view key, const v1::FanOut& fan_out) 
   work.next_recipient = fan_out.next_recipient();
   work.part = fan_out.next_part();
   candidates_.clear();
-  for (int i = 0; i < fan_out.trigger_ids_size(); ++i) {
+  if (context_.engine_version >= 3 && envelope.site_event().has_direct()) {
+    work.direct = &envelope.site_event().direct();
+  }
+  for (int i = 0; i < fan_out.trigger_ids_size() && !fan_out.trigger_ids(i).empty(); ++i) {
     const CompiledTrigger* present = work.rules->FindTrigger(fan_out.trigger_ids(i));
     if (present != nullptr && present->version == fan_out.trigger_versions(i)) {
       candidates_.push_back(present);
@@ -653,6 +745,10 @@ void EventFold::ContinueFanOut(std::string_view key, const v1::FanOut& fan_out) 
     ALERTSTREAM_CHECK(compiled.ok());
     candidates_.push_back(compiled.value().get());
     work.pinned.push_back(std::move(compiled).value());
+  }
+  if (work.direct != nullptr) {
+    ALERTSTREAM_CHECK(MakeDirect(*work.direct, candidates_.empty() ? nullptr : candidates_[0]));
+    candidates_.assign(1, &direct_);
   }
   record_.Clear();
   Decide(&work);

@@ -32,11 +32,18 @@ class EventFold {
   };
 
   bool PassEventGates(const RecordRef& ref, const v1::Envelope& envelope, Work* work);
+  bool PassDirect(const RecordRef& ref, const v1::Envelope& envelope, Work* work);
+  // Chooses the triggers to ask. False: the event has expired for all of them, and is decided.
+  bool FindCandidates(Work* work);
+  // Makes `direct_` of the request, and of its trigger if it names one. False: its template is
+  // none.
+  bool MakeDirect(const v1::DirectNotification& request, const CompiledTrigger* trigger);
   bool PassDedupe(const RecordRef& ref, const v1::Envelope& envelope, Work* work);
   void Decide(Work* work);
   // False: the batch is full before everything was decided.
   bool DecideTrigger(Work* work, const CompiledTrigger& trigger);
   void FindRecipients(const Work& work, const CompiledTrigger& trigger);
+  void TakeDirectRecipient(const Work& work);
   bool DecideRecipients(Work* work, const CompiledTrigger& trigger, const GateOutcome& expiry,
                         const GateOutcome& condition);
   void DecidePair(Work* work, const CompiledTrigger& trigger, PairContext* pair,
@@ -61,6 +68,7 @@ class EventFold {
   v1::QuotaState quota_;
   std::vector<const CompiledTrigger*> candidates_;
   std::vector<Recipient> recipients_;  // Of the event, for the trigger at hand.
+  CompiledTrigger direct_;             // Of the direct notification at hand.
   PairScratch scratch_;
 };
 

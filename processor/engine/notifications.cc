@@ -143,9 +143,13 @@ void Withdrawal::CancelWhole(v1::Channel channel) {
 
 int RankOf(v1::NotificationStatus status) { return kRanks[static_cast<std::size_t>(status)]; }
 
-void RememberForRetry(const v1::NotificationCommand& command, v1::NotificationState* state) {
+void RememberCommand(const v1::NotificationCommand& command, std::uint32_t engine_version,
+                     v1::NotificationState* state) {
   state->set_kind(command.kind());
   state->set_decided_at_us(command.decided_at_us());
+  if (engine_version >= 3) {
+    return;
+  }
   state->mutable_to()->set_plain(command.to().plain());
   state->mutable_body()->set_plain(command.body().plain());
   state->set_sender_id(command.sender_id());
@@ -203,6 +207,30 @@ bool Notification::MoveUp(v1::NotificationStatus status) {
 
 void Notification::Settle() {
   DropTimer();
+  ForgetContent();
+}
+
+bool Notification::KeepContent(const v1::Envelope& result) {
+  const v1::DeliveryAttempt& attempt = result.delivery_attempt();
+  if (context_.engine_version < 3 || state_.has_body() || !attempt.has_content()) {
+    return state_.has_body();
+  }
+  const v1::AttemptContent& content = attempt.content();
+  *state_.mutable_to() = content.to();
+  *state_.mutable_body() = content.body();
+  state_.set_sender_id(content.sender_id());
+  state_.set_provider(attempt.provider());
+  state_.set_account(attempt.account());
+  state_.set_from_number(content.from_number());
+  state_.set_segments(content.segments());
+  state_.set_trigger_version(content.trigger_version());
+  if (result.has_trace()) {
+    *state_.mutable_trace() = result.trace();
+  }
+  return true;
+}
+
+void Notification::ForgetContent() {
   state_.clear_to();
   state_.clear_body();
   state_.clear_sender_id();
@@ -281,6 +309,9 @@ void Notification::CommandAgain() {
     *command.mutable_trace() = state_.trace();
   }
   context_.effects->commands.Add(tenant_, command);
+  if (context_.engine_version >= 3) {
+    ForgetContent();
+  }
 }
 
 void Notification::AddCancelCommand() {

@@ -25,8 +25,11 @@ namespace alertstream::engine {
 // not made known by a re-send that was taken back.
 int RankOf(v1::NotificationStatus status);
 
-// Keeps of a first command what another attempt needs.
-void RememberForRetry(const v1::NotificationCommand& command, v1::NotificationState* state);
+// Keeps of a first command, in the notification that was made for it, what follows it up. In version
+// 2 that is also all that another attempt needs; since version 3 the result of an attempt brings it
+// along (AttemptContent), so that what is out costs the state nothing.
+void RememberCommand(const v1::NotificationCommand& command, std::uint32_t engine_version,
+                     v1::NotificationState* state);
 
 // min(60 s, 0.5 s * 2^(attempt - 1)) * U, where U in (0, 1] is made from the id and the attempt, so
 // that those that failed together do not come back together. At least 1 µs.
@@ -56,6 +59,10 @@ class Notification {
   bool MoveUp(v1::NotificationStatus status);
   void Settle();
 
+  // What the next attempt needs, of a result that is no end. False: there is nothing to send again
+  // (a record without it, or a notification of version 1).
+  bool KeepContent(const v1::Envelope& result);
+
   // What keeps an attempt at `at` from being commanded: CANCELLED if the person or the tenant no
   // longer allows it, EXPIRED. A confirmation may always be sent until it expires.
   std::optional<v1::NotificationStatus> Obstacle(LogTime at);
@@ -70,6 +77,7 @@ class Notification {
 
  private:
   void DropTimer();
+  void ForgetContent();
   void AddCancelCommand();
   v1::NotificationCommand MakeCommand(v1::CommandKind kind) const;
 

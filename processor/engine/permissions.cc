@@ -235,7 +235,7 @@ bool AddReply(FoldContext& context, const RecordRef& ref, const v1::Envelope& en
   notification.set_expires_at_us(ToMicros(deadline));
   notification.set_message_class(v1::MESSAGE_CLASS_TRANSACTIONAL);
   if (context.engine_version >= 2) {
-    RememberForRetry(command, &notification);
+    RememberCommand(command, context.engine_version, &notification);
   }
   context.StoreFresh(StateKey(envelope.routing_key(), Table::kNotification).Bytes(AsView(id)),
                      notification);

@@ -256,7 +256,7 @@ const v1::Trigger* Explainer::TriggerOf(const v1::Decision& decision) const {
 std::vector<engine::Condition::ConjunctVerdict> Explainer::Conjuncts(
     const v1::Decision& decision) const {
   const v1::Trigger* trigger = TriggerOf(decision);
-  if (trigger == nullptr || trigger->when().empty()) {
+  if (trigger == nullptr || trigger->when().empty() || event_.envelope.site_event().has_direct()) {
     return {};
   }
   const auto condition = engine::Condition::Compile(trigger->when());
@@ -334,6 +334,16 @@ void Explainer::PrintGate(int number, const v1::GateResult& gate, const v1::Deci
                                  text, source, passed ? "" : "   <- deciding gate");
 }
 
+std::string TriggerText(const v1::Decision& decision, const v1::Trigger* trigger) {
+  if (decision.trigger_id().empty()) {
+    return "direct, with a text of its own";
+  }
+  return fmt::format(
+      "trigger \"{}\" v{}",
+      trigger == nullptr || trigger->name().empty() ? decision.trigger_id() : trigger->name(),
+      decision.trigger_version());
+}
+
 void Explainer::PrintDecision(const v1::Decision& decision) {
   const v1::DecisionRecord& record = found_.parts.front();
   const v1::Trigger* trigger = TriggerOf(decision);
@@ -343,11 +353,11 @@ void Explainer::PrintDecision(const v1::Decision& decision) {
               decision.outcome() == v1::OUTCOME_SEND ? CellStyle::kGood : CellStyle::kWarning,
               session_.io.render.color);
   out << fmt::format(
-      "{}{}   {} -> {} {}   trigger \"{}\" v{}   {}\n", headline,
+      "{}{}   {} -> {} {}   {}   {}\n", headline,
       decision.reason() == v1::REASON_UNSPECIFIED ? "" : " (" + Word(decision.reason()) + ")",
       record.event_type(), Word(decision.channel()), Person(decision, trigger),
-      trigger == nullptr || trigger->name().empty() ? decision.trigger_id() : trigger->name(),
-      decision.trigger_version(), TimeText(FromMicros(record.decided_at_us()), session_.io.render));
+      TriggerText(decision, trigger),
+      TimeText(FromMicros(record.decided_at_us()), session_.io.render));
   out << fmt::format("   {}{}\n", FormatId(IdKind::kDecision, decision.id()),
                      decision.notification_id().empty()
                          ? ""

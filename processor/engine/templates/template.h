@@ -34,6 +34,8 @@ inline constexpr std::size_t kTemplateTagsMax = 256;
 inline constexpr std::size_t kTemplateNestingMax = 8;
 // No channel takes longer text (WhatsApp 4,096 characters, two bytes each in most scripts).
 inline constexpr std::size_t kRenderedBytesMax = 10'000;
+static_assert(kRenderedBytesMax <= schemas::kMessageBodyBytesMax,
+              "a message that was sent must be taken back for its next attempt");
 // Pieces visited, bytes of literal text and members searched: some milliseconds. Any text that
 // keeps kRenderedBytesMax stays far below; loops that print nothing do not.
 inline constexpr std::size_t kRenderStepsMax = 65'536;

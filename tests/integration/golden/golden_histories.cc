@@ -181,6 +181,15 @@ void AddAttempt(StoryWriter& writer, const v1::NotificationCommand& command, v1:
   if (result == v1::ATTEMPT_CLASS_THROTTLE) {
     attempt->set_retry_after_us(1'500'000);
   }
+  if (phase == v1::ATTEMPT_PHASE_RESULT && command.has_body()) {
+    auto* content = attempt->mutable_content();
+    *content->mutable_to() = command.to();
+    *content->mutable_body() = command.body();
+    content->set_sender_id(command.sender_id());
+    content->set_from_number(command.from_number());
+    content->set_segments(command.segments());
+    content->set_trigger_version(command.trigger_version());
+  }
   writer.Put(Topic::kDeliveryAttempts, envelope, command.tenant());
 }
 
@@ -233,6 +242,24 @@ void AnswerAll(GoldenStage& stage, const std::vector<v1::NotificationCommand>& c
   }
 }
 
+// Somebody told outright: by a trigger's message, by texts of every class, and by mistake.
+v1::Envelope DirectEnvelope(int n) {
+  v1::Envelope envelope =
+      EventEnvelope("notification.request", fmt::format("d{}", n % 9), R"({"amount":12})");
+  auto* direct = envelope.mutable_site_event()->mutable_direct();
+  direct->mutable_to()->set_plain(n % 7 == 6 ? "nonsense" : PhoneOf(n % 5));
+  if (n % 4 == 0) {
+    direct->set_trigger_id(n == 8 ? "gone" : "alert");
+    return envelope;
+  }
+  direct->set_channel(v1::CHANNEL_SMS);
+  direct->set_message_class(n % 3 == 0   ? v1::MESSAGE_CLASS_INFORMATIONAL
+                            : n % 3 == 1 ? v1::MESSAGE_CLASS_TRANSACTIONAL
+                                         : v1::MESSAGE_CLASS_MARKETING);
+  direct->set_template_body(n == 5 ? "{{data.amount" : "Paid {{data.amount}}");
+  return envelope;
+}
+
 // Attempts of every class, their retries, receipts, and people and tenants that forbid what is out.
 Status TellDeliveries(GoldenStage& stage) {
   StoryWriter& writer = stage.writer();
@@ -251,6 +278,10 @@ Status TellDeliveries(GoldenStage& stage) {
       writer.Consent("acme", v1::CONSENT_STATUS_GRANTED, PhoneOf(n % 12));
     }
     writer.Order("acme", fmt::format("o{}", n), PhoneOf(n % 12));
+    stage.Pause(kTick);
+  }
+  for (int n = 0; n < 12; ++n) {
+    writer.Put(Topic::kSiteEvents, DirectEnvelope(n), "acme");
     stage.Pause(kTick);
   }
   const char* const words[] = {"STOP", "HELP", "STOP", "START"};

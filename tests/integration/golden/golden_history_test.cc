@@ -82,13 +82,13 @@ TEST(Golden, EveryHistoryIsDecidedAsItWas) {
 
 // A story of attempts that held no retry would prove nothing of them.
 TEST(Golden, TheDeliveriesHoldWhatBecomesOfAMessage) {
-  const auto dump = log::DecodeDump(ReadFile("local_deliveries_v2.bin"));
+  const auto dump = log::DecodeDump(ReadFile("local_deliveries_v3.bin"));
   ASSERT_TRUE(dump.ok());
   ManualClock clock(FromMicros(0));
   const auto log = log::LoadDump(dump.value(), clock);
   std::string log_id;
   for (const Expected& expected : ReadExpected()) {
-    log_id = expected.file == "local_deliveries_v2" ? FromHex(expected.log_id_hex) : log_id;
+    log_id = expected.file == "local_deliveries_v3" ? FromHex(expected.log_id_hex) : log_id;
   }
   const auto outputs = ReadOutputs(*log, log_id);
   ASSERT_TRUE(outputs.ok()) << outputs.error().message();

@@ -44,7 +44,7 @@ TEST(AttemptLogTest, ANewOwnerLearnsWhatIsStartedAndWhatIsFinal) {
       first->Commit({StartedRecord(story.Target(1), now), StartedRecord(story.Target(2), now)})
           .ok());
   ASSERT_TRUE(first
-                  ->Commit({ResultRecord(story.Target(1), accepted, now),
+                  ->Commit({ResultRecord(story.Target(1), accepted, now, nullptr),
                             NotCalledRecord(story.Target(3), v1::ATTEMPT_PHASE_CANCELLED, now),
                             NotCalledRecord(story.Target(4), v1::ATTEMPT_PHASE_EXPIRED, now)})
                   .ok());

@@ -185,10 +185,12 @@ struct DispatchStory {
       const auto& attempt = envelope.delivery_attempt();
       const auto id = ParseId(IdKind::kNotification, attempt.notification_id());
       EXPECT_TRUE(id.ok());
-      std::string line = std::to_string(id.value()[15] + 256 * id.value()[14]);
+      const std::uint32_t n = id.value()[15] + 256U * id.value()[14];
+      std::string line = std::to_string(n);
       if (attempt.phase() == v1::ATTEMPT_PHASE_RESULT) {
         line += " result " + std::string(OutcomeName(attempt.result()));
         line += attempt.error_code().empty() ? "" : " " + attempt.error_code();
+        ExpectContent(attempt);
       } else {
         line += attempt.phase() == v1::ATTEMPT_PHASE_STARTED     ? " started"
                 : attempt.phase() == v1::ATTEMPT_PHASE_CANCELLED ? " cancelled"
@@ -197,6 +199,20 @@ struct DispatchStory {
       all.push_back(std::move(line));
     }
     return all;
+  }
+  // A result that may be followed by another attempt brings along what the fold needs for it.
+  static void ExpectContent(const v1::DeliveryAttempt& attempt) {
+    constexpr v1::AttemptClass kEnds[] = {
+        v1::ATTEMPT_CLASS_ACCEPTED, v1::ATTEMPT_CLASS_PERM_ADDRESS, v1::ATTEMPT_CLASS_PERM_REQUEST,
+        v1::ATTEMPT_CLASS_OPT_OUT};
+    const bool ends =
+        std::find(std::begin(kEnds), std::end(kEnds), attempt.result()) != std::end(kEnds);
+    EXPECT_EQ(attempt.has_content(), !ends) << OutcomeName(attempt.result());
+    if (!ends) {
+      EXPECT_FALSE(attempt.content().to().plain().empty());
+      EXPECT_THAT(attempt.content().body().plain(), HasSubstr("Order"));
+      EXPECT_FALSE(attempt.content().from_number().empty());
+    }
   }
   std::vector<v1::Envelope> Envelopes() {
     std::vector<v1::Envelope> all;

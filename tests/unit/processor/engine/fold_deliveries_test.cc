@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include <fmt/format.h>
@@ -96,11 +97,20 @@ class DeliveriesTest : public ::testing::Test {
                           IdOf(command), command.attempt(), phase, more));
   }
 
+  // What the dispatcher sends along with a result that may be followed.
+  static std::string ContentOf(const v1::NotificationCommand& command) {
+    return fmt::format(
+        R"(,"provider":"{}","account":"{}","content":{{"to":{{"plain":"{}"}},"body":{{"plain":"{}"}},)"
+        R"("sender_id":"{}","from_number":"{}","segments":{},"trigger_version":{}}})",
+        command.provider(), command.account(), command.to().plain(), command.body().plain(),
+        command.sender_id(), command.from_number(), command.segments(), command.trigger_version());
+  }
+
   void AddResult(const v1::NotificationCommand& command, std::string_view result,
                  LogDuration retry_after = {}) {
     AddAttempt(command, "RESULT",
-               fmt::format(R"(,"result":"ATTEMPT_CLASS_{}","error_code":"e","retry_after_us":{})",
-                           result, retry_after.count()));
+               fmt::format(R"(,"result":"ATTEMPT_CLASS_{}","error_code":"e","retry_after_us":{}{})",
+                           result, retry_after.count(), ContentOf(command)));
   }
 
   void AddReceipt(const v1::NotificationCommand& command, std::string_view status) {
@@ -170,17 +180,78 @@ std::vector<std::string> Kinds(const Outputs& outputs) {
   return kinds;
 }
 
+bool HoldsContent(const v1::NotificationState& state) {
+  return state.has_to() || state.has_body() ||
+         state.sender_id() + state.provider() + state.account() + state.from_number() != "";
+}
+
 TEST_F(DeliveriesTest, AnAcceptedMessageIsSettledAndForgotten) {
   const auto command = Send();
-  EXPECT_EQ(StateOf(command).body().plain(), "Hi 7");
   AddAttempt(command, "STARTED");
   EXPECT_THAT(Told(fold_.Run()), ElementsAre("STARTED attempt 1 +"));
   EXPECT_THAT(Told(Result(command, "ACCEPTED")), ElementsAre("ACCEPTED attempt 1 ACCEPTED +"));
-  const auto state = StateOf(command);
-  EXPECT_FALSE(state.has_to());
-  EXPECT_FALSE(state.has_body());
-  EXPECT_EQ(state.sender_id() + state.provider() + state.account() + state.from_number(), "");
+  EXPECT_FALSE(HoldsContent(StateOf(command)));
   ExpectNothingFollows();
+}
+
+TEST_F(DeliveriesTest, TheStateHoldsAMessageOnlyWhileItWaitsForItsNextAttempt) {
+  const auto command = Send();
+  EXPECT_FALSE(HoldsContent(StateOf(command)));
+  Result(command, "RETRY");
+  EXPECT_EQ(StateOf(command).body().plain(), "Hi 7");
+  EXPECT_EQ(StateOf(command).to().plain(), kPhone);
+  const auto again = CommandAfter(BackoffOf(command.notification_id(), 1));
+  EXPECT_EQ(again.body().plain(), "Hi 7");
+  EXPECT_FALSE(HoldsContent(StateOf(command)));
+}
+
+TEST_F(DeliveriesTest, WithoutItsContentNothingIsSentAgain) {
+  const auto retried = Send();
+  AddAttempt(retried, "RESULT", R"(,"result":"ATTEMPT_CLASS_RETRY")");
+  EXPECT_THAT(Told(fold_.Run()), ElementsAre("FAILED attempt 1 RETRY +"));
+  fold_.Event(fmt::format(R"({{"phone":"{}","n":8}})", kPhone));
+  const auto unknown = fold_.Run().commands.at(0);
+  AddAttempt(unknown, "RESULT", R"(,"result":"ATTEMPT_CLASS_AMBIGUOUS")");
+  EXPECT_THAT(Told(fold_.Run()), ElementsAre("UNKNOWN_OUTCOME attempt 1 AMBIGUOUS +"));
+  ExpectNothingFollows();
+}
+
+TEST_F(DeliveriesTest, OnlyAResultBringsContent) {
+  const auto command = Send();
+  for (const auto& [phase, more, dead_letter] :
+       std::vector<std::tuple<std::string, std::string, std::string>>{
+           {"STARTED", ContentOf(command), "SCHEMA FIELD_INVALID"},
+           {"RESULT", R"(,"result":"ATTEMPT_CLASS_RETRY","content":{"to":{"plain":"+1"}})",
+            "SCHEMA FIELD_MISSING"},
+           {"RESULT", R"(,"result":"ATTEMPT_CLASS_RETRY","content":{"body":{"plain":"x"}})",
+            "SCHEMA FIELD_MISSING"},
+           {"RESULT",
+            fmt::format(R"(,"result":"ATTEMPT_CLASS_RETRY","content":{{"to":{{"plain":"+1"}},)"
+                        R"("body":{{"plain":"{}"}}}})",
+                        std::string(schemas::kMessageBodyBytesMax + 1, 'x')),
+            "SCHEMA FIELD_TOO_LONG"}}) {
+    AddAttempt(command, phase, more);
+    EXPECT_THAT(DeadLetters(fold_.Run()), ElementsAre(dead_letter)) << phase << more.substr(0, 80);
+  }
+}
+
+TEST_F(DeliveriesTest, VersionTwoKeepsTheMessageFromItsCommandOn) {
+  fold_.set_engine_version(2);
+  const auto command = Send();
+  EXPECT_EQ(StateOf(command).body().plain(), "Hi 7");
+  AddAttempt(command, "RESULT", R"(,"result":"ATTEMPT_CLASS_RETRY")");
+  EXPECT_THAT(Told(fold_.Run()), ElementsAre("STARTED attempt 1 RETRY +"));
+  const auto again = CommandAfter(BackoffOf(command.notification_id(), 1));
+  EXPECT_TRUE(HoldsContent(StateOf(command)));
+  // The version goes up while it is out.
+  fold_.set_engine_version(3);
+  AddAttempt(again, "RESULT", R"(,"result":"ATTEMPT_CLASS_RETRY")");
+  EXPECT_THAT(Told(fold_.Run()), ElementsAre("STARTED attempt 2 RETRY"));
+  EXPECT_EQ(CommandAfter(BackoffOf(command.notification_id(), 2)).body().plain(), "Hi 7");
+  EXPECT_FALSE(HoldsContent(StateOf(command)));
+  // What version 2 left in the fold's memory reaches no new notification.
+  fold_.Event(fmt::format(R"({{"phone":"{}","n":9}})", kPhone));
+  EXPECT_FALSE(HoldsContent(StateOf(fold_.Run().commands.at(0))));
 }
 
 TEST_F(DeliveriesTest, ARetryIsTheSameMessageWithTheNextAttempt) {
@@ -356,7 +427,7 @@ TEST_F(DeliveriesTest, ARepeatedResultDoesNothingMore) {
   const auto second = CommandAfter(BackoffOf(command.notification_id(), 1));
   EXPECT_THAT(Told(Result(command, "RETRY")), ElementsAre("STARTED attempt 1 RETRY"));
   EXPECT_EQ(StateOf(second).tries(), 1U);
-  EXPECT_TRUE(StateOf(second).has_body());
+  EXPECT_FALSE(HoldsContent(StateOf(second)));
   Result(command, "PERM_REQUEST");
   EXPECT_EQ(Status(second), "STARTED");
   Result(command, "ACCEPTED");  // It did arrive.
