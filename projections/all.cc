@@ -1,7 +1,5 @@
 #include "projections/all.h"
 
-#include <array>
-
 #include "projections/accounts.h"
 #include "projections/attempts.h"
 #include "projections/audit_log.h"
@@ -18,23 +16,31 @@
 namespace alertstream::projections {
 namespace {
 
-constexpr std::array<TableKey, 15> kTables = {{
-    {"events", "tenant_id, id, append_time"},
-    {"decisions", "tenant_id, id, decided_at"},
-    {"notifications", "tenant_id, id"},
-    {"attempts", "tenant_id, notification_id, attempt"},
-    {"recipients", "tenant_id, id"},
-    {"consents", "tenant_id, id"},
-    {"opt_outs", "tenant_id, id"},
-    {"triggers", "tenant_id, id, version"},
-    {"tenants", "tenant_id"},
-    {"sites", "tenant_id, id"},
-    {"plans", "tenant_id, id"},
-    {"senders", "tenant_id, id"},
-    {"quota_usage", "tenant_id, month"},
-    {"dead_letters", "tenant_id, id"},
-    {"audit_log", "tenant_id, id, partition"},
-}};
+constexpr KeyColumn kTenantColumn = {"tenant_id", "text"};
+constexpr KeyColumn kIdColumn = {"id", "text"};
+constexpr KeyColumn kNumberColumn = {"id", "bigint"};
+
+// A function's own, so that it is there whenever it is asked for.
+const std::vector<TableKey>& Tables() {
+  static const std::vector<TableKey> tables = {
+      {"events", {kTenantColumn, kIdColumn, {"append_time", "timestamptz"}}},
+      {"decisions", {kTenantColumn, kIdColumn, {"decided_at", "timestamptz"}}},
+      {"notifications", {kTenantColumn, kIdColumn}},
+      {"attempts", {kTenantColumn, {"notification_id", "text"}, {"attempt", "int"}}},
+      {"recipients", {kTenantColumn, kIdColumn}},
+      {"consents", {kTenantColumn, kIdColumn}},
+      {"opt_outs", {kTenantColumn, kNumberColumn}},
+      {"triggers", {kTenantColumn, kIdColumn, {"version", "bigint"}}},
+      {"tenants", {kTenantColumn}},
+      {"sites", {kTenantColumn, kIdColumn}},
+      {"plans", {kTenantColumn, kIdColumn}},
+      {"senders", {kTenantColumn, kIdColumn}},
+      {"quota_usage", {kTenantColumn, {"month", "int"}}},
+      {"dead_letters", {kTenantColumn, kIdColumn}},
+      {"audit_log", {kTenantColumn, kNumberColumn, {"partition", "int"}}},
+  };
+  return tables;
+}
 
 }  // namespace
 
@@ -55,6 +61,6 @@ std::vector<std::unique_ptr<Projection>> AllProjections() {
   return all;
 }
 
-std::span<const TableKey> AllTables() { return kTables; }
+std::span<const TableKey> AllTables() { return Tables(); }
 
 }  // namespace alertstream::projections

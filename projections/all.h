@@ -13,9 +13,13 @@ namespace alertstream::projections {
 std::vector<std::unique_ptr<Projection>> AllProjections();
 
 // The tables that they fill, each with the columns of its primary key; what `verify` compares.
+struct KeyColumn {
+  std::string_view name;
+  std::string_view type;
+};
 struct TableKey {
   std::string_view table;
-  std::string_view key;  // "tenant_id, id"
+  std::vector<KeyColumn> key;
 };
 std::span<const TableKey> AllTables();
 

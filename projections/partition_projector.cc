@@ -133,12 +133,6 @@ Status PartitionProjector::CheckHistory(const Position& position) {
   return Status::Ok();
 }
 
-void PartitionProjector::Wake() {
-  if (reader_) {
-    reader_->Wake();
-  }
-}
-
 Status PartitionProjector::Fold(const runtime::ReleasedBatch& released) {
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto inputs,
                                inputs_->Take(released.journal, options_.read_timeout));

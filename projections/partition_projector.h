@@ -74,9 +74,6 @@ class PartitionProjector {
   void set_rows_max(std::size_t rows_max) { options_.rows_max = rows_max; }
   std::size_t rows_max() const { return options_.rows_max; }
 
-  // Ends a Collect that waits. Thread-safe once it is open.
-  void Wake();
-
  private:
   Status CheckHistory(const Position& position);
   Status Fold(const runtime::ReleasedBatch& released);

@@ -46,6 +46,8 @@ enum class MetricId : std::uint8_t {
   kHttpRefusals,
   kKeysReloads,
   kDispatches,
+  kProjectionTransactions,
+  kProjectionRows,
   // Gauges.
   kBuildInfo,
   kReady,
@@ -61,6 +63,8 @@ enum class MetricId : std::uint8_t {
   kDispatchInFlight,
   kDispatchWaiting,
   kDispatchHeld,
+  kProjectionLagSeconds,
+  kProjectionSeq,
   // Histograms.
   kCommitSeconds,
   kFoldSeconds,
@@ -68,9 +72,10 @@ enum class MetricId : std::uint8_t {
   kBatchRecords,
   kIngestAckSeconds,
   kDispatchSeconds,
+  kProjectionSeconds,
 };
 inline constexpr std::size_t kMetricCount =
-    static_cast<std::size_t>(MetricId::kDispatchSeconds) + 1;
+    static_cast<std::size_t>(MetricId::kProjectionSeconds) + 1;
 
 enum class MetricType : std::uint8_t { kCounter, kGauge, kHistogram };
 

@@ -1,0 +1,32 @@
+// A read model to project into: a database with the roles and the tables of migrations/, and a day
+// in the life of a shop to fill the log with. Tests only; belongs to one thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "processor/base/result.h"
+#include "projections/compare.h"
+#include "projections/sql/database.h"
+#include "tests/support/runtime_story.h"
+
+namespace alertstream::projections {
+
+// Roles and the tables of schema read_model, in an empty database. Fails the test on an error.
+void MakeReadModel(sql::Database& database);
+// The tables of the read model in a schema that is there and empty.
+Status MakeReadModelTables(sql::Session& session, const std::string& schema);
+
+// One number, as whoever owns the tables.
+std::int64_t CountOf(sql::Database& database, const char* query);
+
+// What differs between the schema read_model of two databases, one line a table; "" for nothing.
+std::string DifferencesOf(sql::Database& found, sql::Database& expected);
+
+// Tenants, triggers and their versions, consents, opt-outs, events that send and that do not,
+// attempts, receipts, dead letters and refused changes; decided by `instance` in many batches.
+void TellShopDay(runtime::StoryWriter& writer, log::EventLog& log, runtime::Instance& instance,
+                 std::string_view tenant);
+
+}  // namespace alertstream::projections
