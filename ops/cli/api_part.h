@@ -17,6 +17,7 @@
 #include "ops/cli/settings.h"
 #include "ops/cli/wiring.h"
 #include "ops/identity/keys_file.h"
+#include "projections/sql/database.h"
 
 namespace alertstream::cli {
 
@@ -27,6 +28,8 @@ struct ApiPartDeps {
   const identity::KeysFile& keys;
   api::ProviderDesk& providers;
   ServerContext context;
+  // Of the read side; null without postgres.url. Outlives the part.
+  sql::Database* database = nullptr;
 };
 
 class ApiPart : public ServerPart {

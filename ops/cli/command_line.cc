@@ -117,6 +117,8 @@ void CommandLine::AddGlobals() {
   AddNamed(&app_, "--log-format", "log_output.format", "text or json");
   AddNamed(&app_, "--timeout", "timeout",
            "how long to wait for an answer of the log, such as 30s; tail: for a new record");
+  AddNamed(&app_, "--postgres", "postgres.url",
+           "database of the read side, postgres://USER@HOST/NAME; without it dev's own");
   AddNamed(&app_, "--api-url", "api_url",
            "server that fire and other client commands talk to; without it the dev of --data-dir");
   AddNamed(&app_, "--instance", "instance", "name of this instance in leases");

@@ -79,6 +79,7 @@ std::string DevFileJson(const DevFile& file) {
   object.Text("operator_key", file.operator_key);
   object.Text("log", file.log);
   object.Text("provider_url", file.provider_url);
+  object.Text("postgres_url", file.postgres_url);
   object.Integer("pid", file.pid);
   return object.Take() + "\n";
 }
@@ -138,6 +139,7 @@ Result<DevFile> ReadDevFile(const std::string& data_dir) {
                .operator_key = text("operator_key"),
                .log = text("log"),
                .provider_url = text("provider_url"),
+               .postgres_url = text("postgres_url"),
                .pid = pid && pid->type() == schemas::JsonType::kInt ? pid->AsInt() : 0};
   if (!IsRunning(file.pid) || !IsLockHeld(data_dir)) {
     return none;

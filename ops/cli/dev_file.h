@@ -20,6 +20,7 @@ struct DevFile {
   std::string operator_key;
   std::string log;
   std::string provider_url;
+  std::string postgres_url;  // "" while there is no database.
   std::int64_t pid = 0;
 };
 

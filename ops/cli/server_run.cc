@@ -7,6 +7,7 @@
 #include "ops/cli/api_part.h"
 #include "ops/cli/dispatch_part.h"
 #include "ops/cli/json_object.h"
+#include "ops/cli/read_side.h"
 #include "processor/log/kafka/group_offsets.h"
 
 namespace alertstream::cli {
@@ -17,7 +18,8 @@ constexpr std::chrono::milliseconds kLastOffsetsMax{1000};
 
 // The parts besides the processor, in the order in which they are stopped.
 Result<ServerParts> StartParts(Program& program, const Deployment& deployment,
-                               const ServerTargets& targets, const ServerContext& context) {
+                               const ServerTargets& targets, const ServerContext& context,
+                               sql::Database* database) {
   if (!targets.api && !targets.dispatcher) {
     return ServerParts();
   }
@@ -32,7 +34,8 @@ Result<ServerParts> StartParts(Program& program, const Deployment& deployment,
                                                            .clock = program.clock(),
                                                            .keys = identity->keys(),
                                                            .providers = identity->desk(),
-                                                           .context = context}));
+                                                           .context = context,
+                                                           .database = database}));
     parts.push_back(std::move(api));
   }
   if (targets.dispatcher) {
@@ -139,8 +142,10 @@ Result<ExitCode> RunServe(Program& program, std::string_view target) {
                                MakeServeOptions(program, deployment, targets.processor, &offsets));
   options.health = {.address = settings.Text(Setting::kMetricsAddress),
                     .port = static_cast<std::uint16_t>(settings.Integer(Setting::kMetricsPort))};
+  // Connects when it is used: a database that is away does not keep the server from starting.
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto database, OpenReadSide(settings, program.clock()));
   options.start_parts = [&](const ServerContext& context) {
-    return StartParts(program, deployment, targets, context);
+    return StartParts(program, deployment, targets, context, database.get());
   };
   return Serve(program.MakeSession(deployment), std::move(options));
 }

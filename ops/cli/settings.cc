@@ -388,6 +388,14 @@ SettingSource Settings::source(Setting setting) const { return Of(setting).sourc
 
 const std::string& Settings::origin(Setting setting) const { return Of(setting).origin; }
 
+Settings Settings::WithText(Setting setting, std::string value, std::string origin) const {
+  Settings changed = *this;
+  Value& held = changed.values_[static_cast<std::size_t>(setting)];
+  held.text = std::move(value);
+  held.origin = std::move(origin);
+  return changed;
+}
+
 std::string Settings::Shown(Setting setting) const {
   if (SpecOf(setting).type == SettingType::kSecret) {
     return Of(setting).secret ? "(set)" : "";

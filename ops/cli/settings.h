@@ -58,6 +58,9 @@ enum class Setting : std::uint8_t {
   kKafkaTopicPrefix,
   kKafkaReplication,
   kLocalSync,
+  kPostgresUrl,
+  kPostgresPassword,
+  kPostgresSessionsMax,
   kMetricsAddress,
   kMetricsPort,
   kLogOutputLevel,
@@ -128,6 +131,8 @@ class Settings {
   SettingSource source(Setting setting) const;
   // "default", "alertstream.toml:12", "ALERTSTREAM_LOG", "flag".
   const std::string& origin(Setting setting) const;
+  // The same settings but for one text: what dev finds out by itself.
+  Settings WithText(Setting setting, std::string value, std::string origin) const;
   // For `config show`: the value as it would be written; a secret is "(set)" or "".
   std::string Shown(Setting setting) const;
   // The configuration file that was read; "" if there was none.

@@ -94,6 +94,14 @@ constexpr std::array<SettingSpec, kSettingCount> kTable = {{
      "replicas of every topic that `topics apply` creates; 3 in production"},
     {Setting::kLocalSync, "local.sync", kBool, "true", 0, 0, "",
      "fsync the local log at every commit; false loses the last commits when the machine stops"},
+    {Setting::kPostgresUrl, "postgres.url", kText, "", 0, 0, "",
+     "database of the read side, postgres://USER@HOST:PORT/NAME without a password; empty: the dev "
+     "of data_dir, or none"},
+    {Setting::kPostgresPassword, "postgres.password", kSecret, "", 0, 0, "",
+     "password of the database's user"},
+    // PostgreSQL has 100 by default; the projector and identity have some of their own.
+    {Setting::kPostgresSessionsMax, "postgres.sessions_max", kInteger, "8", 1, 1000, "",
+     "sessions that requests share; as many can be answered at once"},
     {Setting::kMetricsAddress, "metrics.address", kText, "127.0.0.1", 0, 0, "",
      "address of /metrics and /health"},
     {Setting::kMetricsPort, "metrics.port", kInteger, "9464", 0, 65535, "",

@@ -24,6 +24,7 @@ DevFile Some(std::int64_t pid) {
           .operator_key = "as_op_x",
           .log = "local",
           .provider_url = "http://127.0.0.1:2",
+          .postgres_url = "postgres://a@/b?host=/c",
           .pid = pid};
 }
 

@@ -327,7 +327,10 @@ TEST_F(SessionTest, AListenerNoticesThatTheServerEndedItsSession) {
   ASSERT_TRUE(session_->Listen("test_changes").ok());
   const std::int64_t backend = session_->Run(kBackend).value().Integer(0, 0);
   ASSERT_TRUE(Open(*database_)->Run(kEnd, Params().Integer(backend)).ok());
-  const auto payloads = session_->AwaitPayloads(milliseconds(10'000));
+  auto payloads = session_->AwaitPayloads(milliseconds(10'000));
+  if (payloads.ok()) {  // The server's last words came before the end of the connection.
+    payloads = session_->AwaitPayloads(milliseconds(10'000));
+  }
   ASSERT_FALSE(payloads.ok());
   EXPECT_EQ(payloads.error().code(), ErrorCode::kUnavailable);
   EXPECT_FALSE(session_->alive());
