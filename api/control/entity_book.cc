@@ -24,17 +24,25 @@ struct InForce {
   std::int64_t made_at = 0;  // Offset of the first change that the fold answered with the version.
 };
 
+// A tenant has one, though several of its senders may have been defined as the default.
+struct DefaultSender {
+  std::string id;            // Empty: none.
+  std::int64_t made_at = 0;  // Offset of the change that said so.
+};
+
 }  // namespace
 
 struct EntityBook::Impl {
   void Run();
   Result<bool> TakeIn(runtime::OutputReader* reader);
   bool Note(const v1::Fact& fact);
+  bool MovesDefault(const v1::Fact& fact);
 
   std::vector<std::unique_ptr<runtime::OutputReader>> readers;
   mutable std::mutex mutex;
   std::condition_variable changed;
   std::map<EntityName, InForce> entities;
+  std::map<std::string, DefaultSender> defaults;  // By tenant.
   std::string problem;
   bool stopping = false;
   std::atomic<bool> ready{false};
@@ -55,7 +63,25 @@ bool EntityBook::Impl::Note(const v1::Fact& fact) {
       (fact.version() == entity.version && offset < entity.made_at)) {
     entity = {.version = fact.version(), .made_at = offset};
   }
-  return fact.version() == entity.version && offset > entity.made_at;
+  const bool moves_default = fact.has_sender() && MovesDefault(fact);
+  return fact.version() == entity.version && offset > entity.made_at && !moves_default;
+}
+
+// Whether the change made its sender the tenant's default, or no longer: the sender's own version
+// does not tell, because it is another one's change that took the default away.
+bool EntityBook::Impl::MovesDefault(const v1::Fact& fact) {
+  const v1::Sender& sender = fact.sender().sender();
+  const std::int64_t offset = fact.cause().offset();
+  const auto [found, is_first] = defaults.try_emplace(fact.tenant(), DefaultSender{});
+  DefaultSender& present = found->second;
+  if (!is_first && offset <= present.made_at) {
+    return offset == present.made_at;
+  }
+  if ((present.id == sender.id()) == sender.is_default()) {
+    return false;
+  }
+  present = {.id = sender.is_default() ? sender.id() : "", .made_at = offset};
+  return true;
 }
 
 Result<bool> EntityBook::Impl::TakeIn(runtime::OutputReader* reader) {

@@ -44,6 +44,19 @@ bool IsSame(const v1::Fact& fact, const v1::AccountChange& change) {
   return false;
 }
 
+// Who became the default has taken that from the one before, whose own fact does not say so.
+void TakeDefaultFromOthers(const v1::Fact& fact, EntitiesInForce* entities) {
+  if (!fact.has_sender() || !fact.sender().sender().is_default()) {
+    return;
+  }
+  for (auto& [key, entity] : *entities) {
+    if (entity.kind == "sender" && entity.tenant == fact.tenant() &&
+        entity.id != fact.sender().sender().id()) {
+      entity.fact.mutable_sender()->mutable_sender()->set_is_default(false);
+    }
+  }
+}
+
 // Why a change was not accepted; "" if it was.
 std::string Refusal(const RecordOutcome& outcome) {
   if (!outcome.dead_letters.empty()) {
@@ -88,6 +101,7 @@ Result<EntitiesInForce> ReadEntities(const Session& session) {
             continue;
           }
           if (auto name = api::EntityOf(fact)) {
+            TakeDefaultFromOthers(fact, &entities);
             const std::string key = KeyOf(name->tenant, name->kind, name->id);
             entities[key] = EntityInForce{std::move(name->tenant), std::string(name->kind),
                                           std::move(name->id), std::move(fact)};

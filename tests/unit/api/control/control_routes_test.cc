@@ -206,6 +206,22 @@ TEST_F(ControlRoutesTest, WhatIsInForceAlreadyIsUnchanged) {
   EXPECT_EQ(Items(Post(std::string(kSite))).at(0).version, 3);
 }
 
+TEST_F(ControlRoutesTest, ASenderThatBecomesTheDefaultAgainIsNoUnchangedOne) {
+  const auto post = [&](const std::string& id) {
+    return Items(Post(R"({"tenant":"acme","events":[{"kind":"sender","id":")" + id +
+                      R"(","channel":"sms","provider":"twilio","account":"main",)"
+                      R"("number":"+15550006789","default":true}]})"))
+        .at(0)
+        .status;
+  };
+  EXPECT_EQ(post("first"), "accepted");
+  EXPECT_EQ(post("first"), "unchanged");
+  EXPECT_EQ(post("second"), "accepted");
+  EXPECT_EQ(post("first"), "accepted");
+  EXPECT_EQ(post("first"), "unchanged");
+  EXPECT_EQ(post("second"), "accepted");
+}
+
 TEST_F(ControlRoutesTest, OneRequestMayChangeARuleAndChangeItBack) {
   ASSERT_EQ(Items(Post(std::string(kSite))).at(0).version, 1);
   const auto items = Items(Post(R"({"tenant":"acme","events":[

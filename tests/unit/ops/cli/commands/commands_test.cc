@@ -131,6 +131,20 @@ TEST_F(CommandsTest, RulesAreAppendedOnceAndChangesAreNoticed) {
   EXPECT_THAT(out(), HasSubstr("\"trigger\":\"failed\",\"version\":2,\"enabled\":true"));
 }
 
+TEST_F(CommandsTest, ASenderThatIsToBeTheDefaultAgainIsAppliedAgain) {
+  const auto rules = [](const std::string& id) {
+    return "kind: sender\ntenant: acme\nid: " + id +
+           "\nprovider: fake\naccount: a\n"
+           "number: \"+1 415 555 0100\"\ndefault: true\n";
+  };
+  ASSERT_EQ(Apply(kRules).rejected.size(), 0U);
+  EXPECT_EQ(Apply(rules("first")).added, 1U);
+  EXPECT_EQ(Apply(rules("first")).unchanged, 1U);
+  EXPECT_EQ(Apply(rules("second")).added, 1U);
+  EXPECT_EQ(Apply(rules("first")).changed, 1U);
+  EXPECT_EQ(Apply(rules("first")).unchanged, 1U);
+}
+
 TEST_F(CommandsTest, DecisionsComeInTheOrderOfTheLines) {
   Apply(kRules);
   const std::string lines = std::string(kEvent) + "\n\n" + std::string(kEvent) +
