@@ -334,7 +334,7 @@ void IngestDoor::Finish(const OperationPtr& operation) {
   const auto waited = deps_.clock.SinceBoot() - operation->started;
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
       std::max<std::chrono::microseconds>(operation->wait - waited, {}));
-  deps_.watch.Await(std::move(operation->ticket), std::move(positions), left,
+  deps_.watch.Await(std::move(operation->ticket), positions, left,
                     [self = shared_from_this(), operation](const auto& answers) {
                       operation->headers.Add("Preference-Applied",
                                              "wait=" + std::to_string(operation->wait.count()));

@@ -24,12 +24,10 @@ inline std::string_view Trimmed(std::string_view text, std::string_view blanks =
 inline constexpr std::array<std::int8_t, 256> kHexValues = [] {
   std::array<std::int8_t, 256> values{};
   values.fill(-1);
-  for (std::int8_t i = 0; i < 10; ++i) {
-    values[static_cast<std::size_t>('0' + i)] = i;
-  }
-  for (std::int8_t i = 10; i < 16; ++i) {
-    values[static_cast<std::size_t>('a' - 10 + i)] = i;
-    values[static_cast<std::size_t>('A' - 10 + i)] = i;
+  for (const std::string_view digits : {"0123456789abcdef", "0123456789ABCDEF"}) {
+    for (std::size_t i = 0; i < digits.size(); ++i) {
+      values[static_cast<unsigned char>(digits[i])] = static_cast<std::int8_t>(i);
+    }
   }
   return values;
 }();
