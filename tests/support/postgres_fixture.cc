@@ -11,6 +11,7 @@
 #include "ops/postgres/process.h"
 #include "processor/base/check.h"
 #include "processor/base/clock.h"
+#include "projections/migrations/migrations.h"
 #include "projections/postgres/database.h"
 
 namespace alertstream::postgres {
@@ -68,6 +69,15 @@ std::string NewTestDatabaseUrl() {
 }
 
 std::unique_ptr<sql::Database> NewTestDatabase() { return OpenTestDatabase(NewTestDatabaseUrl()); }
+
+std::unique_ptr<sql::Database> NewMigratedTestDatabase() {
+  auto database = NewTestDatabase();
+  auto session = database->Open({});
+  ALERTSTREAM_CHECK(session.ok());
+  const auto migrated = migrations::MigrateUp(*session.value(), migrations::ProgramMigrations());
+  EXPECT_TRUE(migrated.ok()) << migrated.error().message();
+  return database;
+}
 
 std::unique_ptr<sql::Database> OpenTestDatabase(const std::string& url) {
   auto database = MakeDatabase({.url = url}, SystemClock());

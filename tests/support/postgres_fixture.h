@@ -20,6 +20,8 @@ std::string NewTestDatabaseUrl();
 
 // An empty database, through the adapter. Sessions have to end before the program does.
 std::unique_ptr<sql::Database> NewTestDatabase();
+// The same with every migration of the program applied.
+std::unique_ptr<sql::Database> NewMigratedTestDatabase();
 std::unique_ptr<sql::Database> OpenTestDatabase(const std::string& url);
 
 }  // namespace alertstream::postgres
