@@ -1,5 +1,6 @@
 #include "projections/accounts.h"
 
+#include <optional>
 #include <utility>
 
 #include "projections/text.h"
@@ -47,6 +48,12 @@ constexpr sql::Statement kSenders = {
     " account = excluded.account, number = excluded.number, is_default = excluded.is_default,"
     " channel = excluded.channel, version = excluded.version, at = excluded.at,"
     " partition = excluded.partition, seq = excluded.seq WHERE excluded.version > t.version"};
+
+constexpr sql::Statement kDefaults = {
+    "projections.senders.defaults",
+    "UPDATE senders t SET is_default = (t.id = c.id)"
+    " FROM unnest($1::text[], $2::text[]) AS c(tenant_id, id)"
+    " WHERE t.tenant_id = c.tenant_id AND t.is_default <> (t.id = c.id)"};
 
 // The row that the fact makes or changes; null: it says what is known.
 AccountRow* Begin(const Batch& batch, const v1::Fact& fact, const std::string& id,
@@ -107,7 +114,21 @@ void AccountsProjection::Fold(const Batch& batch) {
       if (AccountRow* row = Begin(batch, *fact, sender.id(), &senders_)) {
         TakeSender(sender, row);
       }
+      TakeDefault(*fact);
     }
+  }
+}
+
+// Also by a fact that says that nothing else changed.
+void AccountsProjection::TakeDefault(const v1::Fact& fact) {
+  const v1::Sender& sender = fact.sender().sender();
+  if (sender.is_default()) {
+    defaults_[fact.tenant()] = Storable(sender.id());
+    return;
+  }
+  const auto present = defaults_.find(fact.tenant());
+  if (present != defaults_.end() && present->second == sender.id()) {
+    present->second.clear();
   }
 }
 
@@ -121,6 +142,7 @@ void AccountsProjection::Clear() {
   sites_.Clear();
   plans_.Clear();
   senders_.Clear();
+  defaults_.clear();
 }
 
 Status AccountsProjection::WriteTenants(sql::Session& session) {
@@ -179,6 +201,18 @@ Status AccountsProjection::WriteSenders(sql::Session& session) {
       .Integer(&AccountRow::partition)
       .Integer(&AccountRow::seq);
   ALERTSTREAM_RETURN_IF_ERROR(session.Run(kSenders, columns.params()));
+  if (defaults_.empty()) {
+    return Status::Ok();
+  }
+  std::vector<std::optional<std::string>> tenants;
+  std::vector<std::optional<std::string>> ids;
+  for (const auto& [tenant, id] : defaults_) {
+    tenants.emplace_back(tenant);
+    ids.emplace_back(id);
+  }
+  sql::Params params;
+  params.Texts(tenants).Texts(ids);
+  ALERTSTREAM_RETURN_IF_ERROR(session.Run(kDefaults, params));
   return Status::Ok();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -43,17 +44,22 @@ class AccountsProjection final : public Projection {
   const std::vector<AccountRow>& sites() const { return sites_.rows(); }
   const std::vector<AccountRow>& plans() const { return plans_.rows(); }
   const std::vector<AccountRow>& senders() const { return senders_.rows(); }
+  // Who is a tenant's default sender now, where a fact named one: "" for nobody. Becoming it takes
+  // it from the one before, whose own facts do not say so.
+  const std::map<std::string, std::string>& defaults() const { return defaults_; }
 
  private:
   Status WriteTenants(sql::Session& session);
   Status WriteSites(sql::Session& session);
   Status WritePlans(sql::Session& session);
   Status WriteSenders(sql::Session& session);
+  void TakeDefault(const v1::Fact& fact);
 
   Keyed<AccountRow> tenants_;
   Keyed<AccountRow> sites_;
   Keyed<AccountRow> plans_;
   Keyed<AccountRow> senders_;
+  std::map<std::string, std::string> defaults_;
 };
 
 }  // namespace alertstream::projections

@@ -142,7 +142,8 @@ void CommandLine::AddRun() {
                         "serve --target=all\n"
                         "  alertstream serve --target=processor --log kafka://127.0.0.1:9092",
                         [target](Program& program) { return RunServe(program, *target); });
-  serve->add_option("--target", *target, "what to run: processor, api, dispatcher or all")
+  serve
+      ->add_option("--target", *target, "what to run: processor, api, dispatcher, projector or all")
       ->required()
       ->check(Checked(ParseServerTarget));
   AddNamed(serve, "--partitions-owned", "runtime.assigned", "all, none, or such as 0-3,8");

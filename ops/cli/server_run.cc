@@ -7,6 +7,7 @@
 #include "ops/cli/api_part.h"
 #include "ops/cli/dispatch_part.h"
 #include "ops/cli/json_object.h"
+#include "ops/cli/projector_part.h"
 #include "ops/cli/read_side.h"
 #include "processor/log/kafka/group_offsets.h"
 
@@ -20,14 +21,25 @@ constexpr std::chrono::milliseconds kLastOffsetsMax{1000};
 Result<ServerParts> StartParts(Program& program, const Deployment& deployment,
                                const ServerTargets& targets, const ServerContext& context,
                                sql::Database* database) {
-  if (!targets.api && !targets.dispatcher) {
-    return ServerParts();
-  }
   const Settings& settings = program.settings();
+  ServerParts parts;
+  if (targets.projector && database != nullptr) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(
+        auto partitions,
+        ParseAssigned(settings.Text(Setting::kRuntimeAssigned), deployment.identity.partitions));
+    parts.push_back(ProjectorPart::Start({.deployment = deployment,
+                                          .clock = program.clock(),
+                                          .database = *database,
+                                          .metrics = context.metrics,
+                                          .partitions = std::move(partitions),
+                                          .decides_readiness = !targets.api}));
+  }
+  if (!targets.api && !targets.dispatcher) {
+    return parts;
+  }
   ALERTSTREAM_ASSIGN_OR_RETURN(
       auto identity, IdentityPart::Open(settings, program.clock(), context.metrics, nullptr));
   // Behind what it uses: where the dispatcher cannot start, the API that serves already ends first.
-  ServerParts parts;
   if (targets.api) {
     ALERTSTREAM_ASSIGN_OR_RETURN(auto api, ApiPart::Start({.settings = settings,
                                                            .deployment = deployment,
@@ -62,9 +74,10 @@ Result<ServerTargets> ParseServerTarget(std::string_view text) {
   const bool all = text == "all";
   const ServerTargets targets{.processor = all || text == "processor",
                               .api = all || text == "api",
-                              .dispatcher = all || text == "dispatcher"};
-  if (!targets.processor && !targets.api && !targets.dispatcher) {
-    return Error(ErrorCode::kInvalid, "expected processor, api, dispatcher or all");
+                              .dispatcher = all || text == "dispatcher",
+                              .projector = all || text == "projector"};
+  if (!targets.processor && !targets.api && !targets.dispatcher && !targets.projector) {
+    return Error(ErrorCode::kInvalid, "expected processor, api, dispatcher, projector or all");
   }
   return targets;
 }
@@ -144,6 +157,11 @@ Result<ExitCode> RunServe(Program& program, std::string_view target) {
                     .port = static_cast<std::uint16_t>(settings.Integer(Setting::kMetricsPort))};
   // Connects when it is used: a database that is away does not keep the server from starting.
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto database, OpenReadSide(settings, program.clock()));
+  if (database == nullptr && target == "projector") {
+    return Error(ErrorCode::kInvalid,
+                 "--target=projector: it needs a database; name one with --postgres or "
+                 "ALERTSTREAM_POSTGRES_URL");
+  }
   options.start_parts = [&](const ServerContext& context) {
     return StartParts(program, deployment, targets, context, database.get());
   };

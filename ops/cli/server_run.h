@@ -19,8 +19,9 @@ struct ServerTargets {
   bool processor = false;
   bool api = false;
   bool dispatcher = false;
+  bool projector = false;
 };
-// processor, api, dispatcher or all.
+// processor, api, dispatcher, projector or all.
 Result<ServerTargets> ParseServerTarget(std::string_view text);
 
 // Who may call and what messages leave through, as the last part of a server: the others use it.

@@ -86,6 +86,9 @@ TEST_F(ProjectorTest, EveryTableIsFilled) {
     EXPECT_GT(CountOf(*database_, query.c_str()), 0) << table.table;
   }
   EXPECT_EQ(CountOf(*database_, "SELECT count(*) FROM read_model.triggers WHERE is_current"), 2);
+  EXPECT_EQ(CountOf(*database_,
+                    "SELECT count(*) FROM read_model.senders WHERE is_default = (id = 'main')"),
+            3);
   EXPECT_EQ(CountOf(*database_, "SELECT count(*) FROM read_model.triggers WHERE id = 'paid'"), 3);
   EXPECT_EQ(CountOf(*database_,
                     "SELECT count(*) FROM read_model.notifications WHERE status = 'delivered'"),

@@ -42,6 +42,21 @@ void ExpectOk(const Status& status) {
   EXPECT_TRUE(status.ok()) << (status.ok() ? "" : status.error().message());
 }
 
+// As the story's own, but for its id.
+void Sender(StoryWriter& writer, std::string_view tenant, std::string_view id, bool is_default) {
+  v1::Envelope envelope;
+  envelope.set_trust(v1::TRUST_SYSTEM);
+  envelope.set_actor("story");
+  auto* sender = envelope.mutable_account_change()->mutable_sender();
+  sender->set_id(std::string(id));
+  sender->set_provider("twilio");
+  sender->set_account("AC1");
+  sender->set_number("+254700000001");
+  sender->set_is_default(is_default);
+  sender->set_channel(v1::CHANNEL_SMS);
+  writer.Put(Topic::kAccountChanges, envelope, tenant);
+}
+
 void Attempt(StoryWriter& writer, std::string_view tenant, const v1::NotificationCommand& command,
              v1::AttemptPhase phase, v1::AttemptClass result) {
   v1::Envelope envelope;
@@ -174,6 +189,11 @@ void TellShopDay(StoryWriter& writer, log::EventLog& log, runtime::Instance& ins
                  std::string_view tenant) {
   writer.Shop(tenant);
   ExpectOk(instance.RunUntilQuiet());
+  Sender(writer, tenant, "main", true);  // In force already.
+  Sender(writer, tenant, "second", true);
+  Sender(writer, tenant, "third", false);
+  ExpectOk(instance.RunUntilQuiet());
+  Sender(writer, tenant, "main", true);  // Unchanged, but for being the default again.
   writer.Trigger(tenant, "promo", [](v1::Trigger* trigger) {
     trigger->set_message_class(v1::MESSAGE_CLASS_MARKETING);
     auto* list = trigger->mutable_recipients()->mutable_list();
