@@ -9,6 +9,8 @@
 #include "api/control/control_routes.h"
 #include "api/docs/docs_routes.h"
 #include "api/ingest/ingest_routes.h"
+#include "api/query/query_routes.h"
+#include "api/resources/resource_routes.h"
 #include "api/webhooks/webhook_routes.h"
 #include "ops/cli/json_object.h"
 #include "processor/base/log.h"
@@ -70,6 +72,7 @@ Result<std::unique_ptr<ApiPart>> ApiPart::Start(const ApiPartDeps& deps) {
   ALERTSTREAM_ASSIGN_OR_RETURN(
       part->entities_,
       api::EntityBook::Start(log, {.log_id = identity.log_id, .partitions = identity.partitions}));
+  ALERTSTREAM_RETURN_IF_ERROR(part->StartReadSide());
   ALERTSTREAM_RETURN_IF_ERROR(part->AddRoutes());
   http::ServerOptions options;
   options.address = settings.Text(Setting::kApiAddress);
@@ -77,7 +80,9 @@ Result<std::unique_ptr<ApiPart>> ApiPart::Start(const ApiPartDeps& deps) {
   options.threads = static_cast<int>(settings.Integer(Setting::kApiThreads));
   part->server_ = std::make_unique<http::Server>(
       options,
-      [routes = &part->routes_](http::Request request, http::Responder responder) {
+      [routes = &part->routes_, access = part->access_.get()](http::Request request,
+                                                              http::Responder responder) {
+        request.peer = access->ClientOf(request);
         routes->Handle(std::move(request), std::move(responder));
       },
       deps.clock);
@@ -104,7 +109,7 @@ Status ApiPart::AddRoutes() {
   ALERTSTREAM_RETURN_IF_ERROR(api::AddDocsRoutes(&routes_, {}));
   const auto lag_max = deps_.settings.Duration(Setting::kApiLagMax);
   ALERTSTREAM_RETURN_IF_ERROR(api::AddIngestRoutes(
-      &routes_, {.identity = deps_.keys,
+      &routes_, {.identity = access_->identity(),
                  .writer = *writer_,
                  .watch = *watch_,
                  .index = *index_,
@@ -112,18 +117,61 @@ Status ApiPart::AddRoutes() {
                  .clock = deps_.clock,
                  .metrics = metrics,
                  .options = {.lag_seconds_max = static_cast<double>(lag_max.count()) / 1e6}}));
-  ALERTSTREAM_RETURN_IF_ERROR(api::AddWebhookRoutes(&routes_, {.identity = deps_.keys,
+  ALERTSTREAM_RETURN_IF_ERROR(api::AddWebhookRoutes(&routes_, {.identity = access_->identity(),
                                                                .writer = *writer_,
                                                                .partitions = partitions,
                                                                .clock = deps_.clock,
                                                                .metrics = metrics}));
-  ALERTSTREAM_RETURN_IF_ERROR(api::AddControlRoutes(&routes_, {.identity = deps_.keys,
+  ALERTSTREAM_RETURN_IF_ERROR(api::AddControlRoutes(&routes_, {.identity = access_->identity(),
                                                                .writer = *writer_,
                                                                .watch = *watch_,
                                                                .entities = *entities_,
                                                                .partitions = partitions,
                                                                .clock = deps_.clock}));
-  return api::AddProviderRoutes(&routes_, {.identity = deps_.keys, .desk = deps_.providers});
+  ALERTSTREAM_RETURN_IF_ERROR(AddReadSideRoutes());
+  return api::AddProviderRoutes(&routes_,
+                                {.identity = access_->identity(), .desk = deps_.providers});
+}
+
+Status ApiPart::StartReadSide() {
+  ALERTSTREAM_ASSIGN_OR_RETURN(access_, AccessPart::Start({.settings = deps_.settings,
+                                                           .clock = deps_.clock,
+                                                           .keys = deps_.keys,
+                                                           .database = deps_.database}));
+  if (deps_.database == nullptr) {
+    return Status::Ok();
+  }
+  IdentityTables& identity = *access_->tables();
+  read_model_ = std::make_unique<ReadModelPart>(ReadModelDeps{.settings = deps_.settings,
+                                                              .database = *deps_.database,
+                                                              .clock = deps_.clock,
+                                                              .audit = identity.audit()});
+  request_keys_ = std::make_unique<api::RequestKeys>(identity.pool(), deps_.clock);
+  opening_ = std::make_unique<api::TenantOpening>(
+      api::TenantOpeningDeps{.writer = *writer_,
+                             .watch = *watch_,
+                             .projected = read_model_->at().wait,
+                             .clock = deps_.clock,
+                             .partitions = deps_.deployment.identity.partitions});
+  return Status::Ok();
+}
+
+// Also without a database: then they say which setting is missing.
+Status ApiPart::AddReadSideRoutes() {
+  const api::ReadDeps read = {.guard = access_->guard(),
+                              .clock = deps_.clock,
+                              .database = read_model_ == nullptr ? nullptr : &read_model_->at()};
+  ALERTSTREAM_RETURN_IF_ERROR(api::AddQueryRoutes(
+      &routes_, {.read = read, .cursors = cursors_, .log = *deps_.deployment.log}));
+  const api::ResourceDeps resources = {.read = read,
+                                       .keys = request_keys_.get(),
+                                       .writer = *writer_,
+                                       .watch = *watch_,
+                                       .cursors = cursors_,
+                                       .token_key = deps_.deployment.token_key,
+                                       .partitions = deps_.deployment.identity.partitions};
+  ALERTSTREAM_RETURN_IF_ERROR(api::AddResourceRoutes(&routes_, resources));
+  return access_->AddRoutes(&routes_, resources, opening_.get());
 }
 
 std::string ApiPart::url() const {
@@ -173,6 +221,10 @@ bool ApiPart::End(std::chrono::milliseconds deadline) {
       std::chrono::duration_cast<std::chrono::milliseconds>(deps_.clock.SinceBoot() - started);
   writer_->Stop(std::max(deadline - used, std::chrono::milliseconds(0)));
   watch_->Stop();
+  access_->Stop();
+  if (read_model_ != nullptr) {
+    read_model_->Stop();
+  }
   index_->Stop();
   entities_->Stop();
   server_->Stop();

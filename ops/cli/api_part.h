@@ -9,11 +9,16 @@
 #include "api/control/entity_book.h"
 #include "api/http/routes.h"
 #include "api/http/server.h"
+#include "api/identity/tenant_opening.h"
 #include "api/ingest/idempotency_follower.h"
 #include "api/log/answer_watch.h"
 #include "api/log/log_writer.h"
 #include "api/providers/provider_routes.h"
+#include "api/query/cursor.h"
+#include "api/resources/request_keys.h"
+#include "ops/cli/access_part.h"
 #include "ops/cli/commands/serve.h"
+#include "ops/cli/read_model_part.h"
 #include "ops/cli/settings.h"
 #include "ops/cli/wiring.h"
 #include "ops/identity/keys_file.h"
@@ -49,8 +54,10 @@ class ApiPart : public ServerPart {
   bool Stop(std::chrono::milliseconds deadline) override { return End(deadline); }
 
  private:
-  explicit ApiPart(const ApiPartDeps& deps) : deps_(deps) {}
+  explicit ApiPart(const ApiPartDeps& deps) : deps_(deps), cursors_(deps.deployment.token_key) {}
+  Status StartReadSide();
   Status AddRoutes();
+  Status AddReadSideRoutes();
   bool End(std::chrono::milliseconds deadline);
 
   const ApiPartDeps deps_;
@@ -59,6 +66,12 @@ class ApiPart : public ServerPart {
   std::unique_ptr<api::AnswerWatch> watch_;
   std::unique_ptr<api::IdempotencyFollower> index_;
   std::unique_ptr<api::EntityBook> entities_;
+  std::unique_ptr<AccessPart> access_;
+  const api::CursorBook cursors_;
+  // Null without postgres.url, all three.
+  std::unique_ptr<ReadModelPart> read_model_;
+  std::unique_ptr<api::RequestKeys> request_keys_;
+  std::unique_ptr<api::TenantOpening> opening_;
   http::Routes routes_;
   std::unique_ptr<http::Server> server_;
   http::ServerStats counted_;  // What the counters hold already.

@@ -50,6 +50,9 @@ constexpr std::array<SettingSpec, kSettingCount> kTable = {{
     {Setting::kTokenKey, "token_key", kSecret, "", 0, 0, "",
      "32 bytes, hexadecimal or base64, under which recipients are named; generated for a local "
      "log"},
+    {Setting::kMasterKey, "master_key", kSecret, "", 0, 0, "",
+     "keys that seal users' and API keys' secrets, one a line, the first in force; default "
+     "data_dir/master.key, made when it is missing"},
     {Setting::kKeysFile, "keys_file", kText, "", 0, 0, "",
      "API keys and provider accounts (TOML, mode 0600); empty: keys.toml in data_dir"},
     {Setting::kApiUrl, "api_url", kText, "", 0, 0, "",
@@ -69,6 +72,9 @@ constexpr std::array<SettingSpec, kSettingCount> kTable = {{
     // Beyond, a client that waits for its decision would have given up.
     {Setting::kApiLagMax, "api.lag_max", kDuration, "30s", kSecondUs, 3600 * kSecondUs, "",
      "events are refused with 503 while decisions are this far behind"},
+    {Setting::kApiTrustedProxies, "api.trusted_proxies", kText, "", 0, 0, "",
+     "networks of proxies in front of the API, such as 10.0.0.0/8,127.0.0.1: their X-Forwarded-For "
+     "is believed"},
     {Setting::kDispatchCallTimeout, "dispatch.call_timeout", kDuration, "15s", kSecondUs / 10,
      120 * kSecondUs, "",
      "how long a provider may take to answer; then nobody knows whether it sent the message"},

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
@@ -39,7 +40,7 @@ class File {
 };
 
 Error FileError(const std::string& path, std::string_view what, int error) {
-  return Error(ErrorCode::kUnavailable, "token key: cannot " + std::string(what) + " " + path +
+  return Error(ErrorCode::kUnavailable, "key file: cannot " + std::string(what) + " " + path +
                                             ": " + std::generic_category().message(error));
 }
 
@@ -63,7 +64,8 @@ Status SyncDirectory(const std::string& directory) {
   return Status::Ok();
 }
 
-Result<Redacted<std::string>> ReadKey(const std::string& path) {
+// What stands in a file that only its owner may read, without the line feed at its end.
+Result<Redacted<std::string>> ReadKeyText(const std::string& path) {
   const File file(path, O_RDONLY, 0);
   struct stat info {};
   if (file.fd() < 0 || ::fstat(file.fd(), &info) != 0) {
@@ -71,9 +73,9 @@ Result<Redacted<std::string>> ReadKey(const std::string& path) {
   }
   if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
     return Error(ErrorCode::kDenied,
-                 "token key: " + path + " may be read by others; run: chmod 600 " + path);
+                 "key file: " + path + " may be read by others; run: chmod 600 " + path);
   }
-  std::array<char, 256> buffer{};
+  std::array<char, 512> buffer{};
   const ssize_t got = ::read(file.fd(), buffer.data(), buffer.size());
   if (got < 0) {
     return FileError(path, "read", errno);
@@ -82,11 +84,7 @@ Result<Redacted<std::string>> ReadKey(const std::string& path) {
   if (text.ends_with('\n')) {
     text.remove_suffix(1);
   }
-  auto key = ParseTokenKey(text);
-  if (!key.ok()) {
-    return Error(ErrorCode::kInvalid, path + ": " + key.error().message());
-  }
-  return key;
+  return Redacted<std::string>(std::string(text));
 }
 
 // Writes a new key under a name of its own, then links it to `path`: two programs that start at the
@@ -115,6 +113,20 @@ Status CreateKey(const std::string& directory, const std::string& path) {
   return SyncDirectory(directory);
 }
 
+// The path of the key file `name` in `data_dir`; draws a key if there is none.
+Result<std::string> EnsureKeyFile(const std::string& data_dir, std::string_view name) {
+  const std::string path = (std::filesystem::path(data_dir) / name).string();
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) {
+    std::filesystem::create_directories(data_dir, error);
+    if (error) {
+      return FileError(data_dir, "make", error.value());
+    }
+    ALERTSTREAM_RETURN_IF_ERROR(CreateKey(data_dir, path));
+  }
+  return path;
+}
+
 }  // namespace
 
 Result<Redacted<std::string>> ParseTokenKey(std::string_view text) {
@@ -126,17 +138,37 @@ Result<Redacted<std::string>> ParseTokenKey(std::string_view text) {
   return Redacted<std::string>(std::move(bytes));
 }
 
-Result<Redacted<std::string>> LoadOrCreateTokenKey(const std::string& data_dir) {
-  const std::string path = (std::filesystem::path(data_dir) / "token.key").string();
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) {
-    std::filesystem::create_directories(data_dir, error);
-    if (error) {
-      return FileError(data_dir, "make", error.value());
+Result<std::vector<Redacted<std::string>>> ParseMasterKeys(std::string_view text) {
+  const Error malformed(ErrorCode::kInvalid,
+                        "master_key: expected one to four keys of 32 bytes, each on a line, as 64 "
+                        "hexadecimal digits or as base64");
+  std::vector<Redacted<std::string>> keys;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    auto key = ParseTokenKey(text.substr(0, end));
+    if (!key.ok() || keys.size() == kMasterKeysMax) {
+      return malformed;
     }
-    ALERTSTREAM_RETURN_IF_ERROR(CreateKey(data_dir, path));
+    keys.push_back(std::move(key).value());
+    text.remove_prefix(std::min(end + 1, text.size()));
   }
-  return ReadKey(path);
+  return keys.empty() ? Result<std::vector<Redacted<std::string>>>(malformed) : keys;
+}
+
+Result<Redacted<std::string>> LoadOrCreateTokenKey(const std::string& data_dir) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const std::string path, EnsureKeyFile(data_dir, "token.key"));
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto text, ReadKeyText(path));
+  auto key = ParseTokenKey(text.Reveal());
+  return key.ok() ? std::move(key)
+                  : Error(ErrorCode::kInvalid, path + ": " + key.error().message());
+}
+
+Result<std::vector<Redacted<std::string>>> LoadOrCreateMasterKeys(const std::string& data_dir) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const std::string path, EnsureKeyFile(data_dir, "master.key"));
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto text, ReadKeyText(path));
+  auto keys = ParseMasterKeys(text.Reveal());
+  return keys.ok() ? std::move(keys)
+                   : Error(ErrorCode::kInvalid, path + ": " + keys.error().message());
 }
 
 }  // namespace alertstream::cli
