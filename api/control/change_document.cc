@@ -12,6 +12,7 @@
 #include "processor/base/rfc3339.h"
 #include "processor/engine/limits.h"
 #include "processor/engine/phone.h"
+#include "processor/engine/templates/template.h"
 #include "schemas/enum_words.h"
 #include "schemas/limits.h"
 #include "schemas/topics.h"
@@ -136,6 +137,52 @@ void ReadOptOut(FieldReader& fields, OptOutForm form, v1::OptOutChange* change) 
     }
   }
   change->set_expected_version(ReadExpectedVersion(fields));
+}
+
+void ReadDirect(FieldReader& fields, const RuleTree& document, ProblemList* problems,
+                v1::DirectNotification* direct, std::string* recipient) {
+  if (fields.Has("phone") == fields.Has("recipient")) {
+    fields.Problem("phone", "expected exactly one of phone and recipient");
+  }
+  const std::string phone = fields.Text("phone", Need::kOptional, schemas::kPhoneTextBytesMax);
+  *recipient = fields.Text("recipient", Need::kOptional, schemas::kNameBytesMax);
+  if (!phone.empty()) {
+    const auto number = engine::NormalizePhone(phone);
+    if (number.ok()) {
+      direct->mutable_to()->set_plain(number.value());
+    } else {
+      fields.Problem("phone", number.error().message());
+    }
+  } else if (!recipient->empty() && !ParseId(IdKind::kRecipient, *recipient).ok()) {
+    fields.Problem("recipient", "expected an id that begins with rcp_");
+  }
+  const bool by_trigger = fields.Has("trigger");
+  direct->set_trigger_id(fields.Text("trigger", Need::kOptional, schemas::kEntityIdBytesMax));
+  const Need own = by_trigger ? Need::kOptional : Need::kRequired;
+  direct->set_channel(ReadWord(fields, "channel", own, v1::CHANNEL_UNSPECIFIED));
+  direct->set_message_class(ReadWord(fields, "class", own, v1::MESSAGE_CLASS_UNSPECIFIED));
+  direct->set_sender_id(fields.Text("sender", Need::kOptional, schemas::kEntityIdBytesMax));
+  const auto node = fields.Node("template", own);
+  if (by_trigger) {
+    for (const std::string_view name : {"channel", "class", "sender", "template"}) {
+      if (fields.Has(name)) {
+        fields.Problem(name, "given beside a trigger, which has its own");
+      }
+    }
+    return;
+  }
+  if (direct->channel() == v1::CHANNEL_ALL) {
+    fields.Problem("channel", "expected one channel");
+  }
+  if (!node) {
+    return;
+  }
+  FieldReader body(document, *node, "template.", problems);
+  direct->set_template_body(body.Text("body", Need::kRequired, schemas::kTemplateBytesMax));
+  if (const auto compiled = engine::Template::Compile(direct->template_body()); !compiled.ok()) {
+    body.Problem("body", compiled.error().message());
+  }
+  body.Finish();
 }
 
 void ReadSkip(FieldReader& fields, std::int32_t partitions, v1::AccountChange* change) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "api/control/rule_fields.h"
 #include "schemas/envelope.pb.h"
@@ -18,6 +19,11 @@ void ReadConsent(FieldReader& fields, const RuleTree& document, ProblemList* pro
 // system may name a source instead.
 enum class OptOutForm : std::uint8_t { kControl, kResource };
 void ReadOptOut(FieldReader& fields, OptOutForm form, v1::OptOutChange* change);
+
+// {"phone" or "recipient", "trigger" or ("channel", "class", "template", "sender"?)}. `recipient`:
+// the person's rcp_ id, instead of an address; else empty.
+void ReadDirect(FieldReader& fields, const RuleTree& document, ProblemList* problems,
+                v1::DirectNotification* direct, std::string* recipient);
 
 // `partitions`: how many there are.
 void ReadSkip(FieldReader& fields, std::int32_t partitions, v1::AccountChange* change);

@@ -52,6 +52,7 @@ struct Change : std::enable_shared_from_this<Change> {
   AppendedPosition position;
   ChangeOutcome outcome;
   std::unique_ptr<AnswerWatch::Ticket> ticket;
+  bool asks = false;
 };
 
 void Change::Start(RecordToAppend record) {
@@ -92,6 +93,10 @@ void Change::OnAnswered(Result<std::vector<RecordAnswer>> result) {
     return Finish(ChangeState::kPending);
   }
   RecordAnswer& answer = result.value().front();
+  if (asks) {
+    outcome.answer = std::move(answer);
+    return Finish(ChangeState::kDecided);
+  }
   if (!answer.dead_letters.empty()) {
     return Refuse(RejectionOf(answer.dead_letters.front()));
   }
@@ -114,6 +119,12 @@ void Change::OnAnswered(Result<std::vector<RecordAnswer>> result) {
 
 void ChangeFlow::Run(RecordToAppend record, microseconds deadline, Done done) const {
   std::make_shared<Change>(deps_, deadline, std::move(done))->Start(std::move(record));
+}
+
+void ChangeFlow::Ask(RecordToAppend record, microseconds deadline, Done done) const {
+  const auto change = std::make_shared<Change>(deps_, deadline, std::move(done));
+  change->asks = true;
+  change->Start(std::move(record));
 }
 
 }  // namespace alertstream::api

@@ -33,7 +33,8 @@ struct ChangeOutcome {
   ChangeState state = ChangeState::kPending;
   http::ProblemDetails problem;              // kRefused
   std::optional<AppendedPosition> position;  // Unless nothing was appended.
-  v1::Fact fact;                             // What the fold said, if it has.
+  v1::Fact fact;                             // What the fold said, if it has. Of Run.
+  RecordAnswer answer;                       // All of what it said. Of Ask.
 };
 
 // Everything outlives the last outcome.
@@ -52,6 +53,9 @@ class ChangeFlow {
   // `deadline`: a time of Clock::SinceBoot.
   using Done = std::function<void(ChangeOutcome)>;
   void Run(RecordToAppend record, std::chrono::microseconds deadline, Done done) const;
+  // As Run for a record that is no change of one thing: ends with what the fold said, whatever that
+  // is (kDecided), without waiting for the read side.
+  void Ask(RecordToAppend record, std::chrono::microseconds deadline, Done done) const;
 
  private:
   const ChangeFlowDeps deps_;

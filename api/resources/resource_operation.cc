@@ -182,6 +182,24 @@ void ResourceOperation::Change(Done done) {
            });
 }
 
+void ResourceOperation::Ask(RecordToAppend record, Asked asked) {
+  const ChangeFlow flow({.writer = deps_->writer,
+                         .watch = deps_->watch,
+                         .projected = database().wait,
+                         .clock = deps_->read.clock});
+  flow.Ask(std::move(record), deadline_,
+           [self = shared_from_this(), asked = std::move(asked)](const ChangeOutcome& outcome) {
+             self->position_ = outcome.position;
+             if (outcome.state == ChangeState::kRefused) {
+               return self->Refuse(outcome.problem);
+             }
+             if (outcome.state == ChangeState::kPending) {
+               return self->AnswerPending(false);
+             }
+             asked(outcome.answer);
+           });
+}
+
 void ResourceOperation::OnChanged(ChangeOutcome outcome, const Done& done) {
   position_ = outcome.position;
   switch (outcome.state) {

@@ -45,6 +45,11 @@ class ResourceOperation : public std::enable_shared_from_this<ResourceOperation>
   using Done = std::function<void(const v1::Fact&, bool projected)>;
   void Change(Done done);
 
+  // Appends the record and waits; `asked` gets all that the fold said of it and answers. Everything
+  // else is answered here.
+  using Asked = std::function<void(const RecordAnswer&)>;
+  void Ask(RecordToAppend record, Asked asked);
+
   // The answer, with X-Position if something was appended. Kept for the key if there is one.
   void Answer(http::Response response);
   void Refuse(const http::ProblemDetails& problem) { Answer(http::Problem(problem)); }

@@ -10,6 +10,7 @@
 #include "api/control/json_tree.h"
 #include "api/control/rule_document.h"
 #include "processor/base/check.h"
+#include "processor/base/crypto.h"
 #include "processor/base/rfc3339.h"
 #include "processor/engine/phone.h"
 #include "schemas/envelope_check.h"
@@ -282,6 +283,39 @@ ResourceParse ParseOptOut(std::string_view text, const ResourceContext& context)
                        ReadOptOut(fields, OptOutForm::kResource,
                                   envelope->mutable_opt_out_change());
                      });
+}
+
+std::variant<NotificationDraft, ProblemDetails> ParseNotification(std::string_view text,
+                                                                  const ResourceContext& context) {
+  Body body;
+  if (auto problem = body.Open(text)) {
+    return std::move(*problem);
+  }
+  NotificationDraft draft{.envelope = NewEnvelope(context, "notification.request"),
+                          .recipient = {}};
+  FieldReader fields(body.tree(), body.tree().root, "", body.problems());
+  v1::SiteEvent* event = draft.envelope.mutable_site_event();
+  ReadDirect(fields, body.tree(), body.problems(), event->mutable_direct(), &draft.recipient);
+  draft.envelope.set_site(fields.Text("site", Need::kOptional, schemas::kSiteIdBytesMax));
+  static_cast<void>(fields.Node("data", Need::kOptional));
+  if (const auto data = body.root().Find("data")) {
+    if (data->type() != JsonType::kObject) {
+      fields.Problem("data", "expected an object");
+    }
+    schemas::AppendJson(*data, event->mutable_data()->mutable_plain());
+  }
+  fields.Finish();
+  if (auto faults = body.TakeFaults(); !faults.empty()) {
+    return Invalid(std::move(faults));
+  }
+  // What the request is called: the fold's dedupe compares it.
+  const Digest digest = Sha256().Update(text).Final();
+  draft.envelope.set_body_sha256(std::string(AsView(digest)));
+  return draft;
+}
+
+ResourceParse RecordOfNotification(const v1::Envelope& envelope, const ResourceContext& context) {
+  return RecordOf(Topic::kSiteEvents, context, envelope, "");
 }
 
 std::variant<Redacted<std::string>, ProblemDetails> ParseLookup(std::string_view text) {

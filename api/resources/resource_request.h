@@ -15,6 +15,7 @@
 #include "api/log/log_writer.h"
 #include "processor/base/redacted.h"
 #include "processor/base/time.h"
+#include "schemas/envelope.pb.h"
 
 namespace alertstream::api {
 
@@ -64,6 +65,19 @@ ResourceParse ParseConsent(std::string_view body, const ResourceContext& context
 
 // {"phone"|"email"|"recipient","channel"?,"status","source"?,"reason"?,"expected_version"?}
 ResourceParse ParseOptOut(std::string_view body, const ResourceContext& context);
+
+// A direct notification on its way; the person's address may still have to be found.
+struct NotificationDraft {
+  v1::Envelope envelope;
+  std::string recipient;  // rcp_…, if there is no address yet.
+};
+
+// {"phone"|"recipient", "trigger" | ("channel","class","template":{"body"},"sender"?), "data"?,
+//  "site"?}
+std::variant<NotificationDraft, http::ProblemDetails> ParseNotification(
+    std::string_view body, const ResourceContext& context);
+// The record of a draft that has its address.
+ResourceParse RecordOfNotification(const v1::Envelope& envelope, const ResourceContext& context);
 
 // {"phone"}: the number as the engine writes it, from which it makes the person's token.
 std::variant<Redacted<std::string>, http::ProblemDetails> ParseLookup(std::string_view body);

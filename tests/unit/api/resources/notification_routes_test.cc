@@ -1,0 +1,165 @@
+#include "api/resources/notification_routes.h"
+
+#include "tests/unit/api/resources/resource_fixture.h"
+
+namespace alertstream::api {
+namespace {
+
+using ::testing::HasSubstr;
+
+const std::string kNotifications = "/api/v1/notifications";
+
+std::string ByText(const std::string& phone, const std::string& message_class = "transactional",
+                   const std::string& body = "Code {{data.code}}") {
+  return R"({"phone":")" + phone + R"(","channel":"sms","class":")" + message_class +
+         R"(","template":{"body":")" + body + R"("},"data":{"code":4711}})";
+}
+
+class NotificationRoutesTest : public ResourceTest {
+ protected:
+  NotificationRoutesTest() {
+    story_.writer.Trigger("acme", "alert", [](v1::Trigger* trigger) {
+      trigger->set_when("event.data.n > 5");
+      trigger->set_template_body("Alert {{data.n}}");
+    });
+    EXPECT_TRUE(owner_->RunUntilQuiet().ok());
+  }
+};
+
+TEST_F(NotificationRoutesTest, ATextOfTheRequestsOwnIsSent) {
+  const auto sent = Post(kNotifications, ByText("+254700000001"));
+  ASSERT_EQ(sent.status, 200) << sent.body;
+  EXPECT_EQ(Member(sent, "decision.outcome"), R"("send")");
+  EXPECT_EQ(Member(sent, "decision.trigger"), "null");
+  EXPECT_THAT(Member(sent, "decision.notification_id"), HasSubstr("ntf_"));
+  EXPECT_FALSE(Field(sent, "X-Position").empty());
+  const auto outputs = story_.Read();
+  ASSERT_EQ(outputs.commands.size(), 1U);
+  EXPECT_EQ(outputs.commands[0].to().plain(), "+254700000001");
+  EXPECT_EQ(outputs.commands[0].body().plain(), "Code 4711");
+}
+
+TEST_F(NotificationRoutesTest, ATriggersMessageIsSentToThePersonWithThatId) {
+  ASSERT_EQ(Post("/api/v1/consents", R"({"phone":"+254700000001","class":"informational",)"
+                                     R"("status":"granted"})")
+                .status,
+            201);
+  const auto found = Post("/api/v1/recipients/lookup", R"({"phone":"+254700000001"})");
+  const auto sent = Post(kNotifications, R"({"recipient":)" + Member(found, "id") +
+                                             R"(,"trigger":"alert","data":{"n":1}})");
+  ASSERT_EQ(sent.status, 200) << sent.body;
+  EXPECT_EQ(Member(sent, "decision.trigger"), R"("alert")");
+  EXPECT_EQ(Member(sent, "decision.recipient"), Member(found, "id"));
+  EXPECT_EQ(story_.Read().commands.at(0).body().plain(), "Alert 1");
+}
+
+TEST_F(NotificationRoutesTest, WhatAGateStopsIsToldWithItsReason) {
+  const auto suppressed = Post(kNotifications, ByText("+254700000001", "marketing"));
+  ASSERT_EQ(suppressed.status, 200) << suppressed.body;
+  EXPECT_EQ(Member(suppressed, "decision.outcome"), R"("suppress")");
+  EXPECT_EQ(Member(suppressed, "decision.reason"), R"("consent_missing")");
+  EXPECT_EQ(Member(suppressed, "decision.notification_id"), "null");
+  const auto failed =
+      Post(kNotifications, ByText("+254700000001", "transactional", "{{data.absent}}"));
+  EXPECT_EQ(Member(failed, "decision.reason"), R"("template_failed")");
+}
+
+TEST_F(NotificationRoutesTest, OverTheMonthsPlanItSaysWhatIsLeftAndWhenItResets) {
+  v1::Envelope plan;
+  plan.set_trust(v1::TRUST_SYSTEM);
+  plan.mutable_account_change()->mutable_plan()->set_id("tiny");
+  plan.mutable_account_change()->mutable_plan()->set_sends_per_month_max(1);
+  story_.writer.Put(schemas::Topic::kAccountChanges, plan, "acme");
+  plan.mutable_account_change()->mutable_tenant()->set_status(v1::TENANT_STATUS_ACTIVE);
+  plan.mutable_account_change()->mutable_tenant()->set_plan("tiny");
+  story_.writer.Put(schemas::Topic::kAccountChanges, plan, "acme");
+  ASSERT_TRUE(owner_->RunUntilQuiet().ok());
+  ASSERT_EQ(Post(kNotifications, ByText("+254700000001")).status, 200);
+  const auto refused = Post(kNotifications, ByText("+254700000002"));
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(Member(refused, "code"), R"("quota_exceeded")");
+  EXPECT_EQ(Member(refused, "limit"), "1");
+  EXPECT_EQ(Member(refused, "remaining"), "0");
+  EXPECT_THAT(Member(refused, "resets_at"), HasSubstr("-01T00:00:00.000Z"));
+  EXPECT_THAT(Field(refused, "RateLimit"), HasSubstr(R"("plan";r=0;t=)"));
+  EXPECT_GT(std::stol(Field(refused, "Retry-After")), 0);
+}
+
+TEST_F(NotificationRoutesTest, TheSameKeyIsOneNotification) {
+  const std::vector<std::pair<std::string, std::string>> key = {{"Idempotency-Key", "\"k1\""}};
+  const auto first = Post(kNotifications, ByText("+254700000001"), key);
+  const auto second = Post(kNotifications, ByText("+254700000001"), key);
+  EXPECT_EQ(second.status, 200);
+  EXPECT_EQ(Member(second, "id"), Member(first, "id"));
+  EXPECT_EQ(Field(second, "Idempotent-Replayed"), "true");
+  EXPECT_EQ(Post(kNotifications, ByText("+254700000002"), key).status, 422);
+  EXPECT_EQ(story_.Read().commands.size(), 1U);
+}
+
+TEST_F(NotificationRoutesTest, FaultsAreNamed) {
+  const std::pair<std::string, std::string> cases[] = {
+      {R"({})", "#/phone"},
+      {R"({"phone":"0700","trigger":"alert"})", "#/phone"},
+      {R"({"recipient":"x","trigger":"alert"})", "#/recipient"},
+      {R"({"phone":"+254700000001","recipient":"rcp_00000000000000000000000000","trigger":"a"})",
+       "#/phone"},
+      {R"({"phone":"+254700000001"})", "#/channel"},
+      {R"({"phone":"+254700000001"})", "#/class"},
+      {R"({"phone":"+254700000001"})", "#/template"},
+      {R"({"phone":"+254700000001","trigger":"alert","class":"marketing"})", "#/class"},
+      {R"({"phone":"+254700000001","trigger":"alert","data":[]})", "#/data"},
+      {R"({"phone":"+254700000001","trigger":"alert","x":1})", "#/x"},
+      {R"({"phone":"+254700000001","channel":"all","class":"marketing","template":{"body":"x"}})",
+       "#/channel"},
+      {R"({"phone":"+254700000001","channel":"sms","class":"marketing","template":{"body":"{{"}})",
+       "#/template/body"},
+      {R"({"phone":"+254700000001","trigger":"gone"})", "#/trigger"},
+      {R"({"recipient":"rcp_00000000000000000000000000","trigger":"alert"})", "#/recipient"},
+  };
+  for (const auto& [body, pointer] : cases) {
+    const auto refused = Post(kNotifications, body);
+    EXPECT_EQ(refused.status, 422) << body;
+    EXPECT_THAT(refused.body, HasSubstr("\"pointer\":\"" + pointer + "\"")) << body;
+  }
+  EXPECT_TRUE(story_.Read().commands.empty());
+}
+
+TEST_F(NotificationRoutesTest, AViewerMayNotAndAnotherTenantsPersonIsUnknown) {
+  EXPECT_EQ(Send({.method = "POST",
+                  .path = kNotifications,
+                  .body = ByText("+254700000001"),
+                  .token = "viewer.acme"})
+                .status,
+            403);
+  ASSERT_EQ(Post("/api/v1/consents", R"({"phone":"+254700000001","class":"informational",)"
+                                     R"("status":"granted"})")
+                .status,
+            201);
+  const auto found = Post("/api/v1/recipients/lookup", R"({"phone":"+254700000001"})");
+  EXPECT_EQ(Send({.method = "POST",
+                  .path = kNotifications,
+                  .body = R"({"recipient":)" + Member(found, "id") + R"(,"trigger":"alert"})",
+                  .token = "owner.zoo"})
+                .status,
+            422);
+}
+
+TEST_F(NotificationRoutesTest, WithoutADecisionInTimeThePositionIsAnswered) {
+  processor_runs_ = false;
+  const auto pending = Post(kNotifications, ByText("+254700000001"));
+  EXPECT_EQ(pending.status, 202);
+  EXPECT_EQ(Member(pending, "decided"), "false");
+  EXPECT_FALSE(Field(pending, "X-Position").empty());
+}
+
+// An older log folds it as an event that nobody asked for.
+TEST(NotificationAnswer, ALogOfVersionTwoIsSaidToNeedActivation) {
+  RecordAnswer answer;
+  answer.decisions.emplace_back().set_engine_version(2);
+  const auto response = AnswerOfNotification(answer);
+  EXPECT_EQ(response.status, 503);
+  EXPECT_THAT(response.body, HasSubstr("engine activate"));
+}
+
+}  // namespace
+}  // namespace alertstream::api
