@@ -11,7 +11,7 @@ namespace {
 
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
-constexpr std::array<std::pair<int, std::string_view>, 30> kStatusTexts = {{
+constexpr std::array<std::pair<int, std::string_view>, 31> kStatusTexts = {{
     {200, "OK"},
     {201, "Created"},
     {202, "Accepted"},
@@ -35,6 +35,7 @@ constexpr std::array<std::pair<int, std::string_view>, 30> kStatusTexts = {{
     {415, "Unsupported Media Type"},
     {417, "Expectation Failed"},
     {422, "Unprocessable Content"},
+    {428, "Precondition Required"},
     {429, "Too Many Requests"},
     {431, "Request Header Fields Too Large"},
     {500, "Internal Server Error"},

@@ -8,7 +8,7 @@
 namespace alertstream::http {
 namespace {
 
-constexpr std::array<std::pair<int, std::string_view>, 20> kCodes = {{
+constexpr std::array<std::pair<int, std::string_view>, 21> kCodes = {{
     {400, "malformed_request"},
     {401, "unauthenticated"},
     {403, "forbidden"},
@@ -23,6 +23,7 @@ constexpr std::array<std::pair<int, std::string_view>, 20> kCodes = {{
     {415, "unsupported_media_type"},
     {417, "expectation_failed"},
     {422, "validation_failed"},
+    {428, "precondition_required"},
     {429, "rate_limited"},
     {431, "headers_too_large"},
     {501, "not_implemented"},
