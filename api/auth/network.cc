@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "processor/base/text.h"
+
 namespace alertstream::api {
 namespace {
 
@@ -45,14 +47,6 @@ bool Contains(std::span<const Network> networks, const AddressBytes& address) {
   return std::any_of(networks.begin(), networks.end(), [&](const Network& network) {
     return Masked(address, network.bits) == network.address;
   });
-}
-
-std::string_view Trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) {
-    return "";
-  }
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
 }  // namespace

@@ -154,7 +154,8 @@ Status AddProviderRoutes(http::Routes* routes, const ProviderRoutesDeps& deps) {
       }));
   return routes->AddParking(
       "POST", account + "/test",
-      [deps](http::Request request, const http::RouteParams& params, http::Responder responder) {
+      [deps](const http::Request& request, const http::RouteParams& params,
+             http::Responder responder) {
         if (auto refusal = Refuse(deps.identity, request)) {
           responder.Send(std::move(*refusal));
           return;

@@ -19,6 +19,7 @@
 #include "ops/cli/wiring.h"
 #include "ops/identity/keys_document.h"
 #include "ops/identity/keys_file.h"
+#include "ops/postgres/cluster.h"
 #include "ops/seed/demo_history.h"
 #include "processor/base/crypto.h"
 
@@ -29,8 +30,9 @@ namespace {
 constexpr std::chrono::milliseconds kEndingMax{2000};
 constexpr std::chrono::milliseconds kPause{20};
 // All that ever lies in a data directory of ours, besides the lock.
-constexpr std::array<std::string_view, 7> kOurs = {
-    "log", "state", "state-kafka", "token.key", "keys.toml", "dev.json", "seeding"};
+constexpr std::array<std::string_view, 9> kOurs = {"log",       "state",     "state-kafka",
+                                                   "postgres",  "token.key", "master.key",
+                                                   "keys.toml", "dev.json",  "seeding"};
 constexpr std::string_view kBrowserKey = "demo-browser";
 constexpr std::string_view kServerKey = "demo-server";
 constexpr std::string_view kOperatorKey = "demo-operator";
@@ -52,6 +54,10 @@ Error DirectoryError(const std::string& data_dir, const std::error_code& error) 
 }
 
 Status RemoveAll(const std::string& data_dir, const std::vector<std::filesystem::path>& paths) {
+  // The database may lie elsewhere; where there is no user for one there is none.
+  if (const auto cluster = postgres::ClusterDirectory(data_dir); cluster.ok()) {
+    ALERTSTREAM_RETURN_IF_ERROR(postgres::RemoveCluster(cluster.value(), SystemClock()));
+  }
   std::error_code error;
   for (const auto& path : paths) {
     std::filesystem::remove_all(path, error);
@@ -164,7 +170,7 @@ Status EmptyDataDirectory(const std::string& data_dir) {
   }
   // A server may run on the log; none begins while it is removed.
   bool is_free = false;
-  const Status removed = WhileNobodyOwnsLog(In(data_dir, "log").string(), [&] {
+  Status removed = WhileNobodyOwnsLog(In(data_dir, "log").string(), [&] {
     is_free = true;
     return RemoveAll(data_dir, found);
   });
