@@ -16,8 +16,11 @@
 #include "ops/cli/commands/outcomes.h"
 #include "ops/cli/commands/rules.h"
 #include "ops/cli/dev_directory.h"
+#include "ops/cli/dev_postgres.h"
 #include "ops/cli/dispatch_part.h"
 #include "ops/cli/json_object.h"
+#include "ops/cli/projector_part.h"
+#include "ops/cli/read_side.h"
 #include "ops/cli/seed_command.h"
 #include "ops/cli/server_run.h"
 #include "ops/cli/version.h"
@@ -28,6 +31,9 @@
 
 namespace alertstream::cli {
 namespace {
+
+// How long the rest of dev waits for its database; a new one is made in a second or two.
+constexpr std::chrono::milliseconds kDatabaseWaitMax{10'000};
 
 // The addresses that are known only when everything listens. Thread-safe.
 class DevEndpoints {
@@ -159,6 +165,7 @@ class Dev {
 
  private:
   Status Prepare();
+  Status OpenDatabase();
   Result<ServerParts> StartParts(const ServerContext& context);
   Status Ready(const Session& session);
   void PrintScreen() const;
@@ -173,6 +180,11 @@ class Dev {
   std::unique_ptr<DevLock> lock_;
   std::optional<seed::SeedReport> seeded_;
   std::optional<Deployment> deployment_;
+  // Made by Prepare, then a part; the description is of when everything was ready.
+  std::unique_ptr<DevPostgres> postgres_;
+  std::string postgres_description_;
+  std::optional<Settings> settings_;  // With the database's URL.
+  std::unique_ptr<sql::Database> database_;
   DevEndpoints endpoints_;
   DevFile file_;
 };
@@ -184,6 +196,7 @@ Status Dev::Prepare() {
     ALERTSTREAM_RETURN_IF_ERROR(EmptyDataDirectory(data_dir_));
   }
   const Settings& settings = program_.settings();
+  postgres_ = DevPostgres::Start(settings, program_.clock());  // While the rest is made ready.
   if (arguments_.seed == "demo") {
     auto report =
         SeedDataDir(settings, program_.clock(), {.rng_seed = arguments_.rng_seed},
@@ -203,8 +216,17 @@ Status Dev::Prepare() {
   return Status::Ok();
 }
 
+Status Dev::OpenDatabase() {
+  postgres_->AwaitReady(kDatabaseWaitMax);
+  postgres_description_ = postgres_->Describe();
+  settings_ = program_.settings().WithText(Setting::kPostgresUrl, postgres_->url(), "dev");
+  ALERTSTREAM_ASSIGN_OR_RETURN(database_, OpenReadSide(*settings_, program_.clock()));
+  return Status::Ok();
+}
+
 Result<ServerParts> Dev::StartParts(const ServerContext& context) {
-  const Settings& settings = program_.settings();
+  ALERTSTREAM_RETURN_IF_ERROR(OpenDatabase());
+  const Settings& settings = *settings_;
   ALERTSTREAM_ASSIGN_OR_RETURN(auto identity,
                                IdentityPart::Open(settings, program_.clock(), context.metrics,
                                                   [this](dispatch::ProviderAccount* account) {
@@ -221,7 +243,8 @@ Result<ServerParts> Dev::StartParts(const ServerContext& context) {
                                                          .clock = program_.clock(),
                                                          .keys = identity->keys(),
                                                          .providers = identity->desk(),
-                                                         .context = context}));
+                                                         .context = context,
+                                                         .database = database_.get()}));
   endpoints_.Set(simulator ? simulator->url() : arguments_.provider_url, api->url());
   ALERTSTREAM_RETURN_IF_ERROR(identity->keys().Reload());
   if (simulator) {
@@ -229,6 +252,14 @@ Result<ServerParts> Dev::StartParts(const ServerContext& context) {
   }
   ALERTSTREAM_ASSIGN_OR_RETURN(auto partitions,
                                ParseAssigned("all", deployment_->identity.partitions));
+  std::unique_ptr<ProjectorPart> projector;
+  if (database_ != nullptr) {
+    projector = ProjectorPart::Start({.deployment = *deployment_,
+                                      .clock = program_.clock(),
+                                      .database = *database_,
+                                      .metrics = context.metrics,
+                                      .partitions = partitions});
+  }
   ALERTSTREAM_ASSIGN_OR_RETURN(auto dispatcher,
                                DispatchPart::Start({.settings = settings,
                                                     .deployment = *deployment_,
@@ -240,10 +271,14 @@ Result<ServerParts> Dev::StartParts(const ServerContext& context) {
   ServerParts parts;
   parts.push_back(std::move(api));
   parts.push_back(std::move(dispatcher));
+  if (projector) {
+    parts.push_back(std::move(projector));
+  }
   if (simulator) {
     parts.push_back(std::move(simulator));
   }
   parts.push_back(std::move(identity));
+  parts.push_back(std::move(postgres_));
   return parts;
 }
 
@@ -251,6 +286,7 @@ Status Dev::Ready(const Session& session) {
   ALERTSTREAM_RETURN_IF_ERROR(EnsureDemoAccount(session));
   file_.api_url = endpoints_.public_url();
   file_.provider_url = endpoints_.provider_url();
+  file_.postgres_url = settings_->Text(Setting::kPostgresUrl);
   file_.log = program_.settings().Text(Setting::kLog);
   file_.pid = ::getpid();
   ALERTSTREAM_RETURN_IF_ERROR(WriteDevFile(data_dir_, file_));
@@ -284,6 +320,7 @@ void Dev::PrintScreen() const {
                      arguments_.provider_url.empty() ? "simulator inside" : "elsewhere",
                      file_.provider_url);
   const auto shown = [](const std::string& key) { return key.substr(0, 15) + "..."; };
+  out << fmt::format("  postgres    {}\n", postgres_description_);
   out << fmt::format("  keys        {} (browser)   {} (server)   {} (operator)   in {}\n",
                      shown(file_.publishable_key), shown(file_.secret_key),
                      shown(file_.operator_key), DevFilePath(data_dir_));

@@ -28,6 +28,7 @@ using std::chrono::milliseconds;
 
 constexpr std::string_view kInstalled = "/usr/lib/postgresql";
 constexpr std::string_view kElsewhere = "/var/lib/alertstream";
+constexpr std::string_view kOurs = "alertstream";  // Database and role.
 constexpr int kVersionMin = 15;
 // sockaddr_un holds 107 bytes and a NUL; PostgreSQL's socket is DIRECTORY/.s.PGSQL.5432.
 constexpr std::size_t kSocketPathMax = 107;
@@ -118,6 +119,16 @@ Status EnsurePrivate(const std::string& path, const ProcessUser& user) {
   return Status::Ok();
 }
 
+Status SyncFileSystem(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  const bool is_synced = fd >= 0 && ::syncfs(fd) == 0;
+  const int failure = errno;
+  if (fd >= 0) {
+    ::close(fd);
+  }
+  return is_synced ? Status::Ok() : Status(PathError(path, failure));
+}
+
 // Servers and sessions whose data is there: each works in the data directory.
 std::vector<pid_t> ProcessesOf(const std::string& data) {
   std::vector<pid_t> found;
@@ -179,7 +190,39 @@ std::string UrlPath(const std::string& path) {
   return text;
 }
 
+// Whoever runs PostgreSQL has to pass through it.
+Status EnsureElsewhere() {
+  std::error_code error;
+  if (fs::exists(kElsewhere, error)) {
+    return Status::Ok();
+  }
+  fs::create_directories(kElsewhere, error);
+  if (!error) {
+    fs::permissions(kElsewhere,
+                    fs::perms::owner_all | fs::perms::group_exec | fs::perms::others_exec, error);
+  }
+  return error ? Status(Error(ErrorCode::kUnavailable,
+                              fmt::format("{} cannot be made: {}", kElsewhere, error.message())))
+               : Status::Ok();
+}
+
+std::string SocketDirectory(const std::string& directory, const ProcessUser& user) {
+  std::string sockets = directory + "/socket";
+  return sockets.size() + kSocketName.size() <= kSocketPathMax
+             ? sockets
+             : fmt::format("/tmp/alertstream-{}-{}", user.uid, HashOf(directory));
+}
+
+std::string UrlIn(const std::string& sockets, std::string_view database, std::string_view user) {
+  return fmt::format("postgres://{}@/{}?host={}", user, database, UrlPath(sockets));
+}
+
 }  // namespace
+
+Result<std::string> ClusterUrl(const std::string& directory) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const ProcessUser user, UserOfCluster());
+  return UrlIn(SocketDirectory(directory, user), kOurs, kOurs);
+}
 
 Result<std::string> ClusterDirectory(const std::string& data_dir) {
   ALERTSTREAM_ASSIGN_OR_RETURN(const ProcessUser user, UserOfCluster());
@@ -194,13 +237,6 @@ Result<std::string> ClusterDirectory(const std::string& data_dir) {
   if (!fs::exists(elsewhere, error) && MayEnter(user, absolute)) {
     return absolute + "/postgres";
   }
-  fs::create_directories(kElsewhere, error);
-  if (error) {
-    return Error(ErrorCode::kUnavailable,
-                 fmt::format("{} cannot be made: {}", kElsewhere, error.message()));
-  }
-  fs::permissions(kElsewhere, fs::perms::owner_all | fs::perms::group_exec | fs::perms::others_exec,
-                  error);
   return elsewhere;
 }
 
@@ -218,7 +254,7 @@ Cluster::Cluster(ClusterOptions options, ProcessUser user, Clock& clock)
 Cluster::~Cluster() { Stop(); }
 
 std::string Cluster::UrlOf(const std::string& database, const std::string& user) const {
-  return fmt::format("postgres://{}@/{}?host={}", user, database, UrlPath(sockets_));
+  return UrlIn(sockets_, database, user);
 }
 
 Error Cluster::Failed(std::string_view what) const {
@@ -241,14 +277,14 @@ Error Cluster::Failed(std::string_view what) const {
 }
 
 Status Cluster::Prepare() {
+  if (fs::path(options_.directory).parent_path() == kElsewhere) {
+    ALERTSTREAM_RETURN_IF_ERROR(EnsureElsewhere());
+  }
   ALERTSTREAM_RETURN_IF_ERROR(EnsurePrivate(options_.directory, user_));
   ALERTSTREAM_ASSIGN_OR_RETURN(programs_, FindPrograms(In("data/PG_VERSION")));
-  sockets_ = In("socket");
-  if (sockets_.size() + kSocketName.size() > kSocketPathMax) {
-    sockets_ = fmt::format("/tmp/alertstream-{}-{}", user_.uid, HashOf(options_.directory));
-  }
+  sockets_ = SocketDirectory(options_.directory, user_);
   ALERTSTREAM_RETURN_IF_ERROR(EnsurePrivate(sockets_, user_));
-  url_ = UrlOf("alertstream");
+  url_ = UrlIn(sockets_, kOurs, kOurs);
   std::error_code error;
   if (fs::file_size(In("server.log"), error) > kServerLogBytesMax && !error) {
     fs::remove(In("server.log"), error);
@@ -261,12 +297,14 @@ Status Cluster::Make() {
   const std::string draft = In("data.new");
   std::error_code error;
   fs::remove_all(draft, error);
-  std::vector<std::string> arguments = {
-      programs_ + "/initdb", "--pgdata=" + draft,  "--username=postgres", "--encoding=UTF8",
-      "--lc-collate=C",      "--lc-ctype=C.UTF-8", "--lc-messages=C",     "--lc-monetary=C",
-      "--lc-numeric=C",      "--lc-time=C",        "--auth=trust"};
+  std::vector<std::string> arguments = {programs_ + "/initdb", "--pgdata=" + draft,
+                                        "--username=postgres", "--encoding=UTF8", "--lc-collate=C",
+                                        "--lc-ctype=C.UTF-8", "--lc-messages=C", "--lc-monetary=C",
+                                        "--lc-numeric=C", "--lc-time=C", "--auth=trust",
+                                        // All at once below, not a thousand files one by one.
+                                        "--no-sync"};
   if (!options_.durable) {
-    arguments.insert(arguments.end(), {"--no-sync", "--wal-segsize=1"});
+    arguments.emplace_back("--wal-segsize=1");
   }
   ALERTSTREAM_ASSIGN_OR_RETURN(const int made, RunToEnd(user_, {.arguments = std::move(arguments),
                                                                 .directory = options_.directory,
@@ -280,17 +318,18 @@ Status Cluster::Make() {
       RunToEnd(user_, {.arguments = {"/bin/sh", "-c",
                                      "printf 'CREATE ROLE alertstream LOGIN CREATEROLE CREATEDB\\n"
                                      "CREATE DATABASE alertstream OWNER alertstream\\n' | "
-                                     "\"$0\" --single -D \"$1\" postgres",
+                                     "\"$0\" --single -F -D \"$1\" postgres",
                                      programs_ + "/postgres", draft},
                        .directory = options_.directory,
                        .output = In("server.log")}));
   if (prepared != 0) {
     return Failed("the new PostgreSQL cluster could not be prepared");
   }
-  if (std::rename(draft.c_str(), In("data").c_str()) != 0) {
-    return PathError(In("data"), errno);
+  if (options_.durable) {
+    ALERTSTREAM_RETURN_IF_ERROR(SyncFileSystem(draft));
   }
-  return Status::Ok();
+  return std::rename(draft.c_str(), In("data").c_str()) == 0 ? Status::Ok()
+                                                             : Status(PathError(In("data"), errno));
 }
 
 Status Cluster::Launch() {

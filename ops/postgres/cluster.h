@@ -1,7 +1,7 @@
 // A PostgreSQL of our own, for `dev` and for tests: a cluster in a directory, run by Debian's
 // binaries as a user that is not root, reached over a Unix socket in a directory that only this
 // user and root may enter; no TCP. Debian's own cluster is never touched. Belongs to one thread,
-// which has to live as long: the server stops when it ends.
+// which has to live as long: the server stops when that thread ends, however it does.
 #pragma once
 
 #include <sys/types.h>
@@ -20,6 +20,10 @@ namespace alertstream::postgres {
 // Where the cluster of a data directory lies: below it, or below /var/lib/alertstream if the user
 // that runs PostgreSQL cannot enter it (a clone below root's home). Makes `data_dir`.
 Result<std::string> ClusterDirectory(const std::string& data_dir);
+
+// How the cluster in that directory is reached, also before it is there: the database `alertstream`
+// as the role of that name.
+Result<std::string> ClusterUrl(const std::string& directory);
 
 struct ClusterOptions {
   std::string directory;  // Made if it is missing; holds data/, socket/ and server.log.

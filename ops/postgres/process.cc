@@ -48,7 +48,9 @@ void Execute(const ProcessUser& user, const ProcessOptions& options, char* const
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::signal(SIGPIPE, SIG_DFL);
+  for (const int ignored : {SIGPIPE, SIGINT, SIGQUIT}) {  // As a shell leaves them behind `&`.
+    ::signal(ignored, SIG_DFL);
+  }
   ::umask(0077);
   // As the user, in whose folders root must not be led astray.
   if (!Become(user)) {
