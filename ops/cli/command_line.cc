@@ -69,6 +69,7 @@ CommandLine::CommandLine()
   AddRepair();
   AddClient();
   AddProviders();
+  AddProjections();
   AddWebhook();
   AddNotifications();
 }

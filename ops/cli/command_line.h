@@ -69,6 +69,7 @@ class CommandLine {
   void AddWebhook();
   void AddNotifications();
   void AddProviders();
+  void AddProjections();
 
   // A group of commands that does nothing itself.
   CLI::App* Group(const std::string& name, const std::string& help) {
