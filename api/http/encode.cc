@@ -4,12 +4,22 @@
 #include <array>
 #include <chrono>
 #include <string_view>
+#include <utility>
 
 #include "api/http/problem.h"
 #include "schemas/json.h"
 
 namespace alertstream::http {
 namespace {
+
+// Sent unless the response has a field of that name. Answers are data: a browser that is led to one
+// may neither run nor frame it, nor tell anybody where it came from.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kDefaults = {{
+    {"Cache-Control", "Cache-Control: no-store\r\n"},
+    {"Content-Security-Policy",
+     "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"},
+    {"Referrer-Policy", "Referrer-Policy: no-referrer\r\n"},
+}};
 
 bool IsControl(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F; }
 
@@ -96,8 +106,10 @@ void AppendResponse(const Response& response, const EncodeOptions& options, std:
     out->append("X-Request-Id: ").append(options.request_id).append("\r\n");
   }
   out->append("X-Content-Type-Options: nosniff\r\n");
-  if (!response.headers.Find("Cache-Control")) {
-    out->append("Cache-Control: no-store\r\n");
+  for (const auto& [name, line] : kDefaults) {
+    if (!response.headers.Find(name)) {
+      out->append(line);
+    }
   }
   out->append("Date: ").append(HttpDate(options.date));
   out->append(options.keep_alive ? "\r\nConnection: keep-alive" : "\r\nConnection: close");

@@ -42,7 +42,8 @@ struct Request {
 };
 
 // Content-Length, Connection, Date and X-Request-Id are the server's own; fields of those names are
-// not sent. X-Content-Type-Options and, unless given, Cache-Control: no-store are added.
+// not sent. X-Content-Type-Options is added and, unless given, Cache-Control: no-store,
+// Content-Security-Policy (nothing may be loaded or framed) and Referrer-Policy: no-referrer.
 struct Response {
   int status = 200;
   Headers headers;

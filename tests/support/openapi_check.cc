@@ -308,7 +308,7 @@ void CheckBody(const http::Response& response, JsonValue described, SchemaCheck*
   }
   const auto schema = type->Find("schema");
   const std::string_view media = MediaType(*field);
-  if (!schema || !media.ends_with("json")) {
+  if (!schema || !(media.ends_with("/json") || media.ends_with("+json"))) {
     return;
   }
   schemas::JsonDocument body;

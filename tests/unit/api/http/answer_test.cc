@@ -152,7 +152,20 @@ TEST(EncodeTest, WritesAWholeResponse) {
   EXPECT_EQ(Encoded(response),
             "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n"
             "X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"
+            "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
+            "Referrer-Policy: no-referrer\r\n"
             "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nConnection: keep-alive\r\n\r\nhi");
+}
+
+TEST(EncodeTest, AResponseMayHaveItsOwnPolicies) {
+  Response response;
+  response.headers.Add("content-security-policy", "default-src 'self'");
+  response.headers.Add("Cache-Control", "no-cache");
+  const std::string text = Encoded(response);
+  EXPECT_THAT(text, HasSubstr("content-security-policy: default-src 'self'\r\n"));
+  EXPECT_THAT(text, Not(HasSubstr("default-src 'none'")));
+  EXPECT_THAT(text, Not(HasSubstr("no-store")));
+  EXPECT_THAT(text, HasSubstr("Referrer-Policy: no-referrer\r\n"));
 }
 
 TEST(EncodeTest, TheAnswerToHeadHasTheLengthOnly) {

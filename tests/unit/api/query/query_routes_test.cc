@@ -15,12 +15,14 @@
 
 #include <fmt/format.h>
 
+#include "api/docs/embedded.h"
 #include "api/query/query_routes.h"
 #include "processor/log/memory/memory_log.h"
 #include "schemas/json.h"
 #include "tests/support/fake_keys.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/one_answer.h"
+#include "tests/support/openapi_check.h"
 #include "tests/support/postgres_fixture.h"
 #include "tests/support/read_model_tables.h"
 
@@ -139,7 +141,12 @@ class Stack {
     }
     const auto answer = std::make_shared<OneAnswer>();
     routes.Handle(std::move(request), http::Responder(answer, 1));
-    return answer->Wait();
+    const http::Response response = answer->Wait();
+    static const OpenApiCheck check{OpenApiJson()};
+    for (const std::string& fault : check.Faults("GET", "/api/v1/" + ask.path, response)) {
+      ADD_FAILURE() << ask.path << ": " << fault;
+    }
+    return response;
   }
 
   // Answers when the routes do; for requests that wait.
