@@ -70,8 +70,11 @@ CommandLine::CommandLine()
   AddClient();
   AddProviders();
   AddProjections();
+  AddKeys();
+  AddUsers();
   AddWebhook();
   AddNotifications();
+  AddMigrate();
 }
 
 CLI::App* CommandLine::Add(CLI::App* parent, const std::string& name, const std::string& help,

@@ -42,7 +42,8 @@ class CommandLine {
   bool serves() const { return path_ == "serve"; }
   // The command asks a server; no log of its own is at fault.
   bool asks_server() const {
-    return path_ == "fire" || path_ == "inbound" || path_.starts_with("providers ");
+    return path_ == "fire" || path_ == "inbound" || path_.starts_with("providers ") ||
+           path_.starts_with("keys ");
   }
 
  private:
@@ -68,8 +69,11 @@ class CommandLine {
   void AddClient();
   void AddWebhook();
   void AddNotifications();
+  void AddMigrate();
   void AddProviders();
   void AddProjections();
+  void AddKeys();
+  void AddUsers();
 
   // A group of commands that does nothing itself.
   CLI::App* Group(const std::string& name, const std::string& help) {

@@ -14,18 +14,22 @@
 
 namespace alertstream::cli {
 
-Session Program::MakeSession(const Deployment& deployment) {
+std::string Program::actor() const {
   std::string actor = arguments_.actor;
   if (actor.empty()) {
     actor = Environment("USER").value_or("");
   }
+  return actor.empty() ? "cli" : actor;
+}
+
+Session Program::MakeSession(const Deployment& deployment) {
   return Session{.log = *deployment.log,
                  .identity = deployment.identity,
                  .token_key = deployment.token_key,
                  .clock = clock(),
                  .io = io_,
                  .tenant = settings_.Text(Setting::kTenant),
-                 .actor = actor.empty() ? "cli" : actor,
+                 .actor = actor(),
                  .processor = nullptr,
                  .ask_timeout = AskTimeout(settings_),
                  .interrupted = &interrupted_};

@@ -49,6 +49,8 @@ class Program {
   Clock& clock() { return SystemClock(); }
   bool local() const { return settings_.Text(Setting::kLog) == "local"; }
   bool quiet() const { return arguments_.quiet; }
+  // Who makes the changes of this run: --actor, else the user of the system.
+  std::string actor() const;
   // By a signal: whatever runs until it is told to stop should.
   bool interrupted() const { return interrupted_; }
 
