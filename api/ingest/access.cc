@@ -67,8 +67,16 @@ Verdict Authorize(const http::Request& request, const Identity& identity, LogTim
     return Unauthenticated("X-API-Key: expected exactly one API key");
   }
   auto key = presented->size() <= kApiKeyBytesMax ? identity.FindKey(*presented) : nullptr;
+  if (key == nullptr && !identity.Available()) {
+    return ProblemDetails{.status = 503,
+                          .code = "unavailable",
+                          .detail = "X-API-Key: keys cannot be looked up now; come again"};
+  }
   if (key == nullptr) {
     return Unauthenticated("X-API-Key: there is no such API key");
+  }
+  if (!key->networks.empty() && !Contains(key->networks, request.peer)) {
+    return Forbidden("The API key may not be used from this address.");
   }
   switch (key->kind) {
     case KeyKind::kSecret:

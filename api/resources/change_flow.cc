@@ -22,7 +22,8 @@ bool IsAbout(const v1::Fact& fact, schemas::Topic topic) {
   if (topic == schemas::Topic::kConsentChanges) {
     return fact.has_consent();
   }
-  return topic == schemas::Topic::kOptOuts ? fact.has_opt_out() : fact.has_trigger();
+  return topic == schemas::Topic::kOptOuts ? fact.has_opt_out()
+                                           : fact.has_trigger() || fact.has_site();
 }
 
 // One change that is under way. Shared by the callbacks, which come one after the other.

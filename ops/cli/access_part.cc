@@ -6,6 +6,7 @@
 
 #include "api/identity/transaction.h"
 #include "ops/cli/token_key.h"
+#include "processor/base/base64.h"
 #include "processor/base/crypto.h"
 #include "processor/base/log.h"
 
@@ -82,6 +83,13 @@ IdentityTables::IdentityTables(const std::vector<Redacted<std::string>>& master_
       accounts_({.pool = pool_, .sealer = sealer_, .tokens = tokens_, .clock = clock}),
       keys_(pool_, sealer_, clock),
       audit_(pool_, clock) {}
+
+Redacted<std::string> IdentityTables::Derived(std::string_view purpose) const {
+  constexpr std::string_view kPurpose = "alertstream derived 1 ";
+  const HmacKey key(master_keys_.front().Reveal());
+  return Redacted<std::string>(
+      ToBase64Url(AsView(key.Begin().Update(kPurpose).Update(purpose).Final())));
+}
 
 Status IdentityTables::CheckMasterKey() {
   return api::InTransaction(pool_, [this](sql::Session& session) -> Status {

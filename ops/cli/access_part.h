@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/auth/identity.h"
@@ -37,6 +38,9 @@ class IdentityTables {
 
   // kDenied: the tables are sealed under another master key. kUnavailable: the database is away.
   Status CheckMasterKey();
+
+  // A secret of this deployment for one purpose, as text; the same in every run.
+  Redacted<std::string> Derived(std::string_view purpose) const;
 
   sql::Database& database() { return database_; }
   sql::Pool& pool() { return pool_; }

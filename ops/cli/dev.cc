@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "ops/cli/access_part.h"
 #include "ops/cli/api_part.h"
 #include "ops/cli/commands/outcomes.h"
 #include "ops/cli/commands/rules.h"
@@ -31,6 +32,8 @@
 
 namespace alertstream::cli {
 namespace {
+
+constexpr std::string_view kDemoUser = "demo@alertstream.local";
 
 // How long the rest of dev waits for its database; a new one is made in a second or two.
 constexpr std::chrono::milliseconds kDatabaseWaitMax{10'000};
@@ -167,6 +170,7 @@ class Dev {
   Status Prepare();
   Status OpenDatabase();
   Result<ServerParts> StartParts(const ServerContext& context);
+  void EnsureDemoUser();
   Status Ready(const Session& session);
   void PrintScreen() const;
   double Seconds() const {
@@ -282,8 +286,28 @@ Result<ServerParts> Dev::StartParts(const ServerContext& context) {
   return parts;
 }
 
+// The demo's owner, who logs in with what dev.json says. Without the database there is none.
+void Dev::EnsureDemoUser() {
+  if (database_ == nullptr) {
+    return;
+  }
+  auto tables = IdentityTables::Open(*settings_, *database_, program_.clock());
+  if (!tables.ok()) {
+    return;
+  }
+  const Redacted<std::string> password = tables.value()->Derived("demo user");
+  const auto made = tables.value()->accounts().CreateUser(
+      file_.tenant_id, Redacted<std::string>(std::string(kDemoUser)), password, api::Role::kOwner,
+      "dev");
+  if (made.ok() || made.error().code() == ErrorCode::kConflict) {
+    file_.user_email = kDemoUser;
+    file_.user_password = password.Reveal();
+  }
+}
+
 Status Dev::Ready(const Session& session) {
   ALERTSTREAM_RETURN_IF_ERROR(EnsureDemoAccount(session));
+  EnsureDemoUser();
   file_.api_url = endpoints_.public_url();
   file_.provider_url = endpoints_.provider_url();
   file_.postgres_url = settings_->Text(Setting::kPostgresUrl);

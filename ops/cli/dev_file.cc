@@ -80,6 +80,8 @@ std::string DevFileJson(const DevFile& file) {
   object.Text("log", file.log);
   object.Text("provider_url", file.provider_url);
   object.Text("postgres_url", file.postgres_url);
+  object.Text("user_email", file.user_email);
+  object.Text("user_password", file.user_password);
   object.Integer("pid", file.pid);
   return object.Take() + "\n";
 }
@@ -140,6 +142,8 @@ Result<DevFile> ReadDevFile(const std::string& data_dir) {
                .log = text("log"),
                .provider_url = text("provider_url"),
                .postgres_url = text("postgres_url"),
+               .user_email = text("user_email"),
+               .user_password = text("user_password"),
                .pid = pid && pid->type() == schemas::JsonType::kInt ? pid->AsInt() : 0};
   if (!IsRunning(file.pid) || !IsLockHeld(data_dir)) {
     return none;

@@ -20,7 +20,10 @@ struct DevFile {
   std::string operator_key;
   std::string log;
   std::string provider_url;
-  std::string postgres_url;  // "" while there is no database.
+  std::string postgres_url;
+  // Of the demo user; empty while the database is not ready.
+  std::string user_email;
+  std::string user_password;  // "" while there is no database.
   std::int64_t pid = 0;
 };
 

@@ -21,6 +21,7 @@ class FakeKeys final : public Identity {
     origins_.insert(key.origins.begin(), key.origins.end());
     keys_[presented] = std::make_shared<const ApiKey>(std::move(key));
   }
+  void SetAvailable(bool available) { available_ = available; }
   void SetRate(const std::string& tenant, const EventRate& rate) { rates_[tenant] = rate; }
   // Of Twilio, as everything that tests have so far.
   void AddNumber(const std::string& account, const std::string& number, const std::string& tenant) {
@@ -35,6 +36,7 @@ class FakeKeys final : public Identity {
     const auto found = keys_.find(presented);
     return found == keys_.end() ? nullptr : found->second;
   }
+  bool Available() const override { return available_; }
   EventRate RateOf(std::string_view tenant) const override {
     const auto found = rates_.find(tenant);
     return found == rates_.end() ? EventRate() : found->second;
@@ -55,6 +57,7 @@ class FakeKeys final : public Identity {
   }
 
  private:
+  bool available_ = true;
   static constexpr std::string_view kProvider = "twilio";
 
   std::map<std::string, std::shared_ptr<const ApiKey>, std::less<>> keys_;

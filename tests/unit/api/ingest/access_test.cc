@@ -191,5 +191,28 @@ TEST_F(AccessTest, OptionsWithoutAnOriginNamesTheMethods) {
   EXPECT_EQ(response.headers.Find("Allow"), "OPTIONS, POST");
 }
 
+TEST_F(AccessTest, AKeyWithNetworksIsUsedFromThereOnly) {
+  keys_.Add("as_sk_3", {.id = "s3",
+                        .kind = KeyKind::kSecret,
+                        .tenant = "acme",
+                        .signing_secrets = {kSecret},
+                        .networks = {ParseNetwork("10.0.0.0/8").value()}});
+  http::Request request = With({{"X-API-Key", "as_sk_3"}, {"X-Signature", SignedAt({})}});
+  request.peer = "10.1.2.3";
+  EXPECT_TRUE(
+      std::holds_alternative<std::shared_ptr<const ApiKey>>(Authorize(request, keys_, kNow)));
+  request.peer = "192.0.2.1";
+  const auto refused = Authorize(request, keys_, kNow);
+  ASSERT_TRUE(std::holds_alternative<http::ProblemDetails>(refused));
+  EXPECT_EQ(std::get<http::ProblemDetails>(refused).status, 403);
+}
+
+TEST_F(AccessTest, WhileKeysAreNotKnownAKeyIsToldToComeAgain) {
+  keys_.SetAvailable(false);
+  const auto refused = Authorize(With({{"X-API-Key", "as_sk_none"}}), keys_, kNow);
+  ASSERT_TRUE(std::holds_alternative<http::ProblemDetails>(refused));
+  EXPECT_EQ(std::get<http::ProblemDetails>(refused).status, 503);
+}
+
 }  // namespace
 }  // namespace alertstream::api

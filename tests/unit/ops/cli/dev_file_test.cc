@@ -25,6 +25,8 @@ DevFile Some(std::int64_t pid) {
           .log = "local",
           .provider_url = "http://127.0.0.1:2",
           .postgres_url = "postgres://a@/b?host=/c",
+          .user_email = "demo@alertstream.local",
+          .user_password = "p",
           .pid = pid};
 }
 
