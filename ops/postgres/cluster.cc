@@ -156,6 +156,7 @@ void SignalAll(const std::vector<pid_t>& processes, int signal) {
 // Ends what a program that was killed left running.
 Status EndLeftovers(const std::string& data, Clock& clock) {
   std::vector<pid_t> left = ProcessesOf(data);
+  SignalAll(left, SIGCONT);  // One that is stopped hears nothing else.
   // To the server: end sessions and stop; stop at once. To all: that is enough.
   for (const auto& [signal, patience] :
        {std::pair{SIGINT, kStopMax}, {SIGQUIT, kQuitMax}, {SIGKILL, kQuitMax}}) {
@@ -415,6 +416,7 @@ void Cluster::Stop() {
   if (!Running()) {
     return;
   }
+  Resume();
   ::kill(process_, SIGINT);
   if (AwaitEnd(kStopMax)) {
     return;
@@ -445,6 +447,8 @@ Status RemoveCluster(const std::string& directory, Clock& clock) {
     return Status::Ok();
   }
   ALERTSTREAM_RETURN_IF_ERROR(EndLeftovers(directory + "/data", clock));
+  ALERTSTREAM_ASSIGN_OR_RETURN(const ProcessUser user, UserOfCluster());
+  fs::remove_all(SocketDirectory(directory, user), error);
   fs::remove_all(directory, error);
   return error ? Status(Error(ErrorCode::kUnavailable,
                               fmt::format("{} cannot be removed: {}", directory, error.message())))

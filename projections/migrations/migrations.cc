@@ -35,6 +35,12 @@ constexpr sql::Statement kRecord{
 constexpr sql::Statement kSetPath{"migrations.set_path",
                                   "SELECT set_config('search_path', $1, true)"};
 
+constexpr sql::Statement kLackingRoles{
+    "migrations.lacking_roles",
+    "SELECT coalesce(string_agg(r, ', '), '') FROM unnest(ARRAY['alertstream_projector', "
+    "'alertstream_api', 'alertstream_identity']) AS r WHERE to_regrole(r) IS NULL OR NOT "
+    "pg_has_role(current_user, to_regrole(r), 'MEMBER')"};
+
 // Roles belong to the server, not to the database: another one may be making them right now.
 constexpr const char* kMakeRoles = R"(
 DO $$
@@ -319,6 +325,17 @@ Status CheckMigrated(const std::vector<MigrationLine>& lines) {
                                      fmt::format("{} migrations of the database are pending: run "
                                                  "`alertstream migrate up`",
                                                  pending)));
+}
+
+Status CheckRoles(sql::Session& session) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows rows, session.Run(kLackingRoles));
+  const std::string_view lacking = rows.Text(0, 0);
+  return lacking.empty()
+             ? Status::Ok()
+             : Status(Error(ErrorCode::kUnavailable,
+                            fmt::format("the user of postgres.url may not act as {}; as a "
+                                        "superuser run: {}",
+                                        lacking, kRolesByHand)));
 }
 
 Result<std::size_t> MigrateUp(sql::Session& session, std::span<const Migration> migrations,

@@ -67,6 +67,9 @@ Result<std::vector<MigrationLine>> ReadMigrations(sql::Session& session,
 // changed, unknown or late one, as MigrateUp refuses it.
 Status CheckMigrated(const std::vector<MigrationLine>& lines);
 
+// kUnavailable names the roles that are missing or that the session's user may not act as.
+Status CheckRoles(sql::Session& session);
+
 struct MigrateOptions {
   // Runs everything in one transaction and takes it back.
   bool dry_run = false;
