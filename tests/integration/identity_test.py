@@ -64,7 +64,7 @@ def a_tenant_registers_and_its_keys_work():
         api = Api(Dev(deployment))
         me = api.register("Jane@Shop.Example")
         assert me["role"] == "owner" and me["tenant"].startswith("jane-s-shop-"), me
-        assert me["token_type"] == "Bearer" and me["expires_in"] == 900, me
+        assert me["token_type"] == "Bearer" and 890 <= me["expires_in"] <= 900, me
         token = me["access_token"]
         status, _, answer = api.post("auth/register",
                                      {"email": "jane@shop.example", "password": PASSWORD})
