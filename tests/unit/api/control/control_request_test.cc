@@ -15,9 +15,7 @@ namespace alertstream::api {
 namespace {
 
 using schemas::Topic;
-using ::testing::AllOf;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 constexpr LogTime kNow = FromMicros(1'795'176'000'000'000);

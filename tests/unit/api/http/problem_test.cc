@@ -79,6 +79,7 @@ TEST(RequestIdTest, MadeOnesAreUuidsThatAscend) {
   RequestIds ids(clock);
   RequestIds others(clock);
   std::vector<std::string> made;
+  made.reserve(5'001);
   for (int i = 0; i < 5'000; ++i) {
     made.push_back(ids.Next());
   }

@@ -345,6 +345,7 @@ TEST_F(IngestRoutesTest, ARequestUnderWayIsWaitedFor) {
   EXPECT_EQ(other.status, 409);
   EXPECT_EQ(Text(other, "code"), "idempotency_in_progress");
   std::vector<std::shared_ptr<OneAnswer>> more;
+  more.reserve(7);
   for (int i = 0; i < 7; ++i) {
     more.push_back(Start(Order("o-1")));
   }
