@@ -1,7 +1,11 @@
 #include "api/docs/docs_routes.h"
 
 #include <algorithm>
+#include <optional>
+#include <set>
 #include <string>
+
+#include "schemas/json.h"
 
 namespace alertstream::api {
 namespace {
@@ -80,6 +84,32 @@ http::Response FileOf(std::span<const DocsFile> files, std::string_view name) {
 }
 
 }  // namespace
+
+std::vector<std::string> DescriptionFaults(const std::vector<std::string>& routes,
+                                           std::string_view openapi_json) {
+  std::set<std::string> described;
+  schemas::JsonDocument document;
+  const Status parsed = document.Parse(openapi_json);
+  const auto paths = parsed.ok() ? document.root().Find("paths") : std::nullopt;
+  for (auto path = paths ? paths->first_child() : std::nullopt; path; path = path->next_sibling()) {
+    for (auto operation = path->first_child(); operation; operation = operation->next_sibling()) {
+      std::string method(operation->name());
+      std::transform(method.begin(), method.end(), method.begin(),
+                     [](char c) { return static_cast<char>(c - 'a' + 'A'); });
+      described.insert(method + " " + std::string(path->name()));
+    }
+  }
+  std::vector<std::string> faults;
+  for (const std::string& route : routes) {
+    if (described.erase(route) == 0) {
+      faults.push_back(route + " is not described");
+    }
+  }
+  for (const std::string& name : described) {
+    faults.push_back(name + " has no route");
+  }
+  return faults;
+}
 
 Status AddDocsRoutes(http::Routes* routes, const DocsDeps& deps) {
   ALERTSTREAM_RETURN_IF_ERROR(

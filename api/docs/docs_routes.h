@@ -3,7 +3,9 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/docs/embedded.h"
 #include "api/http/routes.h"
@@ -21,6 +23,10 @@ struct DocsDeps {
   // Empty: the page says how to get them.
   std::span<const DocsFile> swagger_ui = SwaggerUiFiles();
 };
+
+// What routes and the document do not agree on: "GET /a is not described", "POST /b has no route".
+std::vector<std::string> DescriptionFaults(const std::vector<std::string>& routes,
+                                           std::string_view openapi_json);
 
 // Errors as Routes::Add.
 Status AddDocsRoutes(http::Routes* routes, const DocsDeps& deps);

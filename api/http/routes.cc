@@ -17,6 +17,7 @@ Status Routes::AddHandler(std::string_view method, std::string_view pattern, Han
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto route, router_.Add(method, pattern));
   ALERTSTREAM_CHECK(route == handlers_.size());
   handlers_.push_back(std::move(handler));
+  names_.push_back(std::string(method) + " " + std::string(pattern));
   return Status::Ok();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -26,6 +27,9 @@ class Routes {
   Status Add(std::string_view method, std::string_view pattern, PureHandler handler);
   Status AddParking(std::string_view method, std::string_view pattern, ParkingHandler handler);
 
+  // "GET /health", ...: method and pattern, in the order of the calls.
+  const std::vector<std::string>& names() const { return names_; }
+
   // Calls the handler; a path without one answers 404, a method without one 405 with Allow.
   void Handle(Request request, Responder responder) const;
 
@@ -35,6 +39,7 @@ class Routes {
 
   Router router_;
   std::vector<Handler> handlers_;  // By the route's number.
+  std::vector<std::string> names_;
 };
 
 }  // namespace alertstream::http

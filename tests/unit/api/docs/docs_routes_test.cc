@@ -18,6 +18,7 @@ namespace {
 
 using schemas::JsonType;
 using schemas::JsonValue;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -76,6 +77,19 @@ TEST_F(DocsRoutesTest, WithoutSwaggerUiThePageSaysHowToGetIt) {
   EXPECT_EQ(page.status, 200);
   EXPECT_THAT(page.body, HasSubstr("fetch_swagger_ui.sh"));
   EXPECT_EQ(Get({.swagger_ui = {}}, "/api-docs/swagger-ui.css").status, 404);
+}
+
+TEST_F(DocsRoutesTest, RoutesAndTheDocumentAreCompared) {
+  const std::string document = R"({"paths":{"/a":{"get":{},"post":{}},"/b/{id}":{"delete":{}}}})";
+  http::Routes routes;
+  const auto handler = [](const http::Request&, const http::RouteParams&) {
+    return http::Response();
+  };
+  ASSERT_TRUE(routes.Add("GET", "/a", handler).ok());
+  ASSERT_TRUE(routes.Add("DELETE", "/b/{id}", handler).ok());
+  ASSERT_TRUE(routes.Add("PUT", "/b/{id}", handler).ok());
+  EXPECT_THAT(DescriptionFaults(routes.names(), document),
+              ElementsAre("PUT /b/{id} is not described", "POST /a has no route"));
 }
 
 // The value that a pointer of the document names.
