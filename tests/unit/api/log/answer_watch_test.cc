@@ -34,11 +34,11 @@ class AnswerWatchTest : public ::testing::Test {
   }
 
   std::future<Answers> Await(std::unique_ptr<AnswerWatch::Ticket> ticket,
-                             std::vector<AppendedPosition> positions,
+                             const std::vector<AppendedPosition>& positions,
                              std::chrono::milliseconds timeout = 20s) {
     auto promise = std::make_shared<std::promise<Answers>>();
     auto future = promise->get_future();
-    watch_->Await(std::move(ticket), std::move(positions), timeout,
+    watch_->Await(std::move(ticket), positions, timeout,
                   [promise](Answers answers) { promise->set_value(std::move(answers)); });
     return future;
   }

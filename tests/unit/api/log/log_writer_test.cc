@@ -261,6 +261,7 @@ TEST(LogWriter, ALogThatIsAwayIsAskedForItsPartitionsOnceAGroup) {
     std::this_thread::yield();
   }
   std::vector<std::future<Answer>> answers;
+  answers.reserve(kRequests);
   for (int i = 0; i < kRequests; ++i) {
     answers.push_back(Append(&writer, {Record("a")}));
   }
