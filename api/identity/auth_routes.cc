@@ -93,7 +93,7 @@ class AuthDoor {
   void Handle(const http::Request& request, http::Responder responder,
               Parsed<Ask> (*parse)(std::string_view), Work work) const;
 
-  void Register(RegisterAsk ask, const std::shared_ptr<http::Responder>& responder) const;
+  void Register(const RegisterAsk& ask, const std::shared_ptr<http::Responder>& responder) const;
   http::Response LogIn(const LoginAsk& ask) const;
   http::Response Refresh(const RefreshAsk& ask) const;
   http::Response LogOut(const RefreshAsk& ask) const;
@@ -127,7 +127,8 @@ void AuthDoor::Handle(const http::Request& request, http::Responder responder,
   }
 }
 
-void AuthDoor::Register(RegisterAsk ask, const std::shared_ptr<http::Responder>& responder) const {
+void AuthDoor::Register(const RegisterAsk& ask,
+                        const std::shared_ptr<http::Responder>& responder) const {
   auto answer = deps_.tables->accounts.Register(ask);
   if (const auto* refusal = std::get_if<Refusal>(&answer)) {
     return responder->Send(AnswerOf(*refusal));
@@ -197,7 +198,7 @@ Status AddAuthRoutes(http::Routes* routes, const AuthDeps& deps) {
             request, std::move(responder), &ParseRegister,
             [door, peer = request.peer](RegisterAsk ask, const Shared& shared) {
               ask.address = peer;
-              door->Register(std::move(ask), shared);
+              door->Register(ask, shared);
             });
       }));
   ALERTSTREAM_RETURN_IF_ERROR(routes->AddParking(

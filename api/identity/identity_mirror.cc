@@ -253,7 +253,7 @@ Status IdentityMirror::Impl::LookForChanges(sql::Session& session) {
       session.Run(kChangedKeys, sql::Params().Time(now).Time(looked_to - kCommitDelayMax)));
   struct Change {
     MirroredKeys::Name name;
-    Digest digest;
+    Digest digest{};
     std::shared_ptr<MirroredKey> key;  // Null: revoked.
   };
   std::vector<Change> changes;

@@ -14,8 +14,9 @@
 
 namespace alertstream::api {
 
-// The key of the request if it may ingest, or 400, 401, 403, or 503 while keys are not known. Origins count for publishable keys
-// only, and bind browsers only: they keep a site from using another one's key, not a program.
+// The key of the request if it may ingest, or 400, 401, 403, or 503 while keys are not known.
+// Origins count for publishable keys only, and bind browsers only: they keep a site from using
+// another one's key, not a program.
 std::variant<std::shared_ptr<const ApiKey>, http::ProblemDetails> Authorize(
     const http::Request& request, const Identity& identity, LogTime now);
 

@@ -2,9 +2,7 @@
 // made with. Tests only.
 #pragma once
 
-#include <fstream>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -14,6 +12,7 @@
 #include "processor/base/check.h"
 #include "processor/base/redacted.h"
 #include "processor/base/sealing.h"
+#include "projections/migrations/migrations.h"
 #include "projections/sql/database.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/postgres_fixture.h"
@@ -25,17 +24,7 @@ class IdentityDatabase {
   IdentityDatabase() : database_(postgres::NewTestDatabase()) {
     auto session = database_->Open({});
     ALERTSTREAM_CHECK(session.ok());
-    std::ifstream file(ALERTSTREAM_SOURCE_DIR "/migrations/0002_identity.sql");
-    std::stringstream text;
-    text << file.rdbuf();
-    const Status made = session.value()->RunScript(
-        "DO $$ DECLARE role text; BEGIN "
-        "FOREACH role IN ARRAY ARRAY['alertstream_projector', 'alertstream_api', "
-        "'alertstream_identity'] LOOP IF to_regrole(role) IS NULL THEN "
-        "EXECUTE format('CREATE ROLE %I NOLOGIN', role); END IF; "
-        "EXECUTE format('GRANT %I TO CURRENT_USER', role); END LOOP; END $$; "
-        "CREATE SCHEMA identity; SET search_path = identity; " +
-        text.str());
+    const auto made = migrations::MigrateUp(*session.value(), migrations::ProgramMigrations());
     EXPECT_TRUE(made.ok()) << made.error().message();
     pool_ = std::make_unique<sql::Pool>(*database_,
                                         sql::SessionOptions{.role = "alertstream_identity"}, 4);
