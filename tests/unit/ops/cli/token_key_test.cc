@@ -89,5 +89,27 @@ TEST(TokenKeyTest, ADirectoryThatCannotBeMadeIsAnError) {
   EXPECT_THAT(key.error().message(), HasSubstr("cannot make"));
 }
 
+TEST(MasterKeysTest, TheFirstOfSeveralIsInForce) {
+  const std::string one = std::string(64, 'a');
+  const std::string two = std::string(64, 'b');
+  const auto keys = ParseMasterKeys(one + "\n" + two + "\n");
+  ASSERT_TRUE(keys.ok()) << keys.error().message();
+  ASSERT_EQ(keys.value().size(), 2u);
+  EXPECT_EQ(keys.value()[0].Reveal(), std::string(32, '\xaa'));
+  EXPECT_EQ(keys.value()[1].Reveal(), std::string(32, '\xbb'));
+}
+
+TEST(MasterKeysTest, WhatIsNoKeyIsRefusedWithoutBeingRepeated) {
+  const std::string key(64, 'a');
+  for (const std::string& text :
+       {std::string(), std::string("secret"), key + "\nsecret", key + "\n\n" + key,
+        key + "\n" + key + "\n" + key + "\n" + key + "\n" + key}) {
+    const auto keys = ParseMasterKeys(text);
+    ASSERT_FALSE(keys.ok()) << text.size();
+    EXPECT_EQ(keys.error().code(), ErrorCode::kInvalid);
+    EXPECT_THAT(keys.error().message(), ::testing::Not(::testing::HasSubstr("secret")));
+  }
+}
+
 }  // namespace
 }  // namespace alertstream::cli
