@@ -149,7 +149,7 @@ TEST(DispatcherTest, ACheckpointOnTheWayKeepsTheAttemptsOfAnEarlierOwner) {
   auto options = story.Options();
   {
     const auto first = story.Start(options);
-    ASSERT_TRUE(story.AwaitAttempts(2 * (kCommands - 1)));
+    ASSERT_TRUE(story.AwaitAttempts(std::size_t{2} * (kCommands - 1)));
     ASSERT_EQ(first->Status()[0].held, 1U);
   }
   options.checkpoint_every = std::chrono::hours(1);  // Notes the first one, and no other.
