@@ -85,6 +85,8 @@ account = "main"
 number = "{NUMBER}"
 tenant = "{tenant}"
 """)
+    harness.wait_for("the file to be read again",
+                     lambda: "keys_reloaded" in deployment.log_of(dev.process), 10)
     status, _, answer = call("POST", dev.info["api_url"] + "/api/v1/control/events", {
         "tenant": tenant,
         "events": [
