@@ -90,8 +90,10 @@ Result<std::string> ExplainEvent(log::EventLog& log, sql::Session& session, cons
   schemas::JsonList decisions;
   for (const auto& decision : page.rows) {
     ALERTSTREAM_ASSIGN_OR_RETURN(const auto* trigger, triggers.Find(decision));
-    decisions.Raw(ExplainDecision(
-        {.decision = decision, .trigger = *trigger, .event = is_at_hand ? &view : nullptr}));
+    decisions.Raw(ExplainDecision({.decision = decision,
+                                   .trigger = *trigger,
+                                   .event = is_at_hand ? &view : nullptr,
+                                   .is_direct = event.envelope.site_event().has_direct()}));
   }
   ObjectFields fields;
   fields.Text("object", "event_explanation")

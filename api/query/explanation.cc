@@ -163,8 +163,12 @@ std::string ExplainDecision(const DecisionToExplain& what) {
                            .Integer("partition", decision.partition)
                            .Integer("seq", decision.seq)
                            .ToJson());
-  const auto conditions =
-      has_definition ? Conditions(TextOf(definition.root(), "when"), what.event) : std::nullopt;
+  std::optional<std::string> conditions;
+  if (what.is_direct) {
+    conditions = "[]";
+  } else if (has_definition) {
+    conditions = Conditions(TextOf(definition.root(), "when"), what.event);
+  }
   if (conditions) {
     fields.Json("conditions", *conditions);
   } else {

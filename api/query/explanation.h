@@ -24,10 +24,13 @@ struct DecisionToExplain {
   const std::optional<read_model::TriggerVersion>& trigger;
   // Null: the log cannot be read now, or holds it no more.
   const engine::ConditionEvent* event = nullptr;
+  // One person was told outright: the trigger's condition was not asked.
+  bool is_direct = false;
 };
 
 // {"object":"decision_explanation","id","outcome","reason",...,"trigger":{...},"gates":[...],
-// "not_evaluated":["consent",...],"conditions":[{"text","outcome"}]|null,...}
+// "not_evaluated":["consent",...],"conditions":[{"text","outcome"}]|null,...}: no
+// conditions if there was none to ask, null if they cannot be evaluated again.
 std::string ExplainDecision(const DecisionToExplain& what);
 
 }  // namespace alertstream::api

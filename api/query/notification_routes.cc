@@ -30,15 +30,11 @@ Result<std::string> ShowNotification(sql::Session& session, const ReadCall& call
                                      const std::string& id) {
   ALERTSTREAM_ASSIGN_OR_RETURN(
       const auto row, Required(read_model::FindNotification(session, call.caller.tenant, id)));
-  ObjectFields fields = NotificationFields(row, {.reveal = call.reveals()});
-  fields.Json("timeline", TimelineJson(row.timeline));
+  ObjectFields fields = NotificationFields(row.notification, {.reveal = call.reveals()});
+  fields.Json("timeline", TimelineJson(row.notification.timeline));
   schemas::JsonList attempts;
-  if (row.attempts > 0) {
-    ALERTSTREAM_ASSIGN_OR_RETURN(const auto rows,
-                                 read_model::ListAttempts(session, call.caller.tenant, id));
-    for (const auto& attempt : rows) {
-      attempts.Raw(AttemptFields(attempt).ToJson());
-    }
+  for (const auto& attempt : row.attempts) {
+    attempts.Raw(AttemptFields(attempt).ToJson());
   }
   fields.Json("attempts", attempts.Take());
   return fields.ToJson();
@@ -69,14 +65,17 @@ Result<std::optional<std::string>> ExplainRow(log::EventLog& log, sql::Session& 
                   kLogTimeout, &at)
           .ok();
   const engine::ConditionEvent view = at.View();
-  return std::optional(ExplainDecision(
-      {.decision = *decision, .trigger = trigger, .event = is_at_hand ? &view : nullptr}));
+  return std::optional(ExplainDecision({.decision = *decision,
+                                        .trigger = trigger,
+                                        .event = is_at_hand ? &view : nullptr,
+                                        .is_direct = at.envelope.site_event().has_direct()}));
 }
 
 Result<std::string> ExplainNotification(log::EventLog& log, sql::Session& session,
                                         const ReadCall& call, const std::string& id) {
   ALERTSTREAM_ASSIGN_OR_RETURN(
-      const auto row, Required(read_model::FindNotification(session, call.caller.tenant, id)));
+      const auto whole, Required(read_model::FindNotification(session, call.caller.tenant, id)));
+  const read_model::Notification& row = whole.notification;
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto decision, ExplainRow(log, session, call, row));
   ObjectFields fields;
   fields.Text("object", "notification_explanation")

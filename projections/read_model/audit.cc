@@ -76,13 +76,8 @@ Result<std::vector<AuditEntry>> ReadFrom(sql::Session& session, std::string_view
   const std::string least = std::to_string(std::numeric_limits<std::int64_t>::min());
   bounds.low.id = bounds.low.id.empty() ? least : bounds.low.id;
   bounds.high.id = bounds.high.id.empty() ? least : bounds.high.id;
-  sql::Params params;
-  params.Text(tenant).Time(bounds.high.time).Text(bounds.high.id);
-  params.Time(bounds.low.time).Text(bounds.low.id);
-  for (const auto& [index, value] : filters) {
-    params.Text(value);
-  }
-  ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows rows, session.Run(statement, params));
+  ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows rows,
+                               session.Run(statement, PageParams(tenant, filters, within, bounds)));
   std::vector<AuditEntry> entries;
   for (std::size_t row = 0; row < rows.size(); ++row) {
     entries.push_back({.id = IdOf(source, rows.Integer(row, 0)),

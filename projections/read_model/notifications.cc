@@ -1,6 +1,7 @@
 #include "projections/read_model/notifications.h"
 
 #include <array>
+#include <utility>
 
 namespace alertstream::read_model {
 namespace {
@@ -14,19 +15,21 @@ namespace {
 // As the fields of NotificationFilters.
 constexpr std::array kFilters = {"status", "channel", "trigger_id", "event_id", "recipient"};
 
+// One row an attempt, or one without; in one round trip. The engine bounds the attempts of a
+// notification.
 constexpr sql::Statement kById = {
-    "read_model.notification", "SELECT " ALERTSTREAM_NOTIFICATION_COLUMNS
-                               " FROM read_model.notifications WHERE tenant_id = $1 AND id = $2"};
+    "read_model.notification",
+    "SELECT " ALERTSTREAM_NOTIFICATION_COLUMNS
+    ", a.* FROM read_model.notifications LEFT JOIN (SELECT attempt, started_at, finished_at, "
+    "result,"
+    " provider AS by_provider, account AS by_account, provider_message_id AS by_message_id,"
+    " error_code AS by_error_code, retry_at FROM read_model.attempts"
+    " WHERE tenant_id = $1 AND notification_id = $2) AS a ON true"
+    " WHERE tenant_id = $1 AND id = $2 ORDER BY a.attempt LIMIT 1000"};
+constexpr std::size_t kAttemptColumns = 25;  // Where those of the attempt begin.
 constexpr sql::Statement kKeyById = {
     "read_model.notification_key",
     "SELECT created_at FROM read_model.notifications WHERE tenant_id = $1 AND id = $2"};
-// The engine bounds the attempts of a notification.
-constexpr sql::Statement kAttempts = {
-    "read_model.attempts",
-    "SELECT attempt, started_at, finished_at, result, provider, account, provider_message_id,"
-    " error_code, retry_at FROM read_model.attempts"
-    " WHERE tenant_id = $1 AND notification_id = $2 ORDER BY attempt LIMIT 1000"};
-
 Notification ReadNotification(const sql::Rows& rows, std::size_t row) {
   return {.id = std::string(rows.Text(row, 0)),
           .kind = std::string(rows.Text(row, 1)),
@@ -56,15 +59,15 @@ Notification ReadNotification(const sql::Rows& rows, std::size_t row) {
 }
 
 Attempt ReadAttempt(const sql::Rows& rows, std::size_t row) {
-  return {.attempt = rows.Integer(row, 0),
-          .started_at = OptionalTime(rows, row, 1),
-          .finished_at = OptionalTime(rows, row, 2),
-          .result = OptionalText(rows, row, 3),
-          .provider = OptionalText(rows, row, 4),
-          .account = OptionalText(rows, row, 5),
-          .provider_message_id = OptionalText(rows, row, 6),
-          .error_code = OptionalText(rows, row, 7),
-          .retry_at = OptionalTime(rows, row, 8)};
+  return {.attempt = rows.Integer(row, kAttemptColumns),
+          .started_at = OptionalTime(rows, row, kAttemptColumns + 1),
+          .finished_at = OptionalTime(rows, row, kAttemptColumns + 2),
+          .result = OptionalText(rows, row, kAttemptColumns + 3),
+          .provider = OptionalText(rows, row, kAttemptColumns + 4),
+          .account = OptionalText(rows, row, kAttemptColumns + 5),
+          .provider_message_id = OptionalText(rows, row, kAttemptColumns + 6),
+          .error_code = OptionalText(rows, row, kAttemptColumns + 7),
+          .retry_at = OptionalTime(rows, row, kAttemptColumns + 8)};
 }
 
 }  // namespace
@@ -90,19 +93,24 @@ Result<Page<Notification>> ListNotifications(sql::Session& session, std::string_
   return PageOf<Notification>(rows, request, ReadNotification);
 }
 
-Result<std::optional<Notification>> FindNotification(sql::Session& session, std::string_view tenant,
-                                                     std::string_view id) {
-  return FindOne<Notification>(session, kById, tenant, id, ReadNotification);
+Result<std::optional<NotificationWhole>> FindNotification(sql::Session& session,
+                                                          std::string_view tenant,
+                                                          std::string_view id) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows rows,
+                               session.Run(kById, sql::Params().Text(tenant).Text(id)));
+  if (rows.size() == 0) {
+    return std::optional<NotificationWhole>();
+  }
+  NotificationWhole whole{.notification = ReadNotification(rows, 0), .attempts = {}};
+  for (std::size_t row = 0; row < rows.size() && !rows.IsNull(row, kAttemptColumns); ++row) {
+    whole.attempts.push_back(ReadAttempt(rows, row));
+  }
+  return std::optional(std::move(whole));
 }
 
 Result<std::optional<PageKey>> FindNotificationKey(sql::Session& session, std::string_view tenant,
                                                    std::string_view id) {
   return FindKey(session, kKeyById, tenant, id);
-}
-
-Result<std::vector<Attempt>> ListAttempts(sql::Session& session, std::string_view tenant,
-                                          std::string_view notification) {
-  return FindAll<Attempt>(session, kAttempts, tenant, notification, ReadAttempt);
 }
 
 }  // namespace alertstream::read_model

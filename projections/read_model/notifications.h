@@ -51,6 +51,11 @@ struct Attempt {
   std::optional<LogTime> retry_at;
 };
 
+struct NotificationWhole {
+  Notification notification;
+  std::vector<Attempt> attempts;
+};
+
 struct NotificationFilters {
   std::optional<std::string> status;
   std::optional<std::string> channel;
@@ -62,14 +67,12 @@ struct NotificationFilters {
 Result<Page<Notification>> ListNotifications(sql::Session& session, std::string_view tenant,
                                              const NotificationFilters& filters,
                                              const PageRequest& request);
-Result<std::optional<Notification>> FindNotification(sql::Session& session, std::string_view tenant,
-                                                     std::string_view id);
+// With its attempts, in their order.
+Result<std::optional<NotificationWhole>> FindNotification(sql::Session& session,
+                                                          std::string_view tenant,
+                                                          std::string_view id);
 Result<std::optional<PageKey>> FindNotificationKey(sql::Session& session, std::string_view tenant,
                                                    std::string_view id);
-// In their order.
-Result<std::vector<Attempt>> ListAttempts(sql::Session& session, std::string_view tenant,
-                                          std::string_view notification);
-
 extern const ListShape kNotificationList;
 
 }  // namespace alertstream::read_model

@@ -27,31 +27,67 @@ std::size_t RowsSize(std::size_t limit) {
 struct Text {
   std::string name;
   std::string text;
-  sql::Statement statement;
+  sql::Statement statement{};
 };
 
+// Which bounds of a page are real; a bound that excludes nothing is left out of the text, because
+// the database, which plans a statement once and for all values, would count on its excluding much.
+struct Ends {
+  bool high = false;
+  bool low = false;
+};
+
+Ends EndsOf(const PageRequest& request) {
+  return {.high = request.after.has_value() || request.until != kEnd,
+          .low = request.before.has_value() || request.since != kBeginning};
+}
+
 // What a statement depends on.
-using Key = std::tuple<const char*, std::vector<std::size_t>, bool, std::size_t>;
+struct Key {
+  const char* list = "";
+  std::vector<std::size_t> filters;
+  Ends ends;
+  bool ascending = false;
+  std::size_t rows = 0;
+
+  friend bool operator<(const Key& a, const Key& b) { return a.Parts() < b.Parts(); }
+
+ private:
+  std::tuple<const char*, const std::vector<std::size_t>&, bool, bool, bool, std::size_t> Parts()
+      const {
+    return {list, filters, ends.high, ends.low, ascending, rows};
+  }
+};
 
 void Write(const ListShape& shape, const Key& key, Text* out) {
-  const auto& [list, filters, ascending, rows] = key;
-  out->name = fmt::format("read_model.{}.{}{}", list, ascending ? "before" : "after", rows);
-  // The range of the time alone lets the database leave out partitions, which it cannot conclude
-  // from the comparison of the pair.
-  out->text = fmt::format(
-      "SELECT {0} FROM {1} WHERE tenant_id = $1"
-      " AND ({2}, {3}) < ($2::timestamptz, $3) AND ({2}, {3}) > ($4::timestamptz, $5)"
-      " AND {2} <= $2::timestamptz AND {2} >= $4::timestamptz",
-      shape.columns, shape.from, shape.time, shape.id);
-  std::size_t parameter = 6;
-  for (const std::size_t filter : filters) {
+  out->name = fmt::format("read_model.{}.{}{}{}{}", key.list, key.ascending ? "before" : "after",
+                          key.rows, key.ends.high ? ".high" : "", key.ends.low ? ".low" : "");
+  out->text = fmt::format("SELECT {} FROM {} WHERE tenant_id = $1", shape.columns, shape.from);
+  std::size_t parameter = 2;
+  for (const std::size_t filter : key.filters) {
     ALERTSTREAM_CHECK(filter < shape.filters.size());
     out->name += fmt::format(".{}", filter);
     out->text += fmt::format(" AND {} = ${}", shape.filters[filter], parameter++);
   }
-  const char* direction = ascending ? "ASC" : "DESC";
-  out->text +=
-      fmt::format(" ORDER BY {0} {2}, {1} {2} LIMIT {3}", shape.time, shape.id, direction, rows);
+  // The comparison of the time alone lets the database leave out partitions, which it cannot
+  // conclude from that of the pair. At one end only: of two it would expect next to no rows.
+  const auto end = [&](const char* relation, bool prunes) {
+    out->text += fmt::format(" AND ({}, {}) {} (${}::timestamptz, ${})", shape.time, shape.id,
+                             relation, parameter, parameter + 1);
+    if (prunes) {
+      out->text += fmt::format(" AND {} {}= ${}::timestamptz", shape.time, relation, parameter);
+    }
+    parameter += 2;
+  };
+  if (key.ends.high) {
+    end("<", !key.ascending);
+  }
+  if (key.ends.low) {
+    end(">", key.ascending);
+  }
+  const char* direction = key.ascending ? "ASC" : "DESC";
+  out->text += fmt::format(" ORDER BY {0} {2}, {1} {2} LIMIT {3}", shape.time, shape.id, direction,
+                           key.rows);
   out->statement = {.name = out->name.c_str(), .text = out->text.c_str()};
 }
 
@@ -78,7 +114,11 @@ const sql::Statement& PageStatement(const ListShape& shape, const FilterValues& 
     ALERTSTREAM_CHECK(indexes.empty() || indexes.back() < index);
     indexes.push_back(index);
   }
-  Key key{shape.name, std::move(indexes), request.before.has_value(), RowsSize(request.limit)};
+  Key key{.list = shape.name,
+          .filters = std::move(indexes),
+          .ends = EndsOf(request),
+          .ascending = request.before.has_value(),
+          .rows = RowsSize(request.limit)};
   const std::lock_guard lock(mutex);
   const auto [entry, is_new] = texts.try_emplace(std::move(key));
   if (is_new) {
@@ -87,17 +127,27 @@ const sql::Statement& PageStatement(const ListShape& shape, const FilterValues& 
   return entry->second.statement;
 }
 
-Result<sql::Rows> RunPage(sql::Session& session, std::string_view tenant, const ListShape& shape,
-                          const FilterValues& filters, const PageRequest& request) {
-  const PageBounds bounds = BoundsOf(request);
+sql::Params PageParams(std::string_view tenant, const FilterValues& filters,
+                       const PageRequest& request, const PageBounds& bounds) {
   sql::Params params;
   params.Text(tenant);
-  params.Time(bounds.high.time).Text(bounds.high.id);
-  params.Time(bounds.low.time).Text(bounds.low.id);
   for (const auto& [index, value] : filters) {
     params.Text(value);
   }
-  return session.Run(PageStatement(shape, filters, request), params);
+  const Ends ends = EndsOf(request);
+  if (ends.high) {
+    params.Time(bounds.high.time).Text(bounds.high.id);
+  }
+  if (ends.low) {
+    params.Time(bounds.low.time).Text(bounds.low.id);
+  }
+  return params;
+}
+
+Result<sql::Rows> RunPage(sql::Session& session, std::string_view tenant, const ListShape& shape,
+                          const FilterValues& filters, const PageRequest& request) {
+  return session.Run(PageStatement(shape, filters, request),
+                     PageParams(tenant, filters, request, BoundsOf(request)));
 }
 
 std::optional<std::string> OptionalText(const sql::Rows& rows, std::size_t row,

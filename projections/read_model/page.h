@@ -7,13 +7,13 @@
 #pragma once
 
 #include <algorithm>
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -36,7 +36,10 @@ struct PageKey {
   LogTime time{};
   std::string id;
 
-  friend auto operator<=>(const PageKey&, const PageKey&) = default;
+  friend bool operator==(const PageKey&, const PageKey&) = default;
+  friend bool operator<(const PageKey& a, const PageKey& b) {
+    return std::tie(a.time, a.id) < std::tie(b.time, b.id);
+  }
 };
 
 struct PageRequest {
@@ -74,10 +77,13 @@ struct ListShape {
 // What is compared: the index of the filter and the value, ascending by index.
 using FilterValues = std::vector<std::pair<std::size_t, std::string>>;
 
-// The statement of a page. Its parameters: tenant, high time, high id, low time, low id, filters.
-// REQUIRES: the filters' indexes ascend and are of the shape.
+// The statement of a page. REQUIRES: the filters' indexes ascend and are of the shape.
 const sql::Statement& PageStatement(const ListShape& shape, const FilterValues& filters,
                                     const PageRequest& request);
+// Its parameters: tenant, filters, and those bounds that the page has: high time, high id, low
+// time, low id. `bounds`: BoundsOf, or the same with ids of another form.
+sql::Params PageParams(std::string_view tenant, const FilterValues& filters,
+                       const PageRequest& request, const PageBounds& bounds);
 
 // Runs it within the transaction of `session`; the rows are in the order in which they were walked,
 // one more than `request.limit` if there are more.

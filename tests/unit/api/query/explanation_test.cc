@@ -80,5 +80,10 @@ TEST(ExplanationTest, WithoutTheEventOrTheVersionTheConditionsAreNotKnown) {
   EXPECT_THAT(json, HasSubstr(R"("name":null,"when":null,"current":null)"));
 }
 
+TEST(ExplanationTest, WhoIsToldOutrightMeetsNoCondition) {
+  EXPECT_THAT(ExplainDecision({.decision = Suppressed(), .trigger = Version(), .is_direct = true}),
+              HasSubstr(R"("conditions":[])"));
+}
+
 }  // namespace
 }  // namespace alertstream::api

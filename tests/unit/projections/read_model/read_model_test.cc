@@ -243,14 +243,18 @@ TEST_F(ReadModelTest, FindsANotificationWithItsAttempts) {
   const std::string id = std::string(kFirstNotification) + "1";
   const auto row = Value(FindNotification(*session_, "acme", id));
   ASSERT_TRUE(row.has_value());
-  EXPECT_EQ(row->to_sealed, std::string("\x0a\x01"));
-  EXPECT_EQ(row->to_masked, "+254700***001");
-  EXPECT_EQ(row->error_code, std::nullopt);
-  const auto attempts = Value(ListAttempts(*session_, "acme", id));
+  EXPECT_EQ(row->notification.to_sealed, std::string("\x0a\x01"));
+  EXPECT_EQ(row->notification.to_masked, "+254700***001");
+  EXPECT_EQ(row->notification.error_code, std::nullopt);
+  const std::vector<Attempt>& attempts = row->attempts;
   ASSERT_EQ(attempts.size(), 2U);
   EXPECT_EQ(attempts[1].attempt, 2);
   EXPECT_EQ(attempts[1].error_code, "30001");
   EXPECT_EQ(attempts[1].finished_at, std::nullopt);
+  const auto other =
+      Value(FindNotification(*session_, "acme", std::string(kFirstNotification) + "2"));
+  ASSERT_TRUE(other.has_value());
+  EXPECT_THAT(other->attempts, IsEmpty());
 }
 
 TEST_F(ReadModelTest, ARecipientHasPermissionsInForce) {
@@ -379,8 +383,8 @@ TEST_F(ReadModelTest, ASessionSeesNoOtherTenantWhateverItAsks) {
   EXPECT_THAT(Value(ListConsents(*session_, "other", "rcp_0", {})).rows, IsEmpty());
   EXPECT_THAT(Value(ListDeadLetters(*session_, "other", {}, {})).rows, IsEmpty());
   EXPECT_THAT(Value(ListAudit(*session_, "other", {}, {})).rows, IsEmpty());
-  EXPECT_THAT(Value(ListAttempts(*session_, "other", std::string(kFirstNotification) + "1")),
-              IsEmpty());
+  EXPECT_FALSE(Value(FindNotification(*session_, "other", std::string(kFirstNotification) + "1"))
+                   .has_value());
   EXPECT_THAT(Value(ListConsentsInForce(*session_, "other", "rcp_0")), IsEmpty());
   EXPECT_THAT(Value(ListOptOutsInForce(*session_, "other", "rcp_0")), IsEmpty());
   EXPECT_THAT(Value(ReadUsage(*session_, "other")).months, IsEmpty());
@@ -402,6 +406,7 @@ TEST(PageStatementTest, TheSameQuestionIsTheSameStatement) {
   EXPECT_NE(&statement, &PageStatement(kEventList, {}, {.limit = 20}));
   EXPECT_NE(&statement, &PageStatement(kEventList, {{0, "x"}}, {.limit = 21}));
   EXPECT_NE(&statement, &PageStatement(kEventList, {{0, "x"}}, {.before = PageKey{}}));
+  EXPECT_NE(&statement, &PageStatement(kEventList, {{0, "x"}}, {.after = PageKey{}}));
   EXPECT_STREQ(PageStatement(kEventList, {{0, "x"}}, {.limit = 21}).name,
                "read_model.events.after101.0");
 }
