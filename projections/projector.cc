@@ -23,7 +23,6 @@ double Seconds(std::chrono::microseconds duration) {
 struct Series {
   std::optional<Counter> transactions;
   std::optional<Counter> rows;
-  std::optional<Gauge> lag;
   std::optional<Gauge> seq;
   std::optional<Histogram> seconds;
 };
@@ -35,7 +34,6 @@ Series SeriesOf(Metrics* metrics, std::int32_t partition) {
   const std::string where = std::to_string(partition);
   return {.transactions = metrics->CounterOf(MetricId::kProjectionTransactions, {where}),
           .rows = metrics->CounterOf(MetricId::kProjectionRows, {where}),
-          .lag = metrics->GaugeOf(MetricId::kProjectionLagSeconds, {where}),
           .seq = metrics->GaugeOf(MetricId::kProjectionSeq, {where}),
           .seconds = metrics->HistogramOf(MetricId::kProjectionSeconds)};
 }
@@ -63,7 +61,7 @@ class Projector::Worker {
   void Progressed();
   void Pause();
   bool Stopping() const;
-  double LagSeconds() const;
+  void SetBehind(std::optional<LogTime> since);
 
   Projector& owner_;
   const std::size_t index_;
@@ -73,7 +71,6 @@ class Projector::Worker {
   bool unresolved_ = false;  // The last commit may have been applied.
   int failures_ = 0;         // In a row.
   milliseconds pause_ = kRetryFirst;
-  std::optional<LogTime> behind_since_;
 };
 
 bool Projector::Worker::Stopping() const {
@@ -105,11 +102,11 @@ void Projector::Worker::Step() {
     return;
   }
   if (!collected.value()) {
-    behind_since_.reset();
+    SetBehind(std::nullopt);
     Progressed();
     return;
   }
-  behind_since_ = projector_.pending_since();
+  SetBehind(projector_.pending_since());
   const auto begun = owner_.clock_.SinceBoot();
   const std::size_t rows = projector_.pending_rows();
   if (const alertstream::Status written = WriteOut(); !written.ok()) {
@@ -124,8 +121,8 @@ void Projector::Worker::Step() {
   }
   {
     const std::scoped_lock lock(owner_.mutex_);
-    ++owner_.statuses_[index_].transactions;
-    owner_.statuses_[index_].rows += rows;
+    ++owner_.entries_[index_].status.transactions;
+    owner_.entries_[index_].status.rows += rows;
   }
   if (projector_.rows_max() < owner_.options_.rows_max) {
     projector_.set_rows_max(std::min(owner_.options_.rows_max, projector_.rows_max() * 2));
@@ -183,42 +180,32 @@ void Projector::Worker::Failed(const Error& error) {
   if (owner_.options_.on_error) {
     owner_.options_.on_error(owner_.options_.partitions[index_], error);
   }
-  if (!behind_since_) {
-    behind_since_ = owner_.clock_.Now();
-  }
-  const double lag = LagSeconds();
   const std::scoped_lock lock(owner_.mutex_);
-  ProjectionStatus& status = owner_.statuses_[index_];
-  status.phase = stopped ? "stopped" : "waiting_for_database";
-  status.error = error.message();
-  status.lag_seconds = lag;
-  if (series_.lag) {
-    series_.lag->Set(lag);
+  Entry& entry = owner_.entries_[index_];
+  entry.status.phase = stopped ? "stopped" : "waiting_for_database";
+  entry.status.error = error.message();
+  if (!entry.behind_since) {
+    entry.behind_since = owner_.clock_.Now();
   }
 }
 
-double Projector::Worker::LagSeconds() const {
-  if (!behind_since_) {
-    return 0;
-  }
-  return std::max(0.0, Seconds(owner_.clock_.Now() - *behind_since_));
+void Projector::Worker::SetBehind(std::optional<LogTime> since) {
+  const std::scoped_lock lock(owner_.mutex_);
+  owner_.entries_[index_].behind_since = since;
 }
 
 void Projector::Worker::Progressed() {
   failures_ = 0;
   pause_ = kRetryFirst;
-  const double lag = LagSeconds();
   const std::int64_t seq = projector_.position().seq;
-  if (series_.lag) {
-    series_.lag->Set(lag);
+  if (series_.seq) {
     series_.seq->Set(static_cast<double>(seq));
   }
   const std::scoped_lock lock(owner_.mutex_);
-  ProjectionStatus& status = owner_.statuses_[index_];
+  ProjectionStatus& status = owner_.entries_[index_].status;
   status.phase = "projecting";
   status.error.clear();
   status.seq = seq;
-  status.lag_seconds = lag;
 }
 
 void Projector::Worker::Pause() {
@@ -238,7 +225,7 @@ Projector::Projector(log::EventLog& log, Clock& clock, sql::Database& database,
              .statement_timeout = kProjectorStatementTimeout},
             std::clamp<std::size_t>(options_.partitions.size(), 1, kProjectorSessionsMax)) {
   for (const std::int32_t partition : options_.partitions) {
-    statuses_.push_back({.partition = partition});
+    entries_.push_back({.status = {.partition = partition}, .behind_since = std::nullopt});
   }
 }
 
@@ -263,15 +250,34 @@ void Projector::Stop() {
   }
 }
 
+double Projector::LagOf(const Entry& entry) const {
+  return entry.behind_since ? std::max(0.0, Seconds(clock_.Now() - *entry.behind_since)) : 0;
+}
+
 std::vector<ProjectionStatus> Projector::Status() const {
   const std::scoped_lock lock(mutex_);
-  return statuses_;
+  std::vector<ProjectionStatus> statuses;
+  for (const Entry& entry : entries_) {
+    statuses.push_back(entry.status);
+    statuses.back().lag_seconds = LagOf(entry);
+  }
+  return statuses;
+}
+
+void Projector::NoteLag() {
+  if (options_.metrics == nullptr) {
+    return;
+  }
+  for (const ProjectionStatus& status : Status()) {
+    options_.metrics->GaugeOf(MetricId::kProjectionLagSeconds, {std::to_string(status.partition)})
+        .Set(status.lag_seconds);
+  }
 }
 
 bool Projector::Ready() const {
   const std::scoped_lock lock(mutex_);
-  return std::all_of(statuses_.begin(), statuses_.end(),
-                     [](const ProjectionStatus& status) { return status.phase == "projecting"; });
+  return std::all_of(entries_.begin(), entries_.end(),
+                     [](const Entry& entry) { return entry.status.phase == "projecting"; });
 }
 
 }  // namespace alertstream::projections

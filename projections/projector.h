@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -66,6 +67,8 @@ class Projector {
   std::vector<ProjectionStatus> Status() const;
   // Every partition is projecting.
   bool Ready() const;
+  // Sets the gauges of lag, which grows also while a transaction hangs. Now and then.
+  void NoteLag();
 
  private:
   class Worker;
@@ -77,8 +80,13 @@ class Projector {
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  bool stopping_ = false;                   // Guarded by mutex_.
-  std::vector<ProjectionStatus> statuses_;  // Guarded by mutex_; as options_.partitions.
+  bool stopping_ = false;  // Guarded by mutex_.
+  struct Entry {
+    ProjectionStatus status;
+    std::optional<LogTime> behind_since;  // Of the oldest batch that is not in the tables.
+  };
+  double LagOf(const Entry& entry) const;
+  std::vector<Entry> entries_;  // Guarded by mutex_; as options_.partitions.
   std::vector<std::thread> threads_;
 };
 

@@ -31,7 +31,7 @@ class ProjectorPart : public ServerPart {
 
   std::string_view name() const override { return "projector"; }
   HealthState Health() const override;
-  void Tick() override {}
+  void Tick() override { projector_->NoteLag(); }
   bool Stop(std::chrono::milliseconds deadline) override;
 
  private:

@@ -7,10 +7,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -21,6 +19,7 @@
 #include "processor/log/local/local_log.h"
 #include "processor/runtime/identity.h"
 #include "projections/all.h"
+#include "projections/migrations/migrations.h"
 #include "projections/postgres/database.h"
 #include "projections/projector.h"
 #include "tests/bench/arguments.h"
@@ -79,19 +78,12 @@ void RunSql(const std::string& url, const std::string& script) {
   Must(OpenSession(*database, "")->RunScript(script));
 }
 
-constexpr const char* kRoles =
-    "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'alertstream_projector') THEN"
-    " CREATE ROLE alertstream_projector NOLOGIN; CREATE ROLE alertstream_api NOLOGIN;"
-    " END IF; END $$; GRANT alertstream_projector TO CURRENT_USER; CREATE SCHEMA read_model;"
-    " SET search_path = read_model;";
-
 // A database with the tables; nobody but it is in use while it is measured.
 void MakeDatabaseOf(const postgres::Cluster& cluster, const std::string& name) {
   RunSql(cluster.UrlOf("postgres", "postgres"), "CREATE DATABASE " + name + " OWNER alertstream");
-  std::ifstream file(std::string(ALERTSTREAM_SOURCE_DIR) + "/migrations/0001_read_model.sql");
-  std::stringstream tables;
-  tables << file.rdbuf();
-  RunSql(cluster.UrlOf(name), kRoles + tables.str());
+  const auto database = OpenDatabase(cluster.UrlOf(name));
+  const auto session = OpenSession(*database, "");
+  static_cast<void>(Must(migrations::MigrateUp(*session, migrations::ProgramMigrations())));
 }
 
 Measured Decide(const std::string& directory, std::int32_t partitions, std::uint64_t events) {

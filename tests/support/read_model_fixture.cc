@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <sstream>
-
 #include "processor/base/id.h"
+#include "projections/migrations/migrations.h"
 #include "schemas/envelope.pb.h"
 
 namespace alertstream::projections {
@@ -14,29 +12,6 @@ namespace {
 
 using runtime::StoryWriter;
 using schemas::Topic;
-
-constexpr const char* kRoles = R"(
-DO $$
-DECLARE
-  name text;
-BEGIN
-  FOREACH name IN ARRAY ARRAY['alertstream_api', 'alertstream_projector'] LOOP
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
-      EXECUTE format('CREATE ROLE %I NOLOGIN', name);
-    END IF;
-    EXECUTE format('GRANT %I TO CURRENT_USER', name);
-  END LOOP;
-END $$;
-CREATE SCHEMA read_model;
-)";
-
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path);
-  EXPECT_TRUE(file.good()) << path;
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 void ExpectOk(const Status& status) {
   EXPECT_TRUE(status.ok()) << (status.ok() ? "" : status.error().message());
@@ -144,17 +119,14 @@ void TellDeliveries(StoryWriter& writer, log::EventLog& log, runtime::Instance& 
 }  // namespace
 
 Status MakeReadModelTables(sql::Session& session, const std::string& schema) {
-  return session.RunScript(
-      "SET search_path = " + schema + ";" +
-      ReadFile(std::string(ALERTSTREAM_SOURCE_DIR) + "/migrations/0001_read_model.sql") +
-      "; SET search_path = public;");
+  return migrations::RunFilesInto(session, migrations::ProgramMigrations(), "read_model", schema);
 }
 
 void MakeReadModel(sql::Database& database) {
   auto session = database.Open({});
   ASSERT_TRUE(session.ok()) << session.error().message();
-  ExpectOk(session.value()->RunScript(kRoles));
-  ExpectOk(MakeReadModelTables(*session.value(), "read_model"));
+  const auto applied = migrations::MigrateUp(*session.value(), migrations::ProgramMigrations());
+  EXPECT_TRUE(applied.ok()) << (applied.ok() ? "" : applied.error().message());
 }
 
 std::int64_t CountOf(sql::Database& database, const char* query) {

@@ -13,7 +13,7 @@
 
 namespace alertstream::projections {
 
-// Roles and the tables of schema read_model, in an empty database. Fails the test on an error.
+// The program's migrations in an empty database. Fails the test on an error.
 void MakeReadModel(sql::Database& database);
 // The tables of the read model in a schema that is there and empty.
 Status MakeReadModelTables(sql::Session& session, const std::string& schema);
