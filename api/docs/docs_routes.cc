@@ -23,7 +23,7 @@ constexpr std::string_view kPage = R"(<!doctype html>
 </head>
 <body>
 <div id="docs"></div>
-<noscript>This page needs JavaScript; the document itself is <a href="/openapi.json">here</a>.</noscript>
+<noscript>This page needs JavaScript; <a href="/openapi.json">the document</a> does not.</noscript>
 </body>
 </html>
 )";

@@ -17,7 +17,9 @@ class Credentials(requests.auth.AuthBase):
         self.schemes = {name for alternative in security for name in alternative}
 
     def __call__(self, request):
-        if "operatorKey" in self.schemes:
+        if "userToken" in self.schemes and request.method in ("GET", "HEAD"):
+            request.headers["Authorization"] = "Bearer " + os.environ["CONTRACT_USER_TOKEN"]
+        elif "operatorKey" in self.schemes:
             request.headers["X-API-Key"] = os.environ["CONTRACT_OPERATOR_KEY"]
         elif "secretKey" in self.schemes:
             body = request.body or b""

@@ -60,7 +60,8 @@ def every_route_is_described_and_nothing_else():
 
 
 def prepare(dev):
-    """What the examples of the document name, so that their requests find something."""
+    """What the examples of the document name, so that their requests find something; and the token
+    of a user, who reads, while the tenant's key changes things."""
     key = {"X-API-Key": dev.info["operator_key"]}
     events = [{"kind": "trigger", "id": "receipt", "event_type": "payment.completed",
                "channel": "sms", "recipients": {"field": "data.phone"},
@@ -70,20 +71,26 @@ def prepare(dev):
     status, _, answer = call("POST", dev.info["api_url"] + "/api/v1/control/events",
                              {"tenant": dev.info["tenant_id"], "events": events}, key)
     assert status == 200, answer
+    status, _, session = call("POST", dev.info["api_url"] + "/api/v1/auth/login",
+                              {"email": dev.info["user_email"],
+                               "password": dev.info["user_password"]},
+                              {"Content-Type": "application/json"})
+    assert status == 200, session
+    return session["access_token"]
 
 
 def no_answer_is_a_fault_or_undescribed():
     programs = tools()
     with harness.Deployment() as deployment:
         dev = Dev(deployment)
-        prepare(dev)
+        token = prepare(dev)
         document = deployment.directory / "openapi.json"
         document.write_text(deployment.run("openapi").stdout)
         environment = dict(
             os.environ, SCHEMATHESIS_HOOKS="contract_hooks", PYTHONPATH=str(HERE),
             PYTHONDONTWRITEBYTECODE="1", CONTRACT_OPERATOR_KEY=dev.info["operator_key"],
             CONTRACT_SECRET_KEY=dev.info["secret_key"],
-            CONTRACT_SIGNING_SECRET=dev.info["signing_secret"], CONTRACT_USER_TOKEN="none")
+            CONTRACT_SIGNING_SECRET=dev.info["signing_secret"], CONTRACT_USER_TOKEN=token)
         cases = os.environ.get("ALERTSTREAM_TEST_CONTRACT_CASES")
         command = [programs / "st", "run", str(document), "--url", dev.info["api_url"], "--checks",
                    ",".join(CHECKS), "--phases", "examples,coverage,fuzzing", "--max-examples",

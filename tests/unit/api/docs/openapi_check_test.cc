@@ -19,7 +19,8 @@ const OpenApiCheck& Check() {
     "paths": {
       "/things/{id}": {"get": {"responses": {
         "200": {"headers": {"ETag": {"$ref": "#/components/headers/ETag"}},
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Thing"}}}},
+                "content": {"application/json": {
+                  "schema": {"$ref": "#/components/schemas/Thing"}}}},
         "204": {}}}},
       "/things/new": {"get": {"responses": {"204": {}}}}},
     "components": {
