@@ -62,8 +62,9 @@ std::optional<LogTime> TimeOrNull(std::int64_t us);
 // three; "a***@example.com"; "***".
 std::string MaskedAddress(std::string_view address);
 
-// [{"gate":"consent","verdict":"stopped","observed":1,"limit":0,"source":{"topic":"consent-changes",
-// "partition":0,"offset":7}},...]; observed and limit are left out where both are 0.
+// [{"gate":"consent","verdict":"stopped","observed":1,"limit":0,
+//   "source":{"topic":"consent-changes","partition":0,"offset":7}},...]
+// observed and limit are left out where both are 0.
 std::string GatesJson(const google::protobuf::RepeatedPtrField<v1::GateResult>& gates);
 
 }  // namespace alertstream::projections
