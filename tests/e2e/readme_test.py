@@ -21,6 +21,8 @@ class Scratch:
 
     def __init__(self, program):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="alertstream-readme-"))
+        # The user that runs dev's PostgreSQL has to pass, or the cluster would lie elsewhere.
+        self.directory.chmod(0o711)
         (self.directory / "ops").symlink_to(ROOT / "ops")
         self.environment = {key: value for key, value in os.environ.items()
                             if not key.startswith("ALERTSTREAM_")}
