@@ -164,8 +164,9 @@ def a_day():
             "phone": BOB, "channel": "sms", "status": "removed", "reason": "he is a good customer"})
         assert (status, problem["code"]) == (409, "opt_out_by_recipient"), problem
         bob = user.make("recipients/lookup", {"phone": BOB}, status=200)["id"]
-        person = user.get("recipients/" + bob)
-        assert person["opt_outs"][0]["by"] == "recipient", person
+        opt_outs = harness.wait_for("the STOP to be shown",
+                                    lambda: user.get("recipients/" + bob)["opt_outs"], 10)
+        assert opt_outs[0]["by"] == "recipient", opt_outs
         why = user.get(f"notifications/{sent['notification_id']}/explain")
         assert why["decision"]["outcome"] == "send", why
 
