@@ -42,8 +42,8 @@ class CommandLine {
   bool serves() const { return path_ == "serve"; }
   // The command asks a server; no log of its own is at fault.
   bool asks_server() const {
-    return path_ == "fire" || path_ == "inbound" || path_.starts_with("providers ") ||
-           path_.starts_with("keys ");
+    return path_.starts_with("migrate ") || path_ == "fire" || path_ == "inbound" ||
+           path_.starts_with("providers ") || path_.starts_with("keys ");
   }
 
  private:

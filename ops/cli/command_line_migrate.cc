@@ -10,12 +10,14 @@ using Body = std::function<Result<ExitCode>(sql::Session& session)>;
 
 // With a session of whoever owns the database, not of one of our roles.
 Result<ExitCode> WithOwner(Program& program, const Body& body) {
-  ALERTSTREAM_ASSIGN_OR_RETURN(const auto database,
-                               RequireReadSide(program.settings(), program.clock()));
+  const auto database = RequireReadSide(program.settings(), program.clock());
+  if (!database.ok()) {
+    return program.Refuse(database.error(), ExitCode::kConfiguration, "alertstream migrate --help");
+  }
   ALERTSTREAM_ASSIGN_OR_RETURN(
       const auto session,
-      database->Open({.application_name = "alertstream-migrate",
-                      .statement_timeout = migrations::kMigrationStatementMax}));
+      database.value()->Open({.application_name = "alertstream-migrate",
+                              .statement_timeout = migrations::kMigrationStatementMax}));
   return body(*session);
 }
 

@@ -29,6 +29,10 @@ using std::chrono::milliseconds;
 constexpr std::string_view kInstalled = "/usr/lib/postgresql";
 constexpr std::string_view kElsewhere = "/var/lib/alertstream";
 constexpr std::string_view kOurs = "alertstream";  // Database and role.
+// $0 is PostgreSQL, $1 the data directory; in single-user mode a line is a statement.
+constexpr const char* kBootstrap =
+    "printf 'CREATE ROLE alertstream LOGIN CREATEROLE CREATEDB\\n"
+    "CREATE DATABASE alertstream OWNER alertstream\\n' | \"$0\" --single -F -D \"$1\" postgres";
 constexpr int kVersionMin = 15;
 // sockaddr_un holds 107 bytes and a NUL; PostgreSQL's socket is DIRECTORY/.s.PGSQL.5432.
 constexpr std::size_t kSocketPathMax = 107;
@@ -313,14 +317,9 @@ Status Cluster::Make() {
   if (made != 0) {
     return Failed("initdb could not make a PostgreSQL cluster");
   }
-  // In single-user mode a line is a statement.
   ALERTSTREAM_ASSIGN_OR_RETURN(
       const int prepared,
-      RunToEnd(user_, {.arguments = {"/bin/sh", "-c",
-                                     "printf 'CREATE ROLE alertstream LOGIN CREATEROLE CREATEDB\\n"
-                                     "CREATE DATABASE alertstream OWNER alertstream\\n' | "
-                                     "\"$0\" --single -F -D \"$1\" postgres",
-                                     programs_ + "/postgres", draft},
+      RunToEnd(user_, {.arguments = {"/bin/sh", "-c", kBootstrap, programs_ + "/postgres", draft},
                        .directory = options_.directory,
                        .output = In("server.log")}));
   if (prepared != 0) {

@@ -47,7 +47,7 @@ void Execute(const ProcessUser& user, const ProcessOptions& options, char* const
   ::setsid();
   sigset_t none;
   ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
   for (const int ignored : {SIGPIPE, SIGINT, SIGQUIT}) {  // As a shell leaves them behind `&`.
     ::signal(ignored, SIG_DFL);
   }

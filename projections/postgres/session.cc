@@ -191,7 +191,7 @@ Status PostgresSession::Guarded(std::string_view what, std::chrono::milliseconds
 }
 
 Status PostgresSession::TakeOn(const std::string& role) {
-  const Status taken = Guarded("SET ROLE", timeout_, [&] {
+  Status taken = Guarded("SET ROLE", timeout_, [&] {
     Work().exec("SET ROLE " + connection_.quote_name(role));
     if (role == kApiRole) {
       Work().exec(kPlanOnce);
@@ -258,7 +258,7 @@ Status PostgresSession::Begin(const sql::TransactionOptions& options) {
     return Error(ErrorCode::kInvalid, "no tenant's name holds U+0000");
   }
   Rollback();
-  const Status begun = Guarded("BEGIN", timeout_, [&] {
+  Status begun = Guarded("BEGIN", timeout_, [&] {
     std::string text = options.read_only ? "BEGIN READ ONLY" : "BEGIN";
     if (!options.tenant.empty()) {
       text += fmt::format("; SELECT set_config('alertstream.tenant', {}, true)",
@@ -276,7 +276,7 @@ Status PostgresSession::Commit() {
     Rollback();
     return Error(ErrorCode::kInvalid, "COMMIT: the transaction has ended with an error");
   }
-  const Status committed = Guarded("COMMIT", timeout_, [&] { Work().exec("COMMIT"); });
+  Status committed = Guarded("COMMIT", timeout_, [&] { Work().exec("COMMIT"); });
   transaction_ = Transaction::kNone;
   if (!committed.ok() && lost_ && !read_only_) {
     return Error(ErrorCode::kUnknown,
@@ -301,7 +301,7 @@ Status PostgresSession::RunScript(const std::string& script) {
   if (script.find('\0') != std::string::npos) {
     return Error(ErrorCode::kInvalid, "script: holds U+0000");
   }
-  const Status ran = Guarded("script", timeout_ * kScriptStatements, [&] { Work().exec(script); });
+  Status ran = Guarded("script", timeout_ * kScriptStatements, [&] { Work().exec(script); });
   if (ran.ok() || primary_message_.empty() ||
       ran.error().message().find(primary_message_) != std::string::npos) {
     return ran;

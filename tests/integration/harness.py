@@ -63,6 +63,8 @@ class Deployment:
 
     def __init__(self, kafka=None):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="alertstream-test-"))
+        # The user that runs dev's PostgreSQL has to pass, or the cluster would lie elsewhere.
+        self.directory.chmod(0o711)
         self.data = self.directory / "data"
         self.kafka = kafka
         self.prefix = f"t{uuid.uuid4().hex[:10]}-"
