@@ -216,7 +216,7 @@ Status PartitionProjector::Write(sql::Session& session) {
     return Status::Ok();
   }
   ALERTSTREAM_RETURN_IF_ERROR(session.Begin({}));
-  if (const Status written = WriteRows(session); !written.ok()) {
+  if (Status written = WriteRows(session); !written.ok()) {
     session.Rollback();
     return written;
   }

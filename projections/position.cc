@@ -89,6 +89,7 @@ Offsets ParseOffsets(std::string_view json) {
 Result<std::vector<Position>> ReadPositions(sql::Session& session) {
   ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows rows, session.Run(kReadAll));
   std::vector<Position> positions;
+  positions.reserve(rows.size());
   for (std::size_t row = 0; row < rows.size(); ++row) {
     positions.push_back(PositionOf(rows, row));
   }

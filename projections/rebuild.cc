@@ -162,8 +162,8 @@ Status Next::FoldOne(PartitionProjector& projector, std::int64_t seq_max, std::i
   const bool has_target = seq_max != kNoTarget;
   while (has_target ? projector.position().seq < seq_max
                     : projector.position().journal_offset + 1 < end) {
-    ALERTSTREAM_ASSIGN_OR_RETURN(
-        const bool some, projector.Collect(has_target ? kReadTimeout : kQuiet, seq_max));
+    ALERTSTREAM_ASSIGN_OR_RETURN(const bool some,
+                                 projector.Collect(has_target ? kReadTimeout : kQuiet, seq_max));
     if (!some && has_target) {
       return Error(ErrorCode::kUnavailable, "the log does not have what the tables hold");
     }
@@ -182,6 +182,7 @@ Status Next::FoldOne(PartitionProjector& projector, std::int64_t seq_max, std::i
 
 Status Next::FoldTo(const Targets& targets, const std::function<Status()>& meanwhile) {
   std::vector<log::TopicPartition> journals;
+  journals.reserve(static_cast<std::size_t>(deps_.partitions));
   for (std::int32_t partition = 0; partition < deps_.partitions; ++partition) {
     journals.push_back({schemas::Topic::kJournal, partition});
   }

@@ -125,6 +125,7 @@ schemas::JsonObject ReportJson(const projections::RebuildReport& report) {
 Result<ExitCode> ProjectionsStatus(const Session& session, sql::Database& database) {
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto positions, ReadPositions(database));
   std::vector<log::TopicPartition> journals;
+  journals.reserve(static_cast<std::size_t>(session.identity.partitions));
   for (std::int32_t partition = 0; partition < session.identity.partitions; ++partition) {
     journals.push_back({schemas::Topic::kJournal, partition});
   }
