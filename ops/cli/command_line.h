@@ -40,7 +40,7 @@ class CommandLine {
   const Command& command() const { return command_; }
   const std::string& path() const { return path_; }
   bool serves() const { return path_ == "serve"; }
-  // The command asks a server; no log of its own is at fault.
+  // The command asks a server or a database; no log of its own is at fault.
   bool asks_server() const {
     return path_.starts_with("migrate ") || path_ == "fire" || path_ == "inbound" ||
            path_.starts_with("providers ") || path_.starts_with("keys ");
