@@ -79,7 +79,7 @@ Status Add(http::Routes* routes, const std::shared_ptr<const ResourceDeps>& deps
 
 }  // namespace
 
-Status AddPermissionRoutes(http::Routes* routes, std::shared_ptr<const ResourceDeps> deps) {
+Status AddPermissionRoutes(http::Routes* routes, const std::shared_ptr<const ResourceDeps>& deps) {
   for (const PermissionRoute& route :
        {PermissionRoute{"/api/v1/consents", ParseConsent, ConsentJson},
         PermissionRoute{"/api/v1/opt-outs", ParseOptOut, OptOutJson}}) {

@@ -8,6 +8,6 @@
 
 namespace alertstream::api {
 
-Status AddPermissionRoutes(http::Routes* routes, std::shared_ptr<const ResourceDeps> deps);
+Status AddPermissionRoutes(http::Routes* routes, const std::shared_ptr<const ResourceDeps>& deps);
 
 }  // namespace alertstream::api

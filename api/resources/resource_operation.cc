@@ -177,8 +177,8 @@ void ResourceOperation::Change(Done done) {
                          .projected = database().wait,
                          .clock = deps_->read.clock});
   flow.Run(change_.record, deadline_,
-           [self = shared_from_this(), done = std::move(done)](ChangeOutcome outcome) {
-             self->OnChanged(std::move(outcome), done);
+           [self = shared_from_this(), done = std::move(done)](const ChangeOutcome& outcome) {
+             self->OnChanged(outcome, done);
            });
 }
 
@@ -200,7 +200,7 @@ void ResourceOperation::Ask(RecordToAppend record, Asked asked) {
            });
 }
 
-void ResourceOperation::OnChanged(ChangeOutcome outcome, const Done& done) {
+void ResourceOperation::OnChanged(const ChangeOutcome& outcome, const Done& done) {
   position_ = outcome.position;
   switch (outcome.state) {
     case ChangeState::kRefused:

@@ -68,7 +68,7 @@ class ResourceOperation : public std::enable_shared_from_this<ResourceOperation>
  private:
   void Submit(std::function<void()> task);
   void ClaimKey(const KeyedRequest& keyed, const std::function<void()>& work);
-  void OnChanged(ChangeOutcome outcome, const Done& done);
+  void OnChanged(const ChangeOutcome& outcome, const Done& done);
 
   const ReadDatabase& database() const { return *deps_->read.database; }
 

@@ -245,7 +245,7 @@ ListRoute VersionList() {
 
 }  // namespace
 
-Status AddTriggerRoutes(http::Routes* routes, std::shared_ptr<const ResourceDeps> deps) {
+Status AddTriggerRoutes(http::Routes* routes, const std::shared_ptr<const ResourceDeps>& deps) {
   const std::string all(kTriggersPath);
   const std::string one = all + "/{id}";
   const auto desk = std::make_shared<ReadDesk>(deps->read);

@@ -11,6 +11,6 @@ namespace alertstream::api {
 
 inline constexpr std::string_view kTriggersPath = "/api/v1/triggers";
 
-Status AddTriggerRoutes(http::Routes* routes, std::shared_ptr<const ResourceDeps> deps);
+Status AddTriggerRoutes(http::Routes* routes, const std::shared_ptr<const ResourceDeps>& deps);
 
 }  // namespace alertstream::api
