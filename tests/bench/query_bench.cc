@@ -36,12 +36,15 @@ constexpr const char* kRows = R"(
 SET search_path = read_model;
 SELECT read_model.ensure_month('read_model', t) FROM generate_series(
   '2026-01-15 00:00:00+00'::timestamptz, '2026-12-15 00:00:00+00', '1 month') t;
-INSERT INTO notifications SELECT 't' || n % 10, left(id_floor('ntf_', at), 14) || lpad(n::text, 16, '0'),
-  'send', 'evt_' || lpad(n::text, 26, '0'), 'dec_' || lpad(n::text, 26, '0'), 'late', 1,
+INSERT INTO notifications SELECT 't' || n % 10,
+  left(id_floor('ntf_', at), 14) || lpad(n::text, 16, '0'), 'send',
+  'evt_' || lpad(n::text, 26, '0'), 'dec_' || lpad(n::text, 26, '0'), 'late', 1,
   'rcp_' || lpad((n % 100000)::text, 26, '0'), 'sms', 'transactional', 'delivered', at, at, at,
-  'main', 'twilio', 'acc', '+15550000000', 'SM' || n, NULL, 1, 1, '\x0a0d2b323534373030303030303031',
-  '+254700***001', '\x0a2048656c6c6f20576f726c642c207468697320697320612074657874206f6620757321',
-  '[{{"at":"2026-11-20T12:00:00Z","status":"commanded"}},{{"at":"2026-11-20T12:00:01Z","status":"delivered"}}]',
+  'main', 'twilio', 'acc', '+15550000000', 'SM' || n, NULL, 1, 1,
+  '\x0a0d2b323534373030303030303031', '+254700***001',
+  '\x0a2048656c6c6f20576f726c642c207468697320697320612074657874206f6620757321',
+  '[{{"at":"2026-11-20T12:00:00Z","status":"commanded"}},
+    {{"at":"2026-11-20T12:00:01Z","status":"delivered"}}]',
   0, n FROM (SELECT n, '2026-01-15 00:00:00+00'::timestamptz + n * interval '{} seconds' AS at
              FROM generate_series(1, {}) n) o;
 INSERT INTO attempts SELECT tenant_id, id, 1, created_at, created_at, 'accepted', 'twilio', 'acc',

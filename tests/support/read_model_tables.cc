@@ -18,7 +18,8 @@ DO $$
 DECLARE
   name text;
 BEGIN
-  FOREACH name IN ARRAY ARRAY['alertstream_api', 'alertstream_projector', 'alertstream_identity'] LOOP
+  FOREACH name IN ARRAY ARRAY['alertstream_api', 'alertstream_projector',
+    'alertstream_identity'] LOOP
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
       EXECUTE format('CREATE ROLE %I NOLOGIN', name);
     END IF;

@@ -38,19 +38,23 @@ CREATE TEMP TABLE o AS SELECT 't' || n % 5 AS tenant, n, lpad(n::text, 26, '0') 
   FROM generate_series(0, 99999) n;
 INSERT INTO events SELECT tenant, 'evt_' || tail, 'type' || n % 50, '', at, at, at, 'accepted', 1,
   'site-events', 0, n, 3, '[]', NULL, n FROM o;
-INSERT INTO decisions SELECT tenant, 'dec_' || tail, 'evt_' || lpad((n / 25 * 25 + n % 5)::text, 26, '0'),
+INSERT INTO decisions SELECT tenant, 'dec_' || tail, 'evt_' || lpad((n / 25 * 25 + n % 5)::text,
+    26, '0'),
   'a.b', 'trg' || n % 100 / 5, 1, 'rcp_' || n % 1000, 'sms', 'transactional',
-  CASE WHEN n % 10 < 7 THEN 'send' ELSE 'suppress' END, NULL, NULL, NULL, '[]', 1, 1, at, 0, n FROM o;
+  CASE WHEN n % 10 < 7 THEN 'send' ELSE 'suppress' END, NULL, NULL, NULL, '[]', 1, 1, at, 0,
+    n FROM o;
 INSERT INTO notifications SELECT tenant, left(id_floor('ntf_', at), 14) || lpad(n::text, 16, '0'),
   'send', 'evt_' || lpad((n / 25 * 25 + n % 5)::text, 26, '0'), 'dec_' || tail,
   'trg' || n % 100 / 5, 1, 'rcp_' || n % 1000, CASE WHEN n % 7 < 5 THEN 'sms' ELSE 'email' END,
   'transactional', CASE WHEN n % 10 < 9 THEN 'delivered' ELSE 'failed' END, at, at, at, 'main',
   'twilio', 'acc', '+1555', 'SM1', NULL, 1, 1, NULL, '***', NULL, '[]', 0, n FROM o;
-INSERT INTO consents SELECT tenant, 'con_' || tail, 'rcp_' || n % 1000, 'sms', 'marketing', 'granted',
+INSERT INTO consents SELECT tenant, 'con_' || tail, 'rcp_' || n % 1000, 'sms', 'marketing',
+    'granted',
   'api', true, NULL, NULL, 'usr_1', at, at, 'accepted', NULL, 1, 'consent-changes', 0, n, n FROM o;
 INSERT INTO dead_letters SELECT tenant, 'dlq_' || tail, 'site-events', 0, n, at, 'decode',
   CASE WHEN n % 20 < 19 THEN 'malformed_json' ELSE 'field_missing' END, '', '', at, NULL, n FROM o;
-INSERT INTO audit_log SELECT tenant, n, at, 'usr_' || n % 100, 'trigger.change', 'x', '{}', 0, n FROM o;
+INSERT INTO audit_log SELECT tenant, n, at, 'usr_' || n % 100, 'trigger.change', 'x', '{}', 0,
+    n FROM o;
 INSERT INTO triggers SELECT tenant, 'trg' || n % 1000, n / 1000, n / 1000 = 99, 'a.b', true, false,
   '{}', NULL, 'usr_1', at, 0, n FROM o;
 )";

@@ -77,7 +77,8 @@ INSERT INTO dead_letters SELECT t, 'dlq_' || n, 'site-events', 3, n, '2026-11-20
   'decode', CASE n % 2 WHEN 0 THEN 'malformed_json' ELSE 'field_missing' END, 'no brace', '',
   '2026-11-20 12:00:00+00'::timestamptz + n / 2 * interval '1 second', '\x0a03', 7
   FROM unnest(ARRAY['acme', 'other']) t, generate_series(0, 9) n;
-INSERT INTO audit_log SELECT t, n, '2026-11-20 12:00:00+00'::timestamptz + n / 2 * interval '1 second',
+INSERT INTO audit_log SELECT t, n,
+    '2026-11-20 12:00:00+00'::timestamptz + n / 2 * interval '1 second',
   'usr_' || n % 2, 'trigger.change', 'trg0', '{}', 3, 7
   FROM unnest(ARRAY['acme', 'other']) t, generate_series(0, 9) n;
 )";
