@@ -19,7 +19,7 @@ class RequestKeysTest : public ::testing::Test {
   const KeyedRequest request_{
       .tenant = "acme", .route = "POST /api/v1/consents", .key = "k", .body = "{}"};
   ManualClock clock_;
-  std::unique_ptr<sql::Database> database_ = NewMigratedDatabase();
+  std::unique_ptr<sql::Database> database_ = postgres::NewMigratedTestDatabase();
   sql::Pool pool_{*database_, {.role = "alertstream_identity"}, 2};
   RequestKeys keys_{pool_, clock_};
 };

@@ -3,13 +3,9 @@
 // description of the API.
 #pragma once
 
-#include <array>
 #include <chrono>
-#include <fstream>
 #include <memory>
 #include <mutex>
-#include <optional>
-#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,33 +27,6 @@
 namespace alertstream::api {
 
 inline constexpr std::string_view kPhone = "+254700000001";
-
-// A database with all tables; its sessions belong to a test.
-inline std::unique_ptr<sql::Database> NewMigratedDatabase() {
-  auto database = postgres::NewTestDatabase();
-  auto session = database->Open({});
-  ALERTSTREAM_CHECK(session.ok());
-  std::string script =
-      "DO $$ DECLARE role text; BEGIN "
-      "FOREACH role IN ARRAY ARRAY['alertstream_projector', 'alertstream_api', "
-      "'alertstream_identity'] LOOP IF to_regrole(role) IS NULL THEN "
-      "EXECUTE format('CREATE ROLE %I NOLOGIN', role); END IF; "
-      "EXECUTE format('GRANT %I TO CURRENT_USER', role); END LOOP; END $$; "
-      "CREATE SCHEMA read_model; CREATE SCHEMA identity; "
-      "GRANT USAGE ON SCHEMA read_model TO alertstream_api, alertstream_projector;";
-  for (const auto& [schema, name] :
-       std::array<std::pair<const char*, const char*>, 3>{{{"read_model", "0001_read_model"},
-                                                           {"identity", "0002_identity"},
-                                                           {"identity", "0003_request_keys"}}}) {
-    std::ifstream file(std::string(ALERTSTREAM_SOURCE_DIR) + "/migrations/" + name + ".sql");
-    std::stringstream text;
-    text << file.rdbuf();
-    script += std::string("SET search_path = ") + schema + ";\n" + text.str();
-  }
-  const Status made = session.value()->RunScript(script);
-  EXPECT_TRUE(made.ok()) << made.error().message();
-  return database;
-}
 
 // Tokens are "role.tenant".
 class NamedTokens final : public UserTokens {
@@ -197,7 +166,7 @@ class ResourceTest : public ::testing::Test {
   runtime::Story story_{1};
   std::unique_ptr<runtime::Instance> owner_;
   bool processor_runs_ = true;
-  std::unique_ptr<sql::Database> database_ = NewMigratedDatabase();
+  std::unique_ptr<sql::Database> database_ = postgres::NewMigratedTestDatabase();
   sql::Pool pool_{*database_, {.role = "alertstream_api"}, 4};
   sql::Pool identity_pool_{*database_, {.role = "alertstream_identity"}, 2};
   FakeKeys identity_;
