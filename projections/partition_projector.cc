@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <span>
 #include <utility>
 
 #include "processor/base/clock.h"
@@ -34,6 +35,20 @@ std::int64_t MonthOf(LogTime time) {
       std::chrono::sys_time<std::chrono::microseconds>(time.time_since_epoch()));
   const std::chrono::year_month_day date(day);
   return std::int64_t{static_cast<int>(date.year())} * 12 + static_cast<unsigned>(date.month()) - 1;
+}
+
+// Of the values that a batch brings.
+std::size_t BytesOf(const runtime::ReleasedBatch& released, std::span<const InputRecords> inputs) {
+  std::size_t bytes = 0;
+  for (const runtime::ReleasedRecord& output : released.outputs) {
+    bytes += output.record.value.size();
+  }
+  for (const InputRecords& topic : inputs) {
+    for (const log::RecordView& record : topic.records) {
+      bytes += record.value.size();
+    }
+  }
+  return bytes;
 }
 
 Error OtherLog(std::int32_t partition, std::string_view what) {
@@ -144,6 +159,7 @@ Status PartitionProjector::Fold(const runtime::ReleasedBatch& released) {
     pending_since_ = batch->now;
   }
   ++pending_batches_;
+  pending_bytes_ += BytesOf(released, inputs);
   const runtime::ResumePoint point = reader_->resume_point();
   pending_.seq = batch->seq;
   pending_.journal_hash = std::string(AsView(reader_->tail().hash));
@@ -157,7 +173,11 @@ Status PartitionProjector::Fold(const runtime::ReleasedBatch& released) {
 }
 
 Result<bool> PartitionProjector::Collect(std::chrono::milliseconds timeout, std::int64_t seq_max) {
-  while (pending_.seq < seq_max && (!has_pending() || pending_rows() < options_.rows_max)) {
+  const auto is_full = [this] {
+    return has_pending() &&
+           (pending_rows() >= options_.rows_max || pending_bytes_ >= options_.bytes_max);
+  };
+  while (pending_.seq < seq_max && !is_full()) {
     if (!half_taken_) {
       ALERTSTREAM_ASSIGN_OR_RETURN(
           half_taken_, reader_->Next(has_pending() ? std::chrono::milliseconds(0) : timeout));
@@ -209,6 +229,7 @@ void PartitionProjector::Settle() {
     projection->Clear();
   }
   pending_batches_ = 0;
+  pending_bytes_ = 0;
 }
 
 Status PartitionProjector::Write(sql::Session& session) {

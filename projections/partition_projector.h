@@ -29,6 +29,10 @@ namespace alertstream::projections {
 inline constexpr std::size_t kRowsPerTransactionMax = 4000;
 inline constexpr std::size_t kRowsPerTransactionMin = 50;
 
+// Bytes of the records that a transaction's rows come from: a batch of few rows may hold megabytes
+// of event data. One batch (at most 8 MiB of effects and 4 MiB of input) always fits.
+inline constexpr std::size_t kBytesPerTransactionMax = std::size_t{16} << 20;
+
 inline constexpr const char* kSchema = "read_model";
 inline constexpr const char* kNextSchema = "read_model_next";
 
@@ -37,6 +41,7 @@ struct PartitionProjectorOptions {
   std::int32_t partition = 0;
   const char* schema = kSchema;  // A constant.
   std::size_t rows_max = kRowsPerTransactionMax;
+  std::size_t bytes_max = kBytesPerTransactionMax;
   std::chrono::milliseconds read_timeout{10'000};
 };
 
@@ -50,8 +55,9 @@ class PartitionProjector {
   Status Open(sql::Session& session);
   bool is_open() const { return reader_ != nullptr; }
 
-  // Folds what is at hand, at most rows_max rows and up to seq `seq_max`; if nothing is pending,
-  // waits for something at most `timeout`. True if there is something to write.
+  // Folds what is at hand until there are rows_max rows or bytes_max bytes, and up to seq
+  // `seq_max`; the last batch is folded whole. If nothing is pending, waits for something at most
+  // `timeout`. True if there is something to write.
   Result<bool> Collect(std::chrono::milliseconds timeout,
                        std::int64_t seq_max = std::numeric_limits<std::int64_t>::max());
 
@@ -93,6 +99,7 @@ class PartitionProjector {
   Position written_;
   Position pending_;  // Behind what was collected.
   std::size_t pending_batches_ = 0;
+  std::size_t pending_bytes_ = 0;  // Of the outputs and inputs of those.
   LogTime pending_since_{};
   std::set<std::int64_t> months_;  // Whose partitions exist, as months since year 0.
 };

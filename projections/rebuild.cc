@@ -31,7 +31,7 @@ constexpr sql::Statement kSetSchema = {"projections.rebuild.schema",
                                        "SELECT set_config('search_path', $1, true)"};
 constexpr sql::Statement kSnapshot = {"projections.verify.snapshot",
                                       "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"};
-constexpr sql::Statement kAlive = {"projections.verify.alive", "SELECT 1"};
+constexpr sql::Statement kAlive = {"projections.rebuild.alive", "SELECT 1"};
 constexpr sql::Statement kHoldWriters = {
     "projections.rebuild.hold",
     "LOCK TABLE read_model.projection_positions IN SHARE ROW EXCLUSIVE MODE"};
@@ -53,6 +53,15 @@ Result<std::vector<Position>> PositionsIn(sql::Session& session, const char* sch
   params.Text(schema);
   ALERTSTREAM_RETURN_IF_ERROR(session.Run(kSetSchema, params));
   return ReadPositions(session);
+}
+
+// For a session that waits in its transaction while others fold: the server ends one that is idle
+// there for long.
+std::function<Status()> KeepAlive(sql::Session& session) {
+  return [&session]() -> Status {
+    ALERTSTREAM_RETURN_IF_ERROR(session.Run(kAlive));
+    return Status::Ok();
+  };
 }
 
 // The second schema and those who fill it.
@@ -172,10 +181,10 @@ Status Next::FoldOne(PartitionProjector& projector, std::int64_t seq_max, std::i
     }
     rows_ += projector.pending_rows();
     ALERTSTREAM_RETURN_IF_ERROR(projector.Write(*writer_));
-    ALERTSTREAM_RETURN_IF_ERROR(Tell());
     if (meanwhile) {
       ALERTSTREAM_RETURN_IF_ERROR(meanwhile());
     }
+    ALERTSTREAM_RETURN_IF_ERROR(Tell());
   }
   return Status::Ok();
 }
@@ -231,7 +240,7 @@ Status SwapHeld(const RebuildDeps& deps, Next& next) {
       target->second = std::max(target->second, position.seq);
     }
   }
-  ALERTSTREAM_RETURN_IF_ERROR(next.FoldTo(targets));
+  ALERTSTREAM_RETURN_IF_ERROR(next.FoldTo(targets, KeepAlive(admin)));
   ALERTSTREAM_RETURN_IF_ERROR(admin.RunScript(kSwap));
   return admin.Commit();
 }
@@ -277,11 +286,7 @@ Result<VerifyReport> Verify(const RebuildDeps& deps) {
   ALERTSTREAM_RETURN_IF_ERROR(live->Run(kSnapshot));
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto kept, PositionsIn(*live, kSchema));
   ALERTSTREAM_ASSIGN_OR_RETURN(const Targets last, TargetsOf(deps, kept));
-  const auto keep_alive = [&]() -> Status {
-    ALERTSTREAM_RETURN_IF_ERROR(live->Run(kAlive));
-    return Status::Ok();
-  };
-  ALERTSTREAM_RETURN_IF_ERROR(next->FoldTo(last, keep_alive));
+  ALERTSTREAM_RETURN_IF_ERROR(next->FoldTo(last, KeepAlive(*live)));
   VerifyReport report{.folded = next->Report(), .comparison = {}};
 
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto expected,

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "processor/base/clock.h"
 #include "processor/log/local/local_log.h"
@@ -19,6 +20,7 @@
 namespace alertstream::projections {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr std::chrono::milliseconds kNow{0};
@@ -109,6 +111,35 @@ TEST_F(ProjectorTest, TransactionsOfAnySizeEndInTheSameRows) {
   EXPECT_EQ(DifferencesOf(*database_, *other), "");
 }
 
+TEST_F(ProjectorTest, ATransactionEndsWhenItsRecordsHoldEnoughBytes) {
+  TellDay("acme");
+  const auto session = OpenAsProjector(*database_);
+  PartitionProjector all(story_.log, {.log_id = story_.log_id()});
+  ASSERT_TRUE(all.Open(*session).ok());
+  ASSERT_TRUE(all.Collect(kNow).value());
+  ASSERT_GT(all.pending_batches(), 1U);
+
+  PartitionProjector projector(story_.log, {.log_id = story_.log_id(), .bytes_max = 1});
+  ASSERT_TRUE(projector.Open(*session).ok());
+  std::size_t transactions = 0;
+  std::size_t with_bytes = 0;
+  while (projector.Collect(kNow).value()) {
+    // A batch without records (the opening one) does not fill a transaction.
+    EXPECT_LE(projector.pending_batches(), 2U);
+    with_bytes += projector.pending_batches() == 1 ? 1 : 0;
+    ASSERT_TRUE(projector.Write(*session).ok());
+    ++transactions;
+  }
+  EXPECT_GT(transactions, 1U);
+  EXPECT_GE(with_bytes, transactions - 1);
+  EXPECT_EQ(projector.position().seq,
+            static_cast<std::int64_t>(story_.Read().journal.back().seq()));
+  const auto other = postgres::NewTestDatabase();
+  MakeReadModel(*other);
+  ProjectAll(story_.log, story_.log_id(), *other, kRowsPerTransactionMax);
+  EXPECT_EQ(DifferencesOf(*database_, *other), "");
+}
+
 TEST_F(ProjectorTest, ARebuildEqualsWhatCameStepByStep) {
   TellDay("acme");
   ProjectAll(story_.log, story_.log_id(), *database_, 1);
@@ -117,6 +148,37 @@ TEST_F(ProjectorTest, ARebuildEqualsWhatCameStepByStep) {
   const auto rebuilt = Rebuild(RebuildOf(story_.log, story_.log_id(), *other));
   ASSERT_TRUE(rebuilt.ok()) << rebuilt.error().message();
   EXPECT_EQ(DifferencesOf(*other, *database_), "");
+}
+
+// The server ends a session that is idle in its transaction for long; a swap may have much to fold.
+TEST_F(ProjectorTest, WhoHoldsTheWritersForASwapIsHeardOfWhileItFolds) {
+  TellDay("acme");
+  ProjectAll(story_.log, story_.log_id(), *database_, kRowsPerTransactionMax);
+  RebuildDeps deps = RebuildOf(story_.log, story_.log_id(), *database_);
+  constexpr sql::Statement kHolder = {
+      "tests.holder",
+      "SELECT query FROM pg_stat_activity WHERE state = 'idle in transaction' AND"
+      " application_name = 'alertstream-rebuild' AND datname = current_database()"};
+  // What others ask is seen by the owner of the database only.
+  const auto owner = std::move(database_->Open({})).value();
+  std::vector<std::string> heard;
+  int days = 0;
+  deps.interrupted = [&] {  // After each of the fold's transactions.
+    const auto holder = owner->Run(kHolder);
+    if (!holder.ok()) {
+      return true;
+    }
+    if (holder.value().size() > 0) {
+      heard.emplace_back(holder.value().Text(0, 0));
+    } else {  // So that something is left for the swap.
+      TellDay("shop" + std::to_string(++days));
+      ProjectAll(story_.log, story_.log_id(), *database_, kRowsPerTransactionMax);
+    }
+    return false;
+  };
+  const auto rebuilt = Rebuild(deps);
+  ASSERT_TRUE(rebuilt.ok()) << rebuilt.error().message();
+  EXPECT_THAT(heard, ElementsAre("SELECT 1"));
 }
 
 TEST_F(ProjectorTest, VerifyFindsNothingThenNamesTheRowThatWasChanged) {
