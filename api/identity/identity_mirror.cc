@@ -127,6 +127,22 @@ Result<Digest> DigestAt(const sql::Rows& rows, std::size_t row) {
   return digest;
 }
 
+struct ReadKey {
+  Digest digest{};
+  std::shared_ptr<MirroredKey> key;
+};
+
+Result<ReadKey> ReadKeyAt(const sql::Rows& rows, std::size_t row, const Sealer& sealer) {
+  ReadKey read;
+  ALERTSTREAM_ASSIGN_OR_RETURN(read.digest, DigestAt(rows, row));
+  ALERTSTREAM_ASSIGN_OR_RETURN(read.key, KeyOf(rows, row, sealer));
+  return read;
+}
+
+MirroredKeys::Name NameAt(const sql::Rows& rows, std::size_t row) {
+  return {std::string(rows.Text(row, 0)), std::string(rows.Text(row, 1))};
+}
+
 }  // namespace
 
 struct IdentityMirror::Impl {
@@ -143,6 +159,8 @@ struct IdentityMirror::Impl {
   Status Load(sql::Session& session);
   Status LoadNumbers(sql::Session& session);
   Status LookForChanges(sql::Session& session);
+  Status LookAtKeys(sql::Session& session);
+  ReadKey TryRead(const sql::Rows& rows, std::size_t row);
   Status LookAtRevocations(sql::Session& session);
   Status NoteUses(sql::Session& session);
   void Tell(const Status& status);
@@ -165,6 +183,7 @@ struct IdentityMirror::Impl {
 
   std::mutex look_mutex;  // Looks come one after the other; and of what follows.
   LogTime looked_to{};    // By the database's clock.
+  std::set<MirroredKeys::Name> unreadable;
 
   std::atomic<bool> is_loaded{false};
   std::atomic<std::int64_t> looked_at_us{0};  // By SinceBoot.
@@ -179,6 +198,21 @@ struct IdentityMirror::Impl {
   std::thread thread;
 };
 
+// Without a key if the row cannot be read. REQUIRES: look_mutex is held.
+ReadKey IdentityMirror::Impl::TryRead(const sql::Rows& rows, std::size_t row) {
+  MirroredKeys::Name name = NameAt(rows, row);
+  auto read = ReadKeyAt(rows, row, sealer);
+  if (read.ok()) {
+    unreadable.erase(name);
+    return std::move(read).value();
+  }
+  const auto [place, is_news] = unreadable.insert(std::move(name));
+  if (is_news && options.on_unreadable_key) {
+    options.on_unreadable_key(place->first, place->second, read.error());
+  }
+  return {};
+}
+
 Status IdentityMirror::Impl::Load(sql::Session& session) {
   const std::lock_guard look_lock(look_mutex);
   ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows now_row, session.Run(kNow));
@@ -190,9 +224,10 @@ Status IdentityMirror::Impl::Load(sql::Session& session) {
   }
   MirroredKeys loaded;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    ALERTSTREAM_ASSIGN_OR_RETURN(const Digest digest, DigestAt(rows, i));
-    ALERTSTREAM_ASSIGN_OR_RETURN(auto key, KeyOf(rows, i, sealer));
-    loaded.Put(digest, std::move(key), now);
+    ReadKey read = TryRead(rows, i);
+    if (read.key != nullptr) {
+      loaded.Put(read.digest, std::move(read.key), now);
+    }
   }
   ALERTSTREAM_RETURN_IF_ERROR(LookAtRevocations(session));
   looked_to = now_row.Time(0, 0);
@@ -244,39 +279,39 @@ Status IdentityMirror::Impl::LookAtRevocations(sql::Session& session) {
   return Status::Ok();
 }
 
+// What was revoked holds whether or not the keys can be looked at, and the other way round.
 Status IdentityMirror::Impl::LookForChanges(sql::Session& session) {
   const std::lock_guard look_lock(look_mutex);
+  const Status revocations = LookAtRevocations(session);
   ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows now_row, session.Run(kNow));
+  ALERTSTREAM_RETURN_IF_ERROR(LookAtKeys(session));
+  ALERTSTREAM_RETURN_IF_ERROR(revocations);
+  const std::unique_lock lock(mutex);
+  looked_to = now_row.Time(0, 0);
+  looked_at_us = clock.SinceBoot().count();
+  return Status::Ok();
+}
+
+// REQUIRES: look_mutex is held.
+Status IdentityMirror::Impl::LookAtKeys(sql::Session& session) {
   const LogTime now = clock.Now();
   ALERTSTREAM_ASSIGN_OR_RETURN(
       const sql::Rows rows,
       session.Run(kChangedKeys, sql::Params().Time(now).Time(looked_to - kCommitDelayMax)));
-  struct Change {
-    MirroredKeys::Name name;
-    Digest digest{};
-    std::shared_ptr<MirroredKey> key;  // Null: revoked.
-  };
-  std::vector<Change> changes;
+  std::vector<ReadKey> reads;  // Without a key: revoked, or not to be read.
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    Change& change = changes.emplace_back();
-    change.name = {std::string(rows.Text(i, 0)), std::string(rows.Text(i, 1))};
-    if (!rows.Boolean(i, 10)) {
-      ALERTSTREAM_ASSIGN_OR_RETURN(change.digest, DigestAt(rows, i));
-      ALERTSTREAM_ASSIGN_OR_RETURN(change.key, KeyOf(rows, i, sealer));
-    }
+    const bool is_revoked = rows.Boolean(i, 10);
+    reads.push_back(is_revoked ? ReadKey{} : TryRead(rows, i));
   }
-  ALERTSTREAM_RETURN_IF_ERROR(LookAtRevocations(session));
   const std::unique_lock lock(mutex);
-  for (Change& change : changes) {
-    if (change.key == nullptr) {
-      keys.Remove(change.name);
+  for (std::size_t i = 0; i < reads.size(); ++i) {
+    if (reads[i].key == nullptr) {
+      keys.Remove(NameAt(rows, i));
     } else if (keys.size() < kMirroredKeysMax) {
-      keys.Put(change.digest, std::move(change.key), now);
+      keys.Put(reads[i].digest, std::move(reads[i].key), now);
     }
   }
   keys.Expire(now);
-  looked_to = now_row.Time(0, 0);
-  looked_at_us = clock.SinceBoot().count();
   return Status::Ok();
 }
 
@@ -322,6 +357,10 @@ void IdentityMirror::Impl::Tell(const Status& status) {
 // Until something fails or it stops.
 Status IdentityMirror::Impl::Serve(sql::Session& session) {
   ALERTSTREAM_RETURN_IF_ERROR(session.Listen(kChannel));
+  if (is_loaded) {
+    // What was removed holds, even if not all can be loaded.
+    ALERTSTREAM_RETURN_IF_ERROR(LookForChanges(session));
+  }
   ALERTSTREAM_RETURN_IF_ERROR(Load(session));
   ALERTSTREAM_RETURN_IF_ERROR(LoadNumbers(session));
   Tell(Status::Ok());

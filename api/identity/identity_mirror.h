@@ -39,6 +39,10 @@ struct IdentityMirrorOptions {
   std::chrono::milliseconds note_uses_every{60'000};
   // What became of looking, when that changes; called by the mirror's thread. May be empty.
   std::function<void(const Status& status)> on_change = {};
+  // A key whose row cannot be read is as one that is not there; told once, until it can be read
+  // again. Called by whoever looks. No secrets; may be empty.
+  std::function<void(const std::string& tenant, const std::string& key, const Error& error)>
+      on_unreadable_key = {};
 };
 
 class IdentityMirror final : public Identity, public UserTokens {

@@ -20,6 +20,14 @@ constexpr std::string_view kSigningSecretPrefix = "as_ss_";
 
 constexpr sql::Statement kCount = {"identity.keys_count",
                                    "SELECT count(*) FROM identity.api_keys WHERE tenant_id = $1"};
+constexpr sql::Statement kCountLive = {
+    "identity.keys_count_live",
+    "SELECT count(*) FILTER (WHERE revoked_at IS NULL AND coalesce(expires_at > $2::timestamptz, "
+    "true)), count(*) FROM identity.api_keys WHERE tenant_id = $1"};
+constexpr sql::Statement kReplacedBy = {
+    "identity.key_replaced_by",
+    "SELECT key_id FROM identity.api_keys WHERE tenant_id = $1 AND replaced_by = $2 "
+    "AND revoked_at IS NULL AND coalesce(expires_at > $3::timestamptz, true) LIMIT 1"};
 constexpr sql::Statement kInsert = {
     "identity.key_insert",
     "INSERT INTO identity.api_keys (tenant_id, key_id, site_id, kind, mode, name, key_sha256, "
@@ -196,6 +204,29 @@ Result<Rotating> FindForRotation(sql::Session& session, const std::string& tenan
   return found;
 }
 
+// Ok if the key may have a successor: there is room for one, and of the key's chain no other lives.
+Status MayBeReplaced(sql::Session& session, const std::string& tenant, const std::string& key,
+                     LogTime now) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows count,
+                               session.Run(kCountLive, sql::Params().Text(tenant).Time(now)));
+  if (count.Integer(0, 0) >= static_cast<std::int64_t>(kKeysOfTenantMax)) {
+    return Error(ErrorCode::kExhausted,
+                 "The tenant has as many live API keys as it may have; revoke one first.");
+  }
+  if (count.Integer(0, 1) >= static_cast<std::int64_t>(kKeysEverOfTenantMax)) {
+    return Error(ErrorCode::kExhausted, "The tenant had as many API keys as it may have.");
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      const sql::Rows before,
+      session.Run(kReplacedBy, sql::Params().Text(tenant).Text(key).Time(now)));
+  if (before.size() > 0) {
+    return Error(ErrorCode::kConflict, "The API key that this one replaced still lives: revoke " +
+                                           std::string(before.Text(0, 0)) +
+                                           " first, or wait until it ends.");
+  }
+  return Status::Ok();
+}
+
 }  // namespace
 
 std::string SigningSecretContext(std::string_view tenant, std::string_view key_id) {
@@ -279,8 +310,9 @@ Result<NewKey> KeyStore::Rotate(const std::string& tenant, const std::string& si
       return made;
     }
     if (found.is_replaced) {
-      return Error(ErrorCode::kConflict, "The API key was rotated already.");
+      return Error(ErrorCode::kConflict, "The API key was rotated already; rotate its successor.");
     }
+    ALERTSTREAM_RETURN_IF_ERROR(MayBeReplaced(session, tenant, key, now));
     ALERTSTREAM_ASSIGN_OR_RETURN(NewKey made,
                                  InsertWhole(session, sealer_, tenant, found.ask, actor, now));
     ALERTSTREAM_RETURN_IF_ERROR(session.Run(

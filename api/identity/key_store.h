@@ -22,6 +22,8 @@
 namespace alertstream::api {
 
 inline constexpr std::size_t kKeysOfTenantMax = 1'000;  // With those that were revoked.
+// With those that rotation made: as many as a list of them may show.
+inline constexpr std::size_t kKeysEverOfTenantMax = 10'000;
 inline constexpr std::size_t kKeyNameBytesMax = 128;
 // An old key or secret lives on for as long as it takes to change it everywhere.
 inline constexpr std::chrono::hours kRotationOverlapDefault{24};
@@ -78,8 +80,10 @@ class KeyStore {
   Result<NewKey> Create(const std::string& tenant, const KeyAsk& ask, const std::string& actor);
   // Newest first; `site` not empty: of that site only, without those of all sites.
   Result<std::vector<KeySummary>> List(const std::string& tenant, const std::string& site);
-  // kNotFound: the tenant (or that site) has no such live key. kConflict: it was rotated already;
-  // kInvalid: a publishable key has no signing secret.
+  // kNotFound: the tenant (or that site) has no such live key. kConflict: it was rotated already,
+  // or the key that it replaced still lives (two of a chain live at most); kExhausted:
+  // kKeysOfTenantMax live ones, or kKeysEverOfTenantMax; kInvalid: a publishable key has no signing
+  // secret.
   Result<NewKey> Rotate(const std::string& tenant, const std::string& site, const std::string& key,
                         Rotated what, std::chrono::seconds overlap, const std::string& actor);
   // kNotFound. Ok for one that was revoked before.

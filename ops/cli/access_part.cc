@@ -58,6 +58,11 @@ void LogMirror(const Status& status) {
   }
 }
 
+void LogUnreadableKey(const std::string& tenant, const std::string& key, const Error& error) {
+  Log(LogLevel::kError, "api_key_unreadable",
+      {{"tenant", tenant}, {"key", key}, {"error", error.message()}});
+}
+
 }  // namespace
 
 Result<std::unique_ptr<IdentityTables>> IdentityTables::Open(const Settings& settings,
@@ -132,7 +137,7 @@ Result<std::unique_ptr<AccessPart>> AccessPart::Start(const AccessPartDeps& deps
     }
     part->mirror_ = std::make_unique<api::IdentityMirror>(
         tables.database(), tables.sealer(), tables.tokens(), deps.clock,
-        api::IdentityMirrorOptions{.on_change = LogMirror});
+        api::IdentityMirrorOptions{.on_change = LogMirror, .on_unreadable_key = LogUnreadableKey});
     part->joined_ = std::make_unique<api::JoinedIdentity>(deps.keys, *part->mirror_);
     part->identity_ = part->joined_.get();
     users = part->mirror_.get();

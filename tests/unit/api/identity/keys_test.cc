@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -117,6 +118,65 @@ TEST_F(KeysTest, ARevocationIsHeardOfWithinFiveSeconds) {
             ErrorCode::kNotFound);
 }
 
+TEST_F(KeysTest, AKeyThatCannotBeReadIsNotThereAndHidesNoOther) {
+  const NewKey broken = Create({});
+  const NewKey revoked = Create({});
+  const NewKey sound = Create({});
+  std::vector<std::string> told;
+  IdentityMirror mirror(
+      db_.database(), db_.sealer(), db_.tokens(), db_.clock(),
+      {.look_every = milliseconds(std::chrono::hours(1)),
+       .on_unreadable_key = [&](const std::string& tenant, const std::string& key, const Error&) {
+         told.push_back(tenant + "/" + key);
+       }});
+  ASSERT_NE(mirror.FindKey(broken.key.Reveal()), nullptr);
+  mirror.Stop();
+  db_.Ask({"test.break",
+           "WITH s AS (UPDATE identity.signing_secrets SET secret_sealed = 'x'::bytea "
+           "WHERE key_id = $1) UPDATE identity.api_keys SET changed_at = now() WHERE key_id = $1"},
+          sql::Params().Text(broken.id));
+  ASSERT_TRUE(store_.Revoke("acme", "", revoked.id, "u").ok());
+  Look(mirror);
+  Look(mirror);
+  EXPECT_EQ(mirror.FindKey(broken.key.Reveal()), nullptr);
+  EXPECT_EQ(mirror.FindKey(revoked.key.Reveal()), nullptr);
+  EXPECT_NE(mirror.FindKey(sound.key.Reveal()), nullptr);
+  EXPECT_THAT(told, ::testing::ElementsAre("acme/" + broken.id)) << "once";
+  db_.Ask(
+      {"test.network",
+       "UPDATE identity.api_keys SET networks = '{nowhere}', revoked_at = NULL WHERE key_id = $1"},
+      sql::Params().Text(revoked.id));
+  const auto loaded = Mirror();
+  EXPECT_TRUE(loaded->Available()) << loaded->Problem();
+  EXPECT_EQ(loaded->FindKey(broken.key.Reveal()), nullptr);
+  EXPECT_EQ(loaded->FindKey(revoked.key.Reveal()), nullptr);
+  EXPECT_NE(loaded->FindKey(sound.key.Reveal()), nullptr);
+}
+
+TEST_F(KeysTest, RevocationsHoldThoughNoKeyCanBeLookedAt) {
+  Accounts accounts({.pool = db_.pool(),
+                     .sealer = db_.sealer(),
+                     .tokens = db_.tokens(),
+                     .clock = db_.clock(),
+                     .cost = {.memory_kib = 64, .passes = 1}});
+  ASSERT_TRUE(
+      accounts
+          .CreateUser("acme", Secret("a@b.example"), Secret("long enough"), Role::kEditor, "ops")
+          .ok());
+  const auto mirror = Mirror();
+  mirror->Stop();
+  const Grant grant = std::get<Grant>(
+      accounts.LogIn({.email = Secret("a@b.example"), .password = Secret("long enough")}));
+  ASSERT_TRUE(mirror->CallerOf(grant.access_token.Reveal()).ok());
+  ASSERT_TRUE(accounts.LogOut(grant.refresh_token).ok());
+  auto owner = db_.database().Open({});
+  ASSERT_TRUE(
+      owner.value()->Run({"test.hide", "ALTER TABLE identity.api_keys RENAME TO hidden"}).ok());
+  auto session = db_.database().Open({.role = "alertstream_identity"});
+  EXPECT_FALSE(mirror->Look(*session.value()).ok());
+  EXPECT_EQ(mirror->CallerOf(grant.access_token.Reveal()).error().code(), ErrorCode::kDenied);
+}
+
 TEST_F(KeysTest, ARotatedKeyAndItsSuccessorLiveSideBySide) {
   const NewKey old = Create({.site = "shop", .name = "n", .is_test = true});
   const auto fresh = store_.Rotate("acme", "shop", old.id, Rotated::kKey, seconds(60), "usr_1");
@@ -138,6 +198,54 @@ TEST_F(KeysTest, AKeyIsRotatedOnce) {
   ASSERT_TRUE(store_.Rotate("acme", "", old.id, Rotated::kKey, seconds(60), "u").ok());
   EXPECT_EQ(store_.Rotate("acme", "", old.id, Rotated::kKey, seconds(60), "u").error().code(),
             ErrorCode::kConflict);
+}
+
+TEST_F(KeysTest, OfAChainOfKeysTwoLive) {
+  const NewKey first = Create({});
+  const auto rotate = [&](const std::string& key) {
+    return store_.Rotate("acme", "", key, Rotated::kKey, seconds(60), "u");
+  };
+  const auto second = rotate(first.id);
+  ASSERT_TRUE(second.ok());
+  const auto early = rotate(second.value().id);
+  ASSERT_FALSE(early.ok());
+  EXPECT_EQ(early.error().code(), ErrorCode::kConflict);
+  EXPECT_THAT(early.error().message(), ::testing::HasSubstr("revoke " + first.id));
+  ASSERT_TRUE(store_.Revoke("acme", "", first.id, "u").ok());
+  const auto third = rotate(second.value().id);
+  ASSERT_TRUE(third.ok()) << third.error().message();
+  EXPECT_FALSE(rotate(third.value().id).ok());
+  db_.clock().Advance(seconds(60));
+  EXPECT_TRUE(rotate(third.value().id).ok());
+}
+
+TEST_F(KeysTest, RotationMakesNoMoreKeysThanATenantMayHave) {
+  const NewKey first = Create({});
+  const auto fill = [&](std::string_view name, std::string_view revoked_at, std::size_t count) {
+    const std::string text =
+        "INSERT INTO identity.api_keys (tenant_id, key_id, kind, mode, name, key_sha256, hint, "
+        "origins, networks, created_at, created_by, revoked_at, changed_at) SELECT 'acme', '" +
+        std::string(name) + "' || n, 'publishable', 'live', '', sha256(('" + std::string(name) +
+        "' || n)::bytea), 'abcd', '{}', '{}', now(), 'u', " + std::string(revoked_at) +
+        ", now() FROM generate_series(1, " + std::to_string(count) + ") n";
+    auto session = db_.database().Open({.role = "alertstream_identity"});
+    const auto done = session.value()->Run({"test.fill", text.c_str()});
+    EXPECT_TRUE(done.ok()) << done.error().message();
+  };
+  const auto expect_full = [&](const std::string& key, std::string_view word) {
+    const auto made = store_.Rotate("acme", "", key, Rotated::kKey, seconds(0), "u");
+    ASSERT_FALSE(made.ok());
+    EXPECT_EQ(made.error().code(), ErrorCode::kExhausted);
+    EXPECT_THAT(made.error().message(), ::testing::HasSubstr(word));
+  };
+  fill("ended_", "now()", kKeysOfTenantMax);
+  const auto second = store_.Rotate("acme", "", first.id, Rotated::kKey, seconds(0), "u");
+  ASSERT_TRUE(second.ok()) << "keys that ended are no live ones: " << second.error().message();
+  fill("live_", "NULL", kKeysOfTenantMax - 1);
+  expect_full(second.value().id, "live");
+  ASSERT_TRUE(store_.Revoke("acme", "", "live_1", "u").ok());
+  fill("more_", "now()", kKeysEverOfTenantMax);
+  expect_full(second.value().id, "had as many");
 }
 
 TEST_F(KeysTest, OfSigningSecretsTwoLive) {
