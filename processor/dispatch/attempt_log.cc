@@ -11,6 +11,8 @@
 #include "processor/base/log.h"
 #include "processor/dispatch/read_range.h"
 #include "schemas/input_codec.h"
+#include "schemas/limits.h"
+#include "schemas/personal.h"
 
 namespace alertstream::dispatch {
 namespace {
@@ -91,6 +93,16 @@ bool MayBeFollowed(v1::AttemptClass result) {
   return false;
 }
 
+// The record has to pass the fold's checks (schemas/envelope_check.h); a message without a text is
+// sent by nobody, and not again either.
+bool MayBeSentAgain(const v1::NotificationCommand& command) {
+  const auto to = schemas::Unseal(command.to());
+  const auto body = schemas::Unseal(command.body());
+  return to.ok() && !to.value().empty() && body.ok() && !body.value().empty() &&
+         body.value().size() <= schemas::kMessageBodyBytesMax &&
+         body.value().find('\0') == std::string_view::npos;
+}
+
 }  // namespace
 
 AttemptTarget TargetOf(const v1::NotificationCommand& command) {
@@ -119,7 +131,7 @@ v1::Envelope ResultRecord(const AttemptTarget& target, const Outcome& outcome, L
   if (outcome.retry_after) {
     attempt.set_retry_after_us(std::chrono::microseconds(*outcome.retry_after).count());
   }
-  if (command != nullptr && MayBeFollowed(outcome.result)) {
+  if (command != nullptr && MayBeFollowed(outcome.result) && MayBeSentAgain(*command)) {
     v1::AttemptContent& content = *attempt.mutable_content();
     *content.mutable_to() = command->to();
     *content.mutable_body() = command->body();

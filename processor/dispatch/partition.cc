@@ -340,6 +340,10 @@ Status PartitionDispatch::CommitGroup() {
   }
   ALERTSTREAM_RETURN_IF_ERROR(Commit(group_.records));
   for (const AttemptKey& key : group_.landed) {
+    // The takeover may have seen its start only; its command may still have to be read again.
+    if (const auto known = recovered_.find(key); known != recovered_.end()) {
+      known->second.final = true;
+    }
     flights_.erase(key);
   }
   {

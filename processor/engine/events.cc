@@ -670,6 +670,9 @@ void EventFold::SaveFanOut(Work* work) {
     fan_out->add_trigger_ids(trigger->id);
     fan_out->add_trigger_versions(trigger->version);
   }
+  if (work->direct != nullptr && !direct_.id.empty()) {
+    fan_out->add_trigger_ids("");  // No trigger's id: a direct notification ends with it.
+  }
   fan_out->set_next_trigger(work->next_trigger);
   fan_out->set_next_recipient(work->next_recipient);
   fan_out->set_next_part(work->part);
@@ -725,10 +728,11 @@ void EventFold::ContinueFanOut(std::string_view key, const v1::FanOut& fan_out) 
   work.next_recipient = fan_out.next_recipient();
   work.part = fan_out.next_part();
   candidates_.clear();
-  if (context_.engine_version >= 3 && envelope.site_event().has_direct()) {
-    work.direct = &envelope.site_event().direct();
-  }
-  for (int i = 0; i < fan_out.trigger_ids_size() && !fan_out.trigger_ids(i).empty(); ++i) {
+  for (int i = 0; i < fan_out.trigger_ids_size(); ++i) {
+    if (fan_out.trigger_ids(i).empty()) {
+      work.direct = &envelope.site_event().direct();
+      break;
+    }
     const CompiledTrigger* present = work.rules->FindTrigger(fan_out.trigger_ids(i));
     if (present != nullptr && present->version == fan_out.trigger_versions(i)) {
       candidates_.push_back(present);

@@ -50,6 +50,7 @@ class Withdrawal {
  private:
   bool TakeStep();
   bool CancelEach(v1::Channel channel);
+  bool CancelOf(std::string_view trigger, v1::Channel channel);
   bool CancelFrom(std::string newest);
   void CancelWhole(v1::Channel channel);
 
@@ -81,22 +82,25 @@ bool Withdrawal::TakeStep() {
 bool Withdrawal::CancelEach(v1::Channel channel) {
   const TenantRules* rules = context_.RulesOf(fact_.tenant());
   ALERTSTREAM_CHECK(rules != nullptr);
-  v1::SendState sends;
-  // A trigger is never forgotten, so these are all that can have sent anything.
+  // A trigger is never forgotten, so these are all that can have sent anything …
   for (const std::string& trigger : rules->tenant().trigger_ids()) {
-    if (!TakeStep()) {
-      return false;
-    }
-    if (context_.Load(StateKey(fact_.tenant(), Table::kSends)
-                          .Bytes(token_)
-                          .Byte(static_cast<std::uint8_t>(channel))
-                          .Bytes(trigger),
-                      &sends) &&
-        !CancelFrom(sends.last_notification())) {
+    if (!TakeStep() || !CancelOf(trigger, channel)) {
       return false;
     }
   }
-  return true;
+  // … but for direct notifications with a text of their own: one more look, which is no step.
+  return context_.engine_version < 3 || CancelOf("", channel);
+}
+
+// What one trigger has sent the person. False: this has been work enough.
+bool Withdrawal::CancelOf(std::string_view trigger, v1::Channel channel) {
+  v1::SendState sends;
+  return !context_.Load(StateKey(fact_.tenant(), Table::kSends)
+                            .Bytes(token_)
+                            .Byte(static_cast<std::uint8_t>(channel))
+                            .Bytes(trigger),
+                        &sends) ||
+         CancelFrom(sends.last_notification());
 }
 
 // Walks from the newest notification of a SendState to older ones. False: there are too many.

@@ -25,9 +25,9 @@ namespace alertstream::engine {
 // not made known by a re-send that was taken back.
 int RankOf(v1::NotificationStatus status);
 
-// Keeps of a first command, in the notification that was made for it, what follows it up. In version
-// 2 that is also all that another attempt needs; since version 3 the result of an attempt brings it
-// along (AttemptContent), so that what is out costs the state nothing.
+// Keeps of a first command, in the notification that was made for it, what follows it up. In
+// version 2 that is also all that another attempt needs; since version 3 the result of an attempt
+// brings it along (AttemptContent), so that what is out costs the state nothing.
 void RememberCommand(const v1::NotificationCommand& command, std::uint32_t engine_version,
                      v1::NotificationState* state);
 

@@ -100,8 +100,9 @@ class DeliveriesTest : public ::testing::Test {
   // What the dispatcher sends along with a result that may be followed.
   static std::string ContentOf(const v1::NotificationCommand& command) {
     return fmt::format(
-        R"(,"provider":"{}","account":"{}","content":{{"to":{{"plain":"{}"}},"body":{{"plain":"{}"}},)"
-        R"("sender_id":"{}","from_number":"{}","segments":{},"trigger_version":{}}})",
+        R"(,"provider":"{}","account":"{}","content":{{"to":{{"plain":"{}"}},)"
+        R"("body":{{"plain":"{}"}},"sender_id":"{}","from_number":"{}","segments":{},)"
+        R"("trigger_version":{}}})",
         command.provider(), command.account(), command.to().plain(), command.body().plain(),
         command.sender_id(), command.from_number(), command.segments(), command.trigger_version());
   }

@@ -16,6 +16,7 @@ namespace {
 using schemas::Topic;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
 using namespace std::chrono_literals;
 
 constexpr std::string_view kPhone = "+254700000001";
@@ -106,6 +107,23 @@ TEST_F(DirectTest, EveryGateStopsIt) {
                                          R"("by":"OPT_OUT_BY_API"}}}})",
                                          kPhone));
   EXPECT_THAT(Outcomes(Tell(ByText("x"))), ElementsAre("SUPPRESS OPTED_OUT"));
+}
+
+TEST_F(DirectTest, AnOptOutTakesBackWhatIsOut) {
+  const Outputs by_text = Tell(ByText("x"));
+  const Outputs by_trigger = Tell(ByTrigger("alert"));
+  fold_.Add(Topic::kOptOuts, fmt::format(R"({{"opt_out_change":{{"address":{{"plain":"{}"}},)"
+                                         R"("address_kind":"ADDRESS_KIND_PHONE","channel":)"
+                                         R"("CHANNEL_SMS","status":"OPT_OUT_STATUS_ACTIVE",)"
+                                         R"("by":"OPT_OUT_BY_API"}}}})",
+                                         kPhone));
+  std::vector<std::string> taken_back;
+  for (const auto& command : fold_.Run().commands) {
+    EXPECT_EQ(command.kind(), v1::COMMAND_KIND_CANCEL);
+    taken_back.push_back(command.notification_id());
+  }
+  EXPECT_THAT(taken_back, UnorderedElementsAre(by_text.commands.at(0).notification_id(),
+                                               by_trigger.commands.at(0).notification_id()));
 }
 
 TEST_F(DirectTest, OneThatIsTooOldExpires) {
