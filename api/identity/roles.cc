@@ -15,6 +15,7 @@ struct Row {
 constexpr std::array kTable = {
     Row{Permission::kReadEvents, "read_events", "OAEVU"},
     Row{Permission::kReadRecipients, "read_recipients", "OAEVU"},
+    Row{Permission::kLookUpRecipients, "look_up_recipients", "OAE_U"},
     Row{Permission::kReadPersonalData, "read_personal_data", "OA__U"},
     Row{Permission::kReadTriggers, "read_triggers", "OAEVU"},
     Row{Permission::kReadDeadLetters, "read_dead_letters", "OAEVU"},

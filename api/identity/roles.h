@@ -23,8 +23,10 @@ std::string_view RoleName(Role role);  // "owner", ...
 std::optional<Role> ParseRole(std::string_view name);
 
 enum class Permission : std::uint8_t {
-  kReadEvents,        // Events, decisions, notifications and their explanations.
-  kReadRecipients,    // People by rcp_…, looked up by phone too; their consents.
+  kReadEvents,      // Events, decisions, notifications and their explanations.
+  kReadRecipients,  // People by rcp_…; their consents.
+  // From a telephone number to the person: who may try numbers unmasks by it whom they can read.
+  kLookUpRecipients,
   kReadPersonalData,  // Unmasked, with a reason.
   kReadTriggers,      // All versions.
   kReadDeadLetters,   // Without what they hold.
@@ -39,11 +41,11 @@ enum class Permission : std::uint8_t {
   kManageUsers,
 };
 inline constexpr std::array kPermissions = {
-    Permission::kReadEvents,    Permission::kReadRecipients,    Permission::kReadPersonalData,
-    Permission::kReadTriggers,  Permission::kReadDeadLetters,   Permission::kReadUsage,
-    Permission::kReadSites,     Permission::kReadAudit,         Permission::kWriteTriggers,
-    Permission::kWriteConsents, Permission::kSendNotifications, Permission::kManageSites,
-    Permission::kManageKeys,    Permission::kManageUsers};
+    Permission::kReadEvents,       Permission::kReadRecipients, Permission::kLookUpRecipients,
+    Permission::kReadPersonalData, Permission::kReadTriggers,   Permission::kReadDeadLetters,
+    Permission::kReadUsage,        Permission::kReadSites,      Permission::kReadAudit,
+    Permission::kWriteTriggers,    Permission::kWriteConsents,  Permission::kSendNotifications,
+    Permission::kManageSites,      Permission::kManageKeys,     Permission::kManageUsers};
 std::string_view PermissionName(Permission permission);  // "read_events", ...
 
 bool Allows(Role role, Permission permission);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -134,19 +135,38 @@ void FindAddress(const OperationPtr& operation, const NotificationDraft& draft) 
   });
 }
 
+// The key of one website speaks for no other.
+std::optional<http::ProblemDetails> BindToSite(const Caller& caller, v1::Envelope* envelope) {
+  if (caller.site.empty() || envelope->site() == caller.site) {
+    return std::nullopt;
+  }
+  if (envelope->site().empty()) {
+    envelope->set_site(caller.site);
+    return std::nullopt;
+  }
+  return http::ProblemDetails{
+      .status = 403,
+      .code = "forbidden",
+      .detail = "The key of one website notifies in the name of no other.",
+      .errors = {{.detail = "expected the key's own website, or nothing", .pointer = "#/site"}}};
+}
+
 void Notify(const OperationPtr& operation) {
   auto parsed = ParseNotification(operation->request().body, operation->context());
   if (const auto* problem = std::get_if<http::ProblemDetails>(&parsed)) {
     return operation->Refuse(*problem);
   }
-  operation->WithKey(fmt::format("POST {}", kPath),
-                     [operation, draft = std::get<NotificationDraft>(std::move(parsed))] {
-                       if (draft.recipient.empty()) {
-                         Send(operation, draft.envelope);
-                       } else {
-                         FindAddress(operation, draft);
-                       }
-                     });
+  auto& draft = std::get<NotificationDraft>(parsed);
+  if (const auto problem = BindToSite(operation->caller(), &draft.envelope)) {
+    return operation->Refuse(*problem);
+  }
+  operation->WithKey(fmt::format("POST {}", kPath), [operation, draft = std::move(draft)] {
+    if (draft.recipient.empty()) {
+      Send(operation, draft.envelope);
+    } else {
+      FindAddress(operation, draft);
+    }
+  });
 }
 
 }  // namespace

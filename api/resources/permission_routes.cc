@@ -87,7 +87,7 @@ Status AddPermissionRoutes(http::Routes* routes, const std::shared_ptr<const Res
         Add(routes, deps, route.path, Permission::kWriteConsents,
             [route](const OperationPtr& operation) { ChangePermission(operation, route); }));
   }
-  return Add(routes, deps, "/api/v1/recipients/lookup", Permission::kReadRecipients,
+  return Add(routes, deps, "/api/v1/recipients/lookup", Permission::kLookUpRecipients,
              [](const OperationPtr& operation) {
                operation->AfterMinPosition([operation] { LookUp(operation); });
              });

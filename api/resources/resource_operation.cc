@@ -8,6 +8,7 @@
 #include "api/ingest/request_fields.h"
 #include "api/log/position_text.h"
 #include "api/resources/resource_answer.h"
+#include "processor/base/log.h"
 
 namespace alertstream::api {
 namespace {
@@ -105,6 +106,7 @@ void ResourceOperation::Read(std::function<void(sql::Session&)> work) {
     if (!begun.ok()) {
       return self->Unavailable(begun.error());
     }
+    *self->deps_->is_down = false;
     work(*session.value());
   });
 }
@@ -124,7 +126,8 @@ void ResourceOperation::AfterMinPosition(std::function<void()> work) {
   database().wait.Await(std::move(positions).value(), deadline_,
                         [self = shared_from_this(), work = std::move(work)](const Status& status) {
                           if (!status.ok()) {
-                            return self->Unavailable(status.error());
+                            return self->Answer(UnavailableProblem(
+                                "The read model does not cover X-Min-Position yet; ask again."));
                           }
                           work();
                         });
@@ -219,10 +222,17 @@ void ResourceOperation::AnswerPending(bool decided) {
 }
 
 void ResourceOperation::Unavailable(const Error& error) {
-  // What is not there may come back; anything else is a fault of ours, and its text nobody's.
+  // What is not there may come back; anything else is a fault of ours. The texts are nobody's but
+  // the log's: they name hosts, users and tables.
   const bool away = error.code() == ErrorCode::kUnavailable || error.code() == ErrorCode::kUnknown;
-  Answer(away ? UnavailableProblem(error.message())
-              : http::Problem(500, "The database did not take a statement."));
+  if (!away) {
+    Log(LogLevel::kError, "resource_failed", {{"error", error.message()}});
+    return Answer(http::Problem(500, "The database did not take a statement."));
+  }
+  if (!deps_->is_down->exchange(true)) {
+    Log(LogLevel::kWarning, "resource_database_unavailable", {{"error", error.message()}});
+  }
+  Answer(UnavailableProblem("The database cannot be asked now."));
 }
 
 void ResourceOperation::Answer(http::Response response) {

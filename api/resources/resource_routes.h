@@ -3,7 +3,9 @@
 // program's wiring.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
 
 #include "api/http/routes.h"
 #include "api/log/answer_watch.h"
@@ -28,6 +30,8 @@ struct ResourceDeps {
   const CursorBook& cursors;
   const HmacKey& token_key;     // The deployment's: people's tokens are made with it.
   std::int32_t partitions = 0;  // Of every topic; at least 1.
+  // That the database is away is logged, once until it is back. Of all copies together.
+  std::shared_ptr<std::atomic<bool>> is_down = std::make_shared<std::atomic<bool>>(false);
 };
 
 // Errors as Routes::Add.

@@ -17,7 +17,8 @@ TEST(RolesTest, EveryRoleMayDoExactlyThis) {
     base.insert(more.begin(), more.end());
     return base;
   };
-  const auto editor = plus(looking, {"write_triggers", "write_consents", "send_notifications"});
+  const auto editor = plus(
+      looking, {"look_up_recipients", "write_triggers", "write_consents", "send_notifications"});
   const auto all = plus(
       editor, {"read_personal_data", "read_audit", "manage_sites", "manage_keys", "manage_users"});
   const std::map<std::string, std::set<std::string>> expected = {
@@ -25,7 +26,7 @@ TEST(RolesTest, EveryRoleMayDoExactlyThis) {
       {"admin", all},
       {"editor", editor},
       {"viewer", looking},
-      {"auditor", plus(looking, {"read_personal_data", "read_audit"})},
+      {"auditor", plus(looking, {"look_up_recipients", "read_personal_data", "read_audit"})},
   };
   std::map<std::string, std::set<std::string>> actual;
   for (const Role role : kRoles) {

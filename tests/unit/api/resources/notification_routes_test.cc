@@ -1,5 +1,8 @@
 #include "api/resources/notification_routes.h"
 
+#include <tuple>
+
+#include "api/auth/request_signature.h"
 #include "tests/unit/api/resources/resource_fixture.h"
 
 namespace alertstream::api {
@@ -142,6 +145,57 @@ TEST_F(NotificationRoutesTest, AViewerMayNotAndAnotherTenantsPersonIsUnknown) {
                   .token = "owner.zoo"})
                 .status,
             422);
+}
+
+TEST_F(NotificationRoutesTest, TheKeyOfOneWebsiteSpeaksForNoOther) {
+  for (const char* id : {"shop", "blog"}) {
+    v1::Envelope envelope;
+    envelope.set_trust(v1::TRUST_SYSTEM);
+    v1::Site* site = envelope.mutable_account_change()->mutable_site();
+    site->set_id(id);
+    site->set_status(v1::SITE_STATUS_ACTIVE);
+    story_.writer.Put(schemas::Topic::kAccountChanges, envelope, "acme");
+  }
+  ASSERT_TRUE(owner_->RunUntilQuiet().ok());
+  const HmacKey secret("a secret of one website's own key");
+  const auto add = [&](const std::string& presented, const std::string& site) {
+    identity_.Add(presented, {.id = "key_" + presented,
+                              .kind = KeyKind::kSecret,
+                              .tenant = "acme",
+                              .site = site,
+                              .signing_secrets = {secret}});
+  };
+  add("as_sk_site", "shop");
+  add("as_sk_all", "");
+  const auto send = [&](const std::string& key, const std::string& site) {
+    std::string body = ByText("+254700000001");
+    if (!site.empty()) {
+      body.insert(1, R"("site":")" + site + R"(",)");
+    }
+    return Send({.method = "POST",
+                 .path = kNotifications,
+                 .body = body,
+                 .token = "",
+                 .fields = {{"X-API-Key", key},
+                            {"X-Signature",
+                             SignRequest(secret, ToMicros(clock_.Now()) / 1'000'000, body)}}});
+  };
+  const auto refused = send("as_sk_site", "blog");
+  EXPECT_EQ(refused.status, 403) << refused.body;
+  EXPECT_EQ(Member(refused, "code"), R"("forbidden")");
+  EXPECT_THAT(refused.body, HasSubstr(R"("pointer":"#/site")"));
+  EXPECT_TRUE(story_.Read().decisions.empty());
+
+  const std::tuple<std::string, std::string, std::string> allowed[] = {
+      {"as_sk_site", "", "shop"},
+      {"as_sk_site", "shop", "shop"},
+      {"as_sk_all", "blog", "blog"},
+      {"as_sk_all", "", ""}};
+  for (const auto& [key, site, expected] : allowed) {
+    const auto sent = send(key, site);
+    ASSERT_EQ(sent.status, 200) << sent.body;
+    EXPECT_EQ(story_.Read().decisions.back().site(), expected) << key << " " << site;
+  }
 }
 
 TEST_F(NotificationRoutesTest, WithoutADecisionInTimeThePositionIsAnswered) {

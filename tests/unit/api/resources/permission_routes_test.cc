@@ -4,6 +4,7 @@ namespace alertstream::api {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 const std::string kConsents = "/api/v1/consents";
 const std::string kOptOuts = "/api/v1/opt-outs";
@@ -51,6 +52,22 @@ TEST_F(PermissionRoutesTest, ALookUpFindsOnlyWhomTheTenantHasMet) {
     EXPECT_EQ(Post(kLookup, body).status, 422) << body;
   }
   EXPECT_EQ(Post(kLookup, "phone").status, 400);
+}
+
+// Who sees masked numbers could find the whole ones by trying.
+TEST_F(PermissionRoutesTest, AViewerLooksNobodyUp) {
+  ASSERT_EQ(Post(kConsents, kConsent).status, 201);
+  const auto status_as = [&](const std::string& token) {
+    return Send({.method = "POST",
+                 .path = kLookup,
+                 .body = R"({"phone":"+254700000001"})",
+                 .token = token})
+        .status;
+  };
+  EXPECT_EQ(status_as("viewer.acme"), 403);
+  for (const std::string token : {"owner.acme", "admin.acme", "editor.acme", "auditor.acme"}) {
+    EXPECT_EQ(status_as(token), 200) << token;
+  }
 }
 
 TEST_F(PermissionRoutesTest, FaultsOfAConsentAreNamed) {
@@ -125,6 +142,32 @@ TEST_F(PermissionRoutesTest, WhoMayOnlyLookRecordsNothing) {
               403);
     EXPECT_EQ(Send({.method = "POST", .path = path, .body = "{}", .token = ""}).status, 401);
   }
+}
+
+// What libpq says names sockets, hosts and users.
+TEST_F(PermissionRoutesTest, ADatabaseThatIsAwayIsNotDescribedToClients) {
+  const auto nowhere = postgres::OpenTestDatabase("postgresql://someone@127.0.0.1:1/nothing");
+  sql::Pool pool(*nowhere, {.role = "alertstream_api"}, 1);
+  const ReadDatabase away{.pool = pool, .workers = workers_, .wait = wait_, .audit = audit_};
+  http::Routes without;
+  ASSERT_TRUE(AddRoutes(&without, &away).ok());
+  std::swap(routes_, without);
+  ::testing::internal::CaptureStderr();
+  for (int i = 0; i < 2; ++i) {
+    const auto answer = Post(kLookup, R"({"phone":"+254700000001"})");
+    EXPECT_EQ(answer.status, 503);
+    EXPECT_EQ(Member(answer, "detail"), R"("The database cannot be asked now.")");
+    EXPECT_FALSE(Field(answer, "Retry-After").empty());
+    EXPECT_THAT(answer.body, Not(HasSubstr("127.0.0.1")));
+    EXPECT_THAT(answer.body, Not(HasSubstr("someone")));
+  }
+  const std::string logged = ::testing::internal::GetCapturedStderr();
+  const std::string event = "resource_database_unavailable";
+  const std::size_t first = logged.find(event);
+  ASSERT_NE(first, std::string::npos) << logged;
+  EXPECT_EQ(logged.find(event, first + 1), std::string::npos) << logged;
+  EXPECT_THAT(logged, HasSubstr("127.0.0.1"));
+  workers_.Stop();  // They use the pool.
 }
 
 }  // namespace
