@@ -213,7 +213,7 @@ ObjectFields UsageFields(const read_model::Usage& usage, LogTime now) {
   const std::chrono::sys_time<LogDuration> wall(now.time_since_epoch());
   const std::chrono::year_month_day day(std::chrono::floor<std::chrono::days>(wall));
   const std::int64_t month =
-      static_cast<int>(day.year()) * 100 + static_cast<unsigned>(day.month());
+      static_cast<int>(day.year()) * 100 + static_cast<int>(static_cast<unsigned>(day.month()));
   const auto next = std::chrono::sys_days((day.year() / day.month() / 1) + std::chrono::months(1));
   const LogTime resets_at{LogDuration(next.time_since_epoch())};
   std::int64_t sends = 0;

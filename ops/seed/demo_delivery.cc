@@ -9,6 +9,7 @@
 #include "ops/seed/demo_history.h"
 #include "ops/seed/random.h"
 #include "processor/base/id.h"
+#include "processor/dispatch/attempt_log.h"
 
 namespace alertstream::seed {
 namespace {
@@ -134,6 +135,7 @@ std::vector<v1::Envelope> DemoProvider::Attempt(const v1::NotificationCommand& c
       attempt->set_error_code(std::string(kNotMobile));
       break;
   }
+  dispatch::AddContent(command, attempt);
   return told;
 }
 

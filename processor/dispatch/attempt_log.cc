@@ -121,6 +121,19 @@ v1::Envelope StartedRecord(const AttemptTarget& target, LogTime now) {
   return RecordOf(target, v1::ATTEMPT_PHASE_STARTED, now);
 }
 
+void AddContent(const v1::NotificationCommand& command, v1::DeliveryAttempt* result) {
+  if (!MayBeFollowed(result->result()) || !MayBeSentAgain(command)) {
+    return;
+  }
+  v1::AttemptContent& content = *result->mutable_content();
+  *content.mutable_to() = command.to();
+  *content.mutable_body() = command.body();
+  content.set_sender_id(command.sender_id());
+  content.set_from_number(command.from_number());
+  content.set_segments(command.segments());
+  content.set_trigger_version(command.trigger_version());
+}
+
 v1::Envelope ResultRecord(const AttemptTarget& target, const Outcome& outcome, LogTime at,
                           const v1::NotificationCommand* command) {
   v1::Envelope envelope = RecordOf(target, v1::ATTEMPT_PHASE_RESULT, at);
@@ -131,14 +144,8 @@ v1::Envelope ResultRecord(const AttemptTarget& target, const Outcome& outcome, L
   if (outcome.retry_after) {
     attempt.set_retry_after_us(std::chrono::microseconds(*outcome.retry_after).count());
   }
-  if (command != nullptr && MayBeFollowed(outcome.result) && MayBeSentAgain(*command)) {
-    v1::AttemptContent& content = *attempt.mutable_content();
-    *content.mutable_to() = command->to();
-    *content.mutable_body() = command->body();
-    content.set_sender_id(command->sender_id());
-    content.set_from_number(command->from_number());
-    content.set_segments(command->segments());
-    content.set_trigger_version(command->trigger_version());
+  if (command != nullptr) {
+    AddContent(*command, &attempt);
   }
   return envelope;
 }

@@ -43,6 +43,9 @@ v1::Envelope StartedRecord(const AttemptTarget& target, LogTime now);
 // unknown.
 v1::Envelope ResultRecord(const AttemptTarget& target, const Outcome& outcome, LogTime at,
                           const v1::NotificationCommand* command);
+// What `command` sent, into a result that another attempt may follow; not if the fold would not
+// take it, which is of what nobody can send.
+void AddContent(const v1::NotificationCommand& command, v1::DeliveryAttempt* result);
 // CANCELLED or EXPIRED.
 v1::Envelope NotCalledRecord(const AttemptTarget& target, v1::AttemptPhase phase, LogTime now);
 

@@ -192,8 +192,8 @@ def declared_families():
     return set(re.findall(r'"(alertstream_[a-z_]+)"', source))
 
 
-# What the API and the dispatcher count; a processor alone has nothing of it.
-OTHER_PARTS = re.compile("alertstream_(circuit|dispatch|http|ingest|keys|webhook)_")
+# What the API, the dispatcher and the projector count; a processor alone has nothing of it.
+OTHER_PARTS = re.compile("alertstream_(circuit|dispatch|http|ingest|keys|projection|webhook)_")
 
 
 def test_every_family_of_metrics_is_fed():

@@ -48,10 +48,10 @@ const std::vector<Layer> kLayers = {
       "processor/dispatch/accounts.h", "processor/runtime/output_reader.h",
       "processor/runtime/sources.h",
       "processor/state/state_store.h",  // Rules are checked by what will fold them.
-      "processor/engine/conditions/condition.h",
-      "processor/engine/conditions/outcome_word.h", "processor/engine/templates/template.h",
-      "processor/engine/limits.h", "processor/engine/phone.h", "processor/engine/keywords.h",
-      "projections/read_model/", "projections/sql/"}},
+      "processor/engine/conditions/condition.h", "processor/engine/conditions/outcome_word.h",
+      "processor/engine/templates/template.h", "processor/engine/limits.h",
+      "processor/engine/phone.h", "processor/engine/keywords.h", "projections/read_model/",
+      "projections/sql/"}},
     {"ops/", {"schemas/", "processor/", "projections/", "api/"}},
     {"tests/", {"schemas/", "processor/", "projections/", "api/", "ops/"}},
 };

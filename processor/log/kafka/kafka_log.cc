@@ -18,7 +18,7 @@ namespace {
 constexpr std::chrono::milliseconds kLeaderPause{20};
 
 // A topic that this client takes for missing may have been created since it looked.
-constexpr int kRefreshesMax = 3;
+constexpr int kRefreshesMax = 10;
 
 // All ends in one round of requests, one a broker, all under way at once. Each client has one
 // isolation level for good, which the brokers apply to this question as they do to reading.

@@ -79,7 +79,7 @@ void AddSender(BatchBuilder* builder, const std::string& id, bool is_default,
 
 TEST(AccountsProjectionTest, TheHighestVersionStays) {
   BatchBuilder builder;
-  for (const std::uint64_t version : {1, 2, 2}) {
+  for (const std::uint64_t version : {1U, 2U, 2U}) {
     v1::Fact& fact = builder.Fact();
     fact.set_version(version);
     auto* plan = fact.mutable_plan()->mutable_plan();
