@@ -34,8 +34,13 @@ bool IsReading(const http::Request& request) {
   return request.method == "GET" || request.method == "HEAD";
 }
 
+ProblemDetails BadSignature(std::string detail) {
+  return {.status = 403, .code = "bad_signature", .detail = std::move(detail)};
+}
+
+// A signature without a time is good for ever, for those who allow it: only others are remembered.
 std::optional<ProblemDetails> SignatureProblem(const http::Request& request, const ApiKey& key,
-                                               LogTime now) {
+                                               LogTime now, UsedSignatures* used) {
   constexpr std::string_view kName = "X-Signature";
   if (request.headers.Count(kName) > 1) {
     return Malformed("X-Signature: given more than once");
@@ -47,14 +52,16 @@ std::optional<ProblemDetails> SignatureProblem(const http::Request& request, con
   const Status verified =
       VerifyRequestSignature(*signature, request.body, key.signing_secrets,
                              {.now = now, .allow_body_only = key.allow_body_only});
-  if (verified.ok()) {
-    return std::nullopt;
+  if (!verified.ok()) {
+    return verified.error().code() == ErrorCode::kDenied ? BadSignature(verified.error().message())
+                                                         : Malformed(verified.error().message());
   }
-  if (verified.error().code() == ErrorCode::kDenied) {
-    return ProblemDetails{
-        .status = 403, .code = "bad_signature", .detail = verified.error().message()};
+  const auto parsed = ParseRequestSignature(*signature);
+  if (parsed.ok() && !parsed.value().is_body_only &&
+      !used->Use(key, parsed.value().signed_at_s, request, now)) {
+    return BadSignature("X-Signature was used already; sign the request anew, at another second");
   }
-  return Malformed(verified.error().message());
+  return std::nullopt;
 }
 
 http::Response Answer(const ProblemDetails& problem) {
@@ -139,7 +146,7 @@ std::variant<Caller, ProblemDetails> AccessGuard::CallerOfKey(const http::Reques
     return Forbidden("The API key may not be used from this address.");
   }
   if (!IsReading(request)) {
-    if (auto problem = SignatureProblem(request, *key, deps_.clock.Now())) {
+    if (auto problem = SignatureProblem(request, *key, deps_.clock.Now(), &used_signatures_)) {
       return *std::move(problem);
     }
   }

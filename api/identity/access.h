@@ -1,10 +1,12 @@
 // AccessGuard: who calls a route, and whether they may. Every route below /api/v1 but those that
-// ingest, control and take webhooks asks it first. Pure but for the ports that it asks; they never
-// block, so a handler may ask on a thread of the server. Thread-safe.
+// ingest, control and take webhooks asks it first. Pure but for the ports that it asks and the
+// signatures that it remembers; nothing blocks, so a handler may ask on a thread of the server.
+// Thread-safe.
 //
 // A caller is a user with an access token (Authorization: Bearer), or a tenant's server with its
-// secret key (X-API-Key). A key signs what changes something (X-Signature, as for ingest); GET and
-// HEAD need no signature. Publishable and operators' keys are refused here.
+// secret key (X-API-Key). A key signs what changes something (X-Signature, as for ingest, but
+// good once: used_signatures.h); GET and HEAD need none. Publishable and operators' keys are
+// refused here.
 #pragma once
 
 #include <string>
@@ -15,6 +17,7 @@
 #include "api/http/message.h"
 #include "api/http/problem.h"
 #include "api/identity/roles.h"
+#include "api/identity/used_signatures.h"
 #include "processor/base/clock.h"
 #include "processor/base/result.h"
 
@@ -61,6 +64,7 @@ class AccessGuard {
                                                          std::string_view presented) const;
 
   const AccessDeps deps_;
+  mutable UsedSignatures used_signatures_;
 };
 
 // 404, as for what does not exist: another tenant's object is not even told to exist.

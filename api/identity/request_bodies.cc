@@ -329,7 +329,10 @@ Parsed<KeyAsk> ParseKey(std::string_view text, LogTime now) {
 Parsed<RotateAsk> ParseRotate(std::string_view text) {
   constexpr std::array<std::string_view, 2> kWhats = {"key", "signing_secret"};
   if (text.empty()) {
-    return RotateAsk{};
+    // Else a signature of any request without a body could be sent here.
+    return ProblemDetails{.status = 400,
+                          .code = "malformed_request",
+                          .detail = "Expected a body: {} to rotate the key as by default."};
   }
   Body body;
   if (auto problem = body.Open(text)) {

@@ -46,6 +46,18 @@ def call(method, url, body=None, headers=None, timeout=15):
         return status, fields, text.decode()
 
 
+SIGNED = set()
+
+
+def second_to_sign(body):
+    """Now, or an earlier second in which no equal body was signed: a signature is good once."""
+    when = int(time.time())
+    while (when, body) in SIGNED:
+        when -= 1
+    SIGNED.add((when, body))
+    return when
+
+
 class Dev:
     """One `alertstream dev` on the data directory of a deployment."""
 

@@ -144,6 +144,54 @@ TEST_F(AccessTest, ASecretKeySignsWhatChangesSomething) {
       403);
 }
 
+TEST_F(AccessTest, ASignatureIsGoodOnce) {
+  const auto ask = [&](const std::string& method, const std::string& path,
+                       const std::string& signature, const std::string& idempotency_key = "") {
+    http::Request request{.method = method, .path = path, .body = "{}", .peer = "10.1.2.3"};
+    request.headers.Add("X-API-Key", "as_sk_1");
+    request.headers.Add("X-Signature", signature);
+    if (!idempotency_key.empty()) {
+      request.headers.Add("Idempotency-Key", idempotency_key);
+    }
+    return guard_.Admit(request, Permission::kWriteTriggers);
+  };
+  using std::chrono::seconds;
+  EXPECT_EQ(StatusOf(ask("DELETE", "/a", Signed())), 200);
+  const auto replayed = ask("POST", "/b", Signed());
+  ASSERT_EQ(StatusOf(replayed), 403);
+  EXPECT_THAT(std::get<http::Response>(replayed).body,
+              ::testing::AllOf(HasSubstr("bad_signature"),
+                               HasSubstr("X-Signature was used already; sign the request anew")));
+  const std::string other = "v1=" + std::string(64, 'a');
+  EXPECT_EQ(StatusOf(ask("POST", "/b", Signed() + "," + other)), 403) << "written otherwise";
+  EXPECT_EQ(StatusOf(ask("POST", "/b", Signed(), "k")), 403);
+  EXPECT_EQ(StatusOf(ask("POST", "/b", Signed(seconds(-1)))), 200) << "another second";
+
+  EXPECT_EQ(StatusOf(ask("POST", "/c", Signed(seconds(1)), "k")), 200);
+  EXPECT_EQ(StatusOf(ask("POST", "/c", Signed(seconds(1)), "k")), 200) << "a retry";
+  EXPECT_EQ(StatusOf(ask("POST", "/c", Signed(seconds(1)), "l")), 403);
+  EXPECT_EQ(StatusOf(ask("POST", "/d", Signed(seconds(1)), "k")), 403);
+
+  EXPECT_EQ(StatusOf(ask("POST", "/e", Signed(seconds(300)))), 200) << "a clock that is ahead";
+  clock_.Advance(seconds(600));
+  EXPECT_EQ(StatusOf(ask("POST", "/e", Signed(seconds(300)))), 403) << "valid for 600 s";
+}
+
+TEST(UsedSignaturesTest, TheOldestIsForgottenFirst) {
+  UsedSignatures used(2);
+  const ApiKey key{.id = "key_1", .tenant = "acme"};
+  const LogTime now = ManualClock::kNoon;
+  const std::int64_t at = ToMicros(now) / 1'000'000;
+  const auto use = [&](const std::string& body) { return used.Use(key, at, {.body = body}, now); };
+  EXPECT_TRUE(use("a"));
+  EXPECT_TRUE(use("b"));
+  EXPECT_FALSE(use("a")) << "what is refused takes no room";
+  EXPECT_FALSE(use("b"));
+  EXPECT_TRUE(used.Use({.id = "key_2", .tenant = "acme"}, at, {.body = "b"}, now));
+  EXPECT_TRUE(use("c"));
+  EXPECT_TRUE(use("a")) << "forgotten";
+}
+
 TEST_F(AccessTest, ASecretKeyActsAsAdminOfItsTenantWithoutManagingUsers) {
   const auto answer = Admit({{"X-API-Key", "as_sk_1"}}, Permission::kManageKeys);
   ASSERT_EQ(StatusOf(answer), 200);

@@ -124,14 +124,17 @@ TEST(RequestBodiesTest, AKeyHasAKindAndItsLimits) {
       [](std::string_view body) { return FirstPointer(ParseKey(body, kNow)); });
 }
 
-TEST(RequestBodiesTest, ARotationNeedsNothing) {
-  Check({{"", "taken"},
-         {"{}", "taken"},
+TEST(RequestBodiesTest, ARotationNeedsNoMoreThanABody) {
+  Check({{"{}", "taken"},
          {R"({"what":"signing_secret","overlap_seconds":0})", "taken"},
          {R"({"what":"site"})", "422 #/what"},
          {R"({"overlap_seconds":2592001})", "422 #/overlap_seconds"}},
         [](std::string_view body) { return FirstPointer(ParseRotate(body)); });
-  EXPECT_EQ(std::get<RotateAsk>(ParseRotate("")).overlap, std::chrono::hours(24));
+  EXPECT_EQ(std::get<RotateAsk>(ParseRotate("{}")).overlap, std::chrono::hours(24));
+  const auto empty = ParseRotate("");
+  ASSERT_TRUE(std::holds_alternative<http::ProblemDetails>(empty));
+  EXPECT_EQ(std::get<http::ProblemDetails>(empty).status, 400);
+  EXPECT_EQ(std::get<http::ProblemDetails>(empty).code, "malformed_request");
 }
 
 }  // namespace
