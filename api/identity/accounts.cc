@@ -482,12 +482,24 @@ Result<std::string> Accounts::CreateUser(const std::string& tenant,
                                          const Redacted<std::string>& password, Role role,
                                          const std::string& actor) {
   const LogTime now = deps_.clock.Now();
-  ALERTSTREAM_ASSIGN_OR_RETURN(const std::string hash,
-                               HashPassword(password, RandomBytes(kPasswordSaltBytes), deps_.cost));
+  const bool is_new = !password.Reveal().empty();
+  std::string hash;
+  if (is_new) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(
+        hash, HashPassword(password, RandomBytes(kPasswordSaltBytes), deps_.cost));
+  }
   return InTransaction(deps_.pool, [&](sql::Session& session) -> Result<std::string> {
     ALERTSTREAM_RETURN_IF_ERROR(EnsureTenant(session, tenant, now));
     ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows found,
                                  session.Run(kFindUser, sql::Params().Text(email.Reveal())));
+    if (is_new && found.size() > 0) {
+      return Error(ErrorCode::kConflict,
+                   "There is a user with this e-mail address, who keeps their password; leave the "
+                   "password out to add them to the tenant.");
+    }
+    if (!is_new && found.size() == 0) {
+      return Error(ErrorCode::kNotFound, "There is no user with this e-mail address.");
+    }
     const std::string user = found.size() > 0 ? std::string(found.Text(0, 0)) : NewId("usr_", now);
     if (found.size() == 0) {
       ALERTSTREAM_RETURN_IF_ERROR(session.Run(

@@ -104,8 +104,9 @@ class Accounts {
   // Ends the family; ok for a token that is not valid too.
   Status LogOut(const Redacted<std::string>& refresh_token);
 
-  // For the command line. kConflict: there is such a user in the tenant already. A user that exists
-  // keeps its password and becomes a member. The user's id.
+  // For the command line. With a password: a new user; kConflict if there is one of that address,
+  // who keeps theirs. With an empty one: whoever is there already becomes a member; kConflict: is
+  // one, kNotFound: there is no such user. The user's id.
   Result<std::string> CreateUser(const std::string& tenant, const Redacted<std::string>& email,
                                  const Redacted<std::string>& password, Role role,
                                  const std::string& actor);

@@ -217,7 +217,7 @@ void CommandLine::AddUsers() {
   create_app->add_option("--role", create->role, "owner, admin, editor, viewer or auditor")
       ->check(is_role);
   create_app->add_option("--password-file", create->password_file,
-                         "- for stdin; without it one is drawn and shown");
+                         "- for stdin; without it a new user's is drawn and shown");
 
   Add(users, "list", "The users of a tenant", "users list --tenant acme",
       [](Program& program) -> Result<ExitCode> {

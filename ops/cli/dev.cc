@@ -296,9 +296,15 @@ void Dev::EnsureDemoUser() {
     return;
   }
   const Redacted<std::string> password = tables.value()->Derived("demo user");
-  const auto made = tables.value()->accounts().CreateUser(
-      file_.tenant_id, Redacted<std::string>(std::string(kDemoUser)), password, api::Role::kOwner,
-      "dev");
+  const auto create = [&](const Redacted<std::string>& with) {
+    return tables.value()->accounts().CreateUser(file_.tenant_id,
+                                                 Redacted<std::string>(std::string(kDemoUser)),
+                                                 with, api::Role::kOwner, "dev");
+  };
+  auto made = create(Redacted<std::string>());
+  if (!made.ok() && made.error().code() == ErrorCode::kNotFound) {
+    made = create(password);
+  }
   if (made.ok() || made.error().code() == ErrorCode::kConflict) {
     file_.user_email = kDemoUser;
     file_.user_password = password.Reveal();

@@ -244,13 +244,15 @@ Result<ExitCode> RevokeKey(KeyDesk& desk, const Streams& io, const std::string& 
 Result<ExitCode> CreateUser(api::Accounts& accounts, const Streams& io, const UserCommand& command,
                             const Redacted<std::string>& email, Redacted<std::string> password,
                             api::Role role) {
-  const bool is_drawn = password.Reveal().empty();
+  auto made = accounts.CreateUser(command.tenant, email, password, role, command.actor);
+  // Who is new needs a password; who was there keeps theirs.
+  const bool is_drawn =
+      password.Reveal().empty() && !made.ok() && made.error().code() == ErrorCode::kNotFound;
   if (is_drawn) {
     password = api::NewSecret("");
+    made = accounts.CreateUser(command.tenant, email, password, role, command.actor);
   }
-  ALERTSTREAM_ASSIGN_OR_RETURN(
-      const std::string user,
-      accounts.CreateUser(command.tenant, email, password, role, command.actor));
+  ALERTSTREAM_ASSIGN_OR_RETURN(const std::string user, std::move(made));
   schemas::JsonObject object;
   object.Text("id", user).Text("tenant", command.tenant).Text("role", api::RoleName(role));
   if (is_drawn) {
@@ -262,9 +264,7 @@ Result<ExitCode> CreateUser(api::Accounts& accounts, const Streams& io, const Us
   }
   io.out << fmt::format("id        {}\n", user);
   if (is_drawn) {
-    io.out << fmt::format(
-        "password  {}   (of a new user; one that was there before keeps its own)\n",
-        password.Reveal());
+    io.out << fmt::format("password  {}\n", password.Reveal());
   }
   return ExitCode::kOk;
 }

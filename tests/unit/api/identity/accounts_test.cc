@@ -229,8 +229,8 @@ TEST_F(AccountsTest, LoggingOutEndsTheFamily) {
 
 TEST_F(AccountsTest, AUserOfSeveralTenantsChooses) {
   const Grant home = Register();
-  const auto added = accounts_.CreateUser("acme", Secret("jane@shop.example"),
-                                          Secret("not looked at"), Role::kViewer, "ops");
+  const auto added =
+      accounts_.CreateUser("acme", Secret("jane@shop.example"), Secret(""), Role::kViewer, "ops");
   ASSERT_TRUE(added.ok()) << added.error().message();
   EXPECT_EQ(added.value(), home.user);
   LoginAsk ask = Login();
@@ -247,6 +247,20 @@ TEST_F(AccountsTest, AUserOfSeveralTenantsChooses) {
   EXPECT_EQ(nowhere.error().code(), ErrorCode::kDenied);
 }
 
+TEST_F(AccountsTest, APasswordForWhoHasOneIsRefused) {
+  Register();
+  const auto taken = accounts_.CreateUser("acme", Secret("jane@shop.example"),
+                                          Secret("battery staple"), Role::kViewer, "ops");
+  ASSERT_FALSE(taken.ok());
+  EXPECT_EQ(taken.error().code(), ErrorCode::kConflict);
+  EXPECT_THAT(taken.error().message(), ::testing::HasSubstr("leave the password out"));
+  EXPECT_TRUE(accounts_.ListUsers("acme").value().empty());
+  const auto nobody =
+      accounts_.CreateUser("acme", Secret("joe@shop.example"), Secret(""), Role::kViewer, "ops");
+  ASSERT_FALSE(nobody.ok());
+  EXPECT_EQ(nobody.error().code(), ErrorCode::kNotFound);
+}
+
 TEST_F(AccountsTest, UsersAreListedWithTheirRoles) {
   const Grant owner = Register();
   db_.clock().Advance(seconds(1));
@@ -254,10 +268,11 @@ TEST_F(AccountsTest, UsersAreListedWithTheirRoles) {
                   .CreateUser(owner.tenant, Secret("joe@shop.example"), Secret("battery staple"),
                               Role::kEditor, "ops")
                   .ok());
-  const auto again = accounts_.CreateUser(owner.tenant, Secret("joe@shop.example"),
-                                          Secret("battery staple"), Role::kEditor, "ops");
+  const auto again = accounts_.CreateUser(owner.tenant, Secret("joe@shop.example"), Secret(""),
+                                          Role::kEditor, "ops");
   ASSERT_FALSE(again.ok());
   EXPECT_EQ(again.error().code(), ErrorCode::kConflict);
+  EXPECT_THAT(again.error().message(), ::testing::HasSubstr("The tenant has this user already"));
   const auto users = accounts_.ListUsers(owner.tenant);
   ASSERT_TRUE(users.ok());
   ASSERT_EQ(users.value().size(), 2u);
