@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -160,7 +161,11 @@ void Notify(const OperationPtr& operation) {
   if (const auto problem = BindToSite(operation->caller(), &draft.envelope)) {
     return operation->Refuse(*problem);
   }
-  operation->WithKey(fmt::format("POST {}", kPath), [operation, draft = std::move(draft)] {
+  // The same body is another request with the key of another website.
+  const std::string& site = operation->caller().site;
+  const std::string route =
+      site.empty() ? fmt::format("POST {}", kPath) : fmt::format("POST {} of {}", kPath, site);
+  operation->WithKey(route, [operation, draft = std::move(draft)] {
     if (draft.recipient.empty()) {
       Send(operation, draft.envelope);
     } else {

@@ -157,28 +157,30 @@ TEST_F(NotificationRoutesTest, TheKeyOfOneWebsiteSpeaksForNoOther) {
     story_.writer.Put(schemas::Topic::kAccountChanges, envelope, "acme");
   }
   ASSERT_TRUE(owner_->RunUntilQuiet().ok());
-  const HmacKey secret("a secret of one website's own key");
-  const auto add = [&](const std::string& presented, const std::string& site) {
-    identity_.Add(presented, {.id = "key_" + presented,
-                              .kind = KeyKind::kSecret,
-                              .tenant = "acme",
-                              .site = site,
-                              .signing_secrets = {secret}});
+  const auto secret_of = [](const std::string& key) { return HmacKey("the secret of " + key); };
+  const auto add = [&](const std::string& key, const std::string& site) {
+    identity_.Add(key, {.id = "key_" + key,
+                        .kind = KeyKind::kSecret,
+                        .tenant = "acme",
+                        .site = site,
+                        .signing_secrets = {secret_of(key)}});
   };
   add("as_sk_site", "shop");
+  add("as_sk_blog", "blog");
   add("as_sk_all", "");
   const auto send = [&](const std::string& key, const std::string& site) {
     std::string body = ByText("+254700000001");
     if (!site.empty()) {
       body.insert(1, R"("site":")" + site + R"(",)");
     }
+    const auto now_s = ToMicros(clock_.Now()) / 1'000'000;
     return Send({.method = "POST",
                  .path = kNotifications,
                  .body = body,
                  .token = "",
                  .fields = {{"X-API-Key", key},
-                            {"X-Signature",
-                             SignRequest(secret, ToMicros(clock_.Now()) / 1'000'000, body)}}});
+                            {"Idempotency-Key", "once" + site},
+                            {"X-Signature", SignRequest(secret_of(key), now_s, body)}}});
   };
   const auto refused = send("as_sk_site", "blog");
   EXPECT_EQ(refused.status, 403) << refused.body;
@@ -189,6 +191,7 @@ TEST_F(NotificationRoutesTest, TheKeyOfOneWebsiteSpeaksForNoOther) {
   const std::tuple<std::string, std::string, std::string> allowed[] = {
       {"as_sk_site", "", "shop"},
       {"as_sk_site", "shop", "shop"},
+      {"as_sk_blog", "", "blog"},  // Not what the other one's key was answered.
       {"as_sk_all", "blog", "blog"},
       {"as_sk_all", "", ""}};
   for (const auto& [key, site, expected] : allowed) {
