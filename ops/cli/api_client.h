@@ -70,6 +70,8 @@ class ApiClient {
   ApiClient(ApiTarget target, Clock& clock, std::unique_ptr<dispatch::HttpClient> http)
       : target_(std::move(target)), clock_(clock), http_(std::move(http)) {}
 
+  Result<ApiAnswer> SendSigned(const ApiCall& call);
+
   ApiTarget target_;
   Clock& clock_;
   std::unique_ptr<dispatch::HttpClient> http_;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <mutex>
+#include <set>
 
 #include "api/auth/request_signature.h"
 #include "api/http/server.h"
@@ -49,6 +50,13 @@ class ApiClientTest : public ::testing::Test {
                 seen_ = std::move(request);
                 response.status = status_;
                 response.body = R"({"detail":"So it is."})";
+                if (refusals_ > 0) {
+                  --refusals_;
+                  response.status = 403;
+                  response.body = R"({"code":"bad_signature","detail":)"
+                                  R"("X-Signature was used already; sign the request anew"})";
+                }
+                signatures_.emplace(seen_.headers.Find("X-Signature").value_or(""));
               }
               responder.Send(std::move(response));
             },
@@ -66,6 +74,8 @@ class ApiClientTest : public ::testing::Test {
   std::mutex mutex_;
   http::Request seen_;
   int status_ = 202;
+  int refusals_ = 0;  // Of signatures that come.
+  std::set<std::string> signatures_;
   http::Server server_;
   ApiTarget target_;
 };
@@ -87,6 +97,24 @@ TEST_F(ApiClientTest, ASignedCallCarriesKeyAndSignatureOfItsBody) {
   EXPECT_TRUE(api::VerifyRequestSignature(std::string(seen_.headers.Find("X-Signature").value()),
                                           seen_.body, {&key, 1}, {.now = SystemClock().Now()})
                   .ok());
+}
+
+TEST_F(ApiClientTest, ASignatureThatWasUsedIsMadeAnew) {
+  target_.secret_key = Redacted<std::string>("as_sk_x");
+  target_.signing_secret = Redacted<std::string>("secret");
+  const ApiCall call{.method = "DELETE", .path = "/api/v1/x", .auth = ApiAuth::kSigned};
+  refusals_ = 1;
+  ASSERT_TRUE(Send(call).ok());
+  EXPECT_EQ(signatures_.size(), 2u) << "another second";
+  const HmacKey key("secret");
+  EXPECT_TRUE(api::VerifyRequestSignature(std::string(seen_.headers.Find("X-Signature").value()),
+                                          "", {&key, 1}, {.now = SystemClock().Now()})
+                  .ok());
+  refusals_ = 100;
+  const auto refused = Send(call);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kDenied);
+  EXPECT_EQ(refusals_, 95) << "five tries";
 }
 
 TEST_F(ApiClientTest, WithoutAKeyNothingIsSent) {
