@@ -332,7 +332,10 @@ Parsed<RotateAsk> ParseRotate(std::string_view text) {
     // Else a signature of any request without a body could be sent here.
     return ProblemDetails{.status = 400,
                           .code = "malformed_request",
-                          .detail = "Expected a body: {} to rotate the key as by default."};
+                          .detail = "Nothing was changed: there is no body.",
+                          .errors = {{.detail = "expected an object: {} to rotate the key as by "
+                                                "default",
+                                      .pointer = "#"}}};
   }
   Body body;
   if (auto problem = body.Open(text)) {

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -14,6 +15,8 @@ namespace alertstream::seed {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::string_view kDatabaseDirectory = "postgres";
 
 fs::path MarkIn(const std::string& data_dir) { return fs::path(data_dir) / "seeding"; }
 
@@ -75,8 +78,16 @@ Status FinishSeeding(const std::string& data_dir) {
   std::error_code error;
   for (fs::recursive_directory_iterator at(data_dir, error), end; !error && at != end;
        at.increment(error)) {
+    // A database is made there meanwhile, which holds nothing of the history and cares for itself.
+    if (at->path().filename() == kDatabaseDirectory) {
+      at.disable_recursion_pending();
+      continue;
+    }
     if (at->is_regular_file(error) || at->is_directory(error)) {
-      ALERTSTREAM_RETURN_IF_ERROR(Sync(at->path()));
+      const Status synced = Sync(at->path());
+      if (!synced.ok() && fs::exists(at->path())) {  // Else it was somebody's draft.
+        return synced;
+      }
     }
   }
   if (error) {
