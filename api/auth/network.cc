@@ -95,6 +95,18 @@ bool Contains(std::span<const Network> networks, std::string_view address) {
   return parsed && Contains(networks, *parsed);
 }
 
+std::string SubscriberOf(std::string_view address) {
+  constexpr int kSubscriberBits = 64;
+  constexpr std::size_t kSubscriberBytes = kSubscriberBits / 8;
+  const auto parsed = ParseAddress(address);
+  if (!parsed || IsV4(*parsed)) {
+    return std::string(address);
+  }
+  Network network{.address = *parsed, .bits = kSubscriberBits};
+  std::fill(network.address.begin() + kSubscriberBytes, network.address.end(), 0);
+  return FormatNetwork(network);
+}
+
 std::string ClientAddress(std::string_view peer, std::string_view forwarded_for,
                           std::span<const Network> trusted_proxies) {
   std::string client(peer);

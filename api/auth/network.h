@@ -33,6 +33,10 @@ std::string FormatNetwork(const Network& network);
 // False for what is no address.
 bool Contains(std::span<const Network> networks, std::string_view address);
 
+// What one client can speak from, as limits count it: an IPv4 address, or the /64 that everybody
+// with IPv6 has to himself (RFC 6177). What is no address, as it is.
+std::string SubscriberOf(std::string_view address);
+
 // The client's address: `peer`, or if that is a trusted proxy the last address of X-Forwarded-For
 // (`forwarded_for`, its values joined by commas) that is none. What stands before the first
 // address that we do not trust can be anybody's invention.

@@ -7,6 +7,7 @@
 #include <utility>
 #include <variant>
 
+#include "api/auth/network.h"
 #include "api/http/problem.h"
 #include "api/identity/outbox.h"
 #include "api/identity/request_bodies.h"
@@ -197,7 +198,7 @@ Status AddAuthRoutes(http::Routes* routes, const AuthDeps& deps) {
         door->Handle<RegisterAsk>(
             request, std::move(responder), &ParseRegister,
             [door, peer = request.peer](RegisterAsk ask, const Shared& shared) {
-              ask.address = peer;
+              ask.address = SubscriberOf(peer);
               door->Register(ask, shared);
             });
       }));
@@ -206,7 +207,7 @@ Status AddAuthRoutes(http::Routes* routes, const AuthDeps& deps) {
       [door](const http::Request& request, const http::RouteParams&, http::Responder responder) {
         door->Handle<LoginAsk>(request, std::move(responder), &ParseLogin,
                                [door, peer = request.peer](LoginAsk ask, const Shared& shared) {
-                                 ask.address = peer;
+                                 ask.address = SubscriberOf(peer);
                                  shared->Send(door->LogIn(ask));
                                });
       }));

@@ -75,5 +75,13 @@ TEST(ClientAddressTest, OnlyTrustedProxiesAreBelieved) {
   EXPECT_EQ(ClientAddress("127.0.0.1", "198.51.100.1", {}), "127.0.0.1");
 }
 
+TEST(SubscriberTest, EverybodyWithIpv6HasANetwork) {
+  EXPECT_EQ(SubscriberOf("203.0.113.9"), "203.0.113.9");
+  EXPECT_EQ(SubscriberOf("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+  EXPECT_EQ(SubscriberOf("2001:db8:1:2::9"), SubscriberOf("2001:db8:1:2:ffff::1"));
+  EXPECT_NE(SubscriberOf("2001:db8:1:2::9"), SubscriberOf("2001:db8:1:3::9"));
+  EXPECT_EQ(SubscriberOf("nonsense"), "nonsense");
+}
+
 }  // namespace
 }  // namespace alertstream::api
