@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -14,7 +15,10 @@
 #include "api/query/object_fields.h"
 #include "api/resources/resource_answer.h"
 #include "api/resources/resource_operation.h"
+#include "processor/base/crypto.h"
 #include "processor/base/id.h"
+#include "projections/read_model/decisions.h"
+#include "projections/read_model/events.h"
 #include "projections/read_model/recipients.h"
 #include "schemas/enum_words.h"
 #include "schemas/json_object.h"
@@ -98,15 +102,78 @@ http::Response AnswerOfDeadLetter(const v1::DeadLetter& letter) {
   return http::Problem(RejectionOf(letter));
 }
 
-void Send(const OperationPtr& operation, v1::Envelope envelope) {
-  if (operation->key()) {
-    envelope.mutable_idempotency()->set_key(*operation->key());
-  }
+std::string DecisionJson(const read_model::Decision& decision) {
+  ObjectFields fields;
+  fields.Text("id", decision.id);
+  decision.trigger_id.empty() ? fields.Null("trigger")
+                              : fields.Text("trigger", decision.trigger_id);
+  fields.Text("recipient", decision.recipient);
+  fields.Text("channel", decision.channel).Text("outcome", decision.outcome);
+  fields.Text("reason", decision.reason).Text("notification_id", decision.notification_id);
+  fields.Integer("segments", decision.segments);
+  return fields.ToJson();
+}
+
+// The client was asked to come again: nothing was sent, and later something may be.
+bool MayBeAskedAgain(const read_model::Event& event,
+                     const std::vector<read_model::Decision>& decisions) {
+  return decisions.empty() ? event.verdict == "no_match"
+                           : decisions.front().reason == "quota_exceeded";
+}
+
+http::Response AnswerOfFirst(const read_model::Event& event,
+                             const std::vector<read_model::Decision>& decisions) {
+  JsonObject object;
+  object.Text("object", "notification_request").Text("id", event.id);
+  object.Text("verdict", event.verdict);
+  decisions.empty() ? object.Null("decision")
+                    : object.Raw("decision", DecisionJson(decisions.front()));
+  http::Response response = JsonAnswer(200, object.Take());
+  response.headers.Add("Idempotent-Replayed", "true");
+  return response;
+}
+
+void Send(const OperationPtr& operation, const v1::Envelope& envelope);
+
+// The fold keeps a key for longer than its answer is kept: it has decided on `first` before. What
+// it decided is the answer; unless the client was told to try again, which then is a request of its
+// own, with a key that follows from both, so that it is made once, too.
+void FollowFirst(const OperationPtr& operation, const v1::Envelope& envelope,
+                 const std::string& first) {
+  operation->Read([operation, envelope, first](sql::Session& session) {
+    const std::string& tenant = operation->caller().tenant;
+    const auto event = read_model::FindEvent(session, tenant, first);
+    const auto decisions =
+        event.ok() ? read_model::ListDecisions(session, tenant, {.event = first}, {.limit = 1})
+                   : Result<read_model::Page<read_model::Decision>>(event.error());
+    session.Rollback();
+    if (!decisions.ok()) {
+      return operation->Unavailable(decisions.error());
+    }
+    if (!event.value()) {
+      return operation->Answer(UnavailableProblem(
+          "The first request with this Idempotency-Key is not shown yet; ask again."));
+    }
+    if (!MayBeAskedAgain(*event.value(), decisions.value().rows)) {
+      return operation->Answer(AnswerOfFirst(*event.value(), decisions.value().rows));
+    }
+    v1::Envelope again = envelope;
+    const Digest key = Sha256().Update(envelope.idempotency().key()).Update(first).Final();
+    again.mutable_idempotency()->set_key(ToHex(AsView(key)));
+    Send(operation, again);
+  });
+}
+
+void Send(const OperationPtr& operation, const v1::Envelope& envelope) {
   auto record = RecordOfNotification(envelope, operation->context());
   if (operation->Take(std::move(record)) == nullptr) {
     return;
   }
-  operation->Ask(operation->change().record, [operation](const RecordAnswer& answer) {
+  operation->Ask(operation->change().record, [operation, envelope](const RecordAnswer& answer) {
+    if (!answer.decisions.empty() && !answer.decisions.front().duplicate_of().empty()) {
+      return FollowFirst(operation, envelope,
+                         FormatId(IdKind::kEvent, answer.decisions.front().duplicate_of()));
+    }
     operation->Answer(AnswerOfNotification(answer));
   });
 }
@@ -132,7 +199,7 @@ void FindAddress(const OperationPtr& operation, const NotificationDraft& draft) 
                                  "given instead",
                        .pointer = "#/recipient"}}});
     }
-    Send(operation, std::move(envelope));
+    Send(operation, envelope);
   });
 }
 
@@ -165,7 +232,10 @@ void Notify(const OperationPtr& operation) {
   const std::string& site = operation->caller().site;
   const std::string route =
       site.empty() ? fmt::format("POST {}", kPath) : fmt::format("POST {} of {}", kPath, site);
-  operation->WithKey(route, [operation, draft = std::move(draft)] {
+  operation->WithKey(route, [operation, draft = std::move(draft)]() mutable {
+    if (operation->key()) {
+      draft.envelope.mutable_idempotency()->set_key(*operation->key());
+    }
     if (draft.recipient.empty()) {
       Send(operation, draft.envelope);
     } else {
@@ -198,9 +268,6 @@ http::Response AnswerOfNotification(const RecordAnswer& answer) {
   object.Text("object", "notification_request")
       .Text("id", FormatId(IdKind::kEvent, record.event_id()))
       .Text("verdict", schemas::Word(record.verdict()));
-  if (!record.duplicate_of().empty()) {
-    object.Text("duplicate_of", FormatId(IdKind::kEvent, record.duplicate_of()));
-  }
   if (record.decisions_size() == 0) {
     return JsonAnswer(200, object.Null("decision").Take());
   }

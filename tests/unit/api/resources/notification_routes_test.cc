@@ -20,6 +20,28 @@ std::string ByText(const std::string& phone, const std::string& message_class = 
 
 class NotificationRoutesTest : public ResourceTest {
  protected:
+  void SetPlan(std::int64_t sends_per_month_max) {
+    v1::Envelope plan;
+    plan.set_trust(v1::TRUST_SYSTEM);
+    plan.mutable_account_change()->mutable_plan()->set_id("tiny");
+    plan.mutable_account_change()->mutable_plan()->set_sends_per_month_max(sends_per_month_max);
+    story_.writer.Put(schemas::Topic::kAccountChanges, plan, "acme");
+    plan.mutable_account_change()->mutable_tenant()->set_status(v1::TENANT_STATUS_ACTIVE);
+    plan.mutable_account_change()->mutable_tenant()->set_plan("tiny");
+    story_.writer.Put(schemas::Topic::kAccountChanges, plan, "acme");
+    EXPECT_TRUE(owner_->RunUntilQuiet().ok());
+  }
+  // Until the read side shows what was refused.
+  http::Response PostUntilKnown(const std::string& body,
+                                const std::vector<std::pair<std::string, std::string>>& fields) {
+    auto answer = Post(kNotifications, body, fields);
+    for (int i = 0; i < 500 && answer.status == 503; ++i) {
+      clock_.SleepFor(std::chrono::milliseconds(10));
+      answer = Post(kNotifications, body, fields);
+    }
+    return answer;
+  }
+
   NotificationRoutesTest() {
     story_.writer.Trigger("acme", "alert", [](v1::Trigger* trigger) {
       trigger->set_when("event.data.n > 5");
@@ -68,15 +90,7 @@ TEST_F(NotificationRoutesTest, WhatAGateStopsIsToldWithItsReason) {
 }
 
 TEST_F(NotificationRoutesTest, OverTheMonthsPlanItSaysWhatIsLeftAndWhenItResets) {
-  v1::Envelope plan;
-  plan.set_trust(v1::TRUST_SYSTEM);
-  plan.mutable_account_change()->mutable_plan()->set_id("tiny");
-  plan.mutable_account_change()->mutable_plan()->set_sends_per_month_max(1);
-  story_.writer.Put(schemas::Topic::kAccountChanges, plan, "acme");
-  plan.mutable_account_change()->mutable_tenant()->set_status(v1::TENANT_STATUS_ACTIVE);
-  plan.mutable_account_change()->mutable_tenant()->set_plan("tiny");
-  story_.writer.Put(schemas::Topic::kAccountChanges, plan, "acme");
-  ASSERT_TRUE(owner_->RunUntilQuiet().ok());
+  SetPlan(1);
   ASSERT_EQ(Post(kNotifications, ByText("+254700000001")).status, 200);
   const auto refused = Post(kNotifications, ByText("+254700000002"));
   EXPECT_EQ(refused.status, 429);
@@ -96,6 +110,34 @@ TEST_F(NotificationRoutesTest, TheSameKeyIsOneNotification) {
   EXPECT_EQ(Member(second, "id"), Member(first, "id"));
   EXPECT_EQ(Field(second, "Idempotent-Replayed"), "true");
   EXPECT_EQ(Post(kNotifications, ByText("+254700000002"), key).status, 422);
+  EXPECT_EQ(story_.Read().commands.size(), 1U);
+}
+
+// The fold keeps the key for seven days, and has decided on it once.
+TEST_F(NotificationRoutesTest, WhatThePlanHeldBackIsSentWhenItIsAskedAgain) {
+  const std::vector<std::pair<std::string, std::string>> key = {{"Idempotency-Key", "\"k2\""}};
+  SetPlan(0);
+  ASSERT_EQ(Post(kNotifications, ByText("+254700000001"), key).status, 429);
+  ASSERT_EQ(PostUntilKnown(ByText("+254700000001"), key).status, 429);
+  EXPECT_TRUE(story_.Read().commands.empty());
+  SetPlan(10);
+  const auto sent = PostUntilKnown(ByText("+254700000001"), key);
+  ASSERT_EQ(sent.status, 200) << sent.body;
+  EXPECT_EQ(Member(sent, "decision.outcome"), R"("send")");
+  EXPECT_EQ(Member(PostUntilKnown(ByText("+254700000001"), key), "id"), Member(sent, "id"));
+  EXPECT_EQ(story_.Read().commands.size(), 1U);
+}
+
+TEST_F(NotificationRoutesTest, AnAnswerThatWasNotKeptIsFoundInTheReadModel) {
+  constexpr sql::Statement kForget = {"test.forget_keys", "DELETE FROM identity.request_keys"};
+  const std::vector<std::pair<std::string, std::string>> key = {{"Idempotency-Key", "\"k3\""}};
+  const auto first = Post(kNotifications, ByText("+254700000001"), key);
+  ASSERT_EQ(first.status, 200) << first.body;
+  ASSERT_TRUE(Value(identity_pool_.Take(std::chrono::seconds(1)))->Run(kForget).ok());
+  const auto second = PostUntilKnown(ByText("+254700000001"), key);
+  ASSERT_EQ(second.status, 200) << second.body;
+  EXPECT_EQ(second.body, first.body);
+  EXPECT_EQ(Field(second, "Idempotent-Replayed"), "true");
   EXPECT_EQ(story_.Read().commands.size(), 1U);
 }
 
