@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "processor/engine/event_work.h"
 #include "processor/engine/gates/dedupe.h"
 #include "processor/engine/gates/expiry.h"
 #include "processor/engine/gates/tenant.h"
@@ -48,27 +49,6 @@ IdBytes DedupeHash(const v1::Envelope& envelope, std::string_view key) {
 }
 
 }  // namespace
-
-// One event on its way through the gates; what a continuation brings back.
-struct EventFold::Work {
-  const v1::Envelope* envelope = nullptr;
-  const v1::DirectNotification* direct = nullptr;
-  std::string_view tenant;
-  std::int64_t offset = 0;
-  LogTime append_time{};
-  LogTime event_time{};
-  LogTime started{};  // LogTime of the first batch.
-  IdBytes id{};
-  TenantRules* rules = nullptr;
-  PlanLimit plan;
-  EventView view;
-  std::uint32_t candidates = 0;
-  std::uint32_t next_trigger = 0;
-  std::uint32_t next_recipient = 0;
-  std::uint32_t part = 0;
-  // Versions that are no longer the present one, compiled for a continuation.
-  std::vector<std::unique_ptr<CompiledTrigger>> pinned;
-};
 
 void EventFold::FoldEvent(const RecordRef& ref, const v1::Envelope& envelope) {
   Work work;
@@ -119,54 +99,6 @@ bool EventFold::FindCandidates(Work* work) {
   } else {
     triggers->Candidates(work->view.data, &candidates_);
   }
-  return true;
-}
-
-// Before the event leaves any state: what is wrong with the request is a fault of the event.
-bool EventFold::PassDirect(const RecordRef& ref, const v1::Envelope& envelope, Work* work) {
-  if (context_.engine_version < 3 || !envelope.site_event().has_direct()) {
-    return true;
-  }
-  const v1::DirectNotification& request = envelope.site_event().direct();
-  const CompiledTrigger* trigger = nullptr;
-  if (!request.trigger_id().empty()) {
-    trigger = work->rules->FindTrigger(request.trigger_id());
-    if (trigger == nullptr || !trigger->enabled) {
-      context_.AddDeadLetter(ref,
-                             {v1::DEAD_LETTER_STAGE_SCHEMA, v1::DEAD_LETTER_REASON_UNKNOWN_TRIGGER,
-                              "site_event.direct.trigger_id: there is no such enabled trigger"},
-                             work->tenant, envelope.type());
-      return false;
-    }
-  }
-  if (!MakeDirect(request, trigger)) {
-    context_.AddDeadLetter(ref,
-                           {v1::DEAD_LETTER_STAGE_SCHEMA, v1::DEAD_LETTER_REASON_FIELD_INVALID,
-                            "site_event.direct.template_body: no valid template"},
-                           work->tenant, envelope.type());
-    return false;
-  }
-  work->direct = &request;
-  return true;
-}
-
-bool EventFold::MakeDirect(const v1::DirectNotification& request, const CompiledTrigger* trigger) {
-  if (trigger != nullptr) {
-    direct_ = *trigger;
-    direct_.condition = nullptr;
-    return true;
-  }
-  auto body = context_.compiler.CompileTemplate(request.template_body());
-  if (!body.ok()) {
-    return false;
-  }
-  direct_ = CompiledTrigger{};
-  direct_.channel = request.channel();
-  direct_.message_class = request.message_class();
-  direct_.sender = request.sender_id();
-  direct_.max_age = kMaxAgeDefault;
-  direct_.enabled = true;
-  direct_.body = std::move(body).value();
   return true;
 }
 
@@ -405,22 +337,6 @@ void EventFold::FindRecipients(const Work& work, const CompiledTrigger& trigger)
   }
 }
 
-void EventFold::TakeDirectRecipient(const Work& work) {
-  const v1::AddressKind kind = AddressKindOf(direct_.channel);
-  Recipient recipient;
-  const auto to = schemas::Unseal(work.direct->to());
-  auto address = to.ok() ? NormalizeAddress(kind, to.value()) : Result<std::string>(to.error());
-  if (address.ok()) {
-    recipient.address = std::move(address).value();
-    recipient.token = MakeRecipientToken(context_.config.token_key, work.tenant,
-                                         static_cast<std::uint8_t>(kind), recipient.address);
-  } else {
-    recipient.outcome = Failed(v1::REASON_RECIPIENT_INVALID);
-  }
-  recipients_.clear();
-  recipients_.push_back(std::move(recipient));
-}
-
 bool EventFold::DecideRecipients(Work* work, const CompiledTrigger& trigger,
                                  const GateOutcome& expiry, const GateOutcome& condition) {
   const bool from_event = work->direct != nullptr || !trigger.recipient_field.empty();
@@ -650,112 +566,6 @@ void EventFold::EmitPart(Work* work, bool more) {
   }
   ++work->part;
   record_.Clear();
-}
-
-void EventFold::SaveFanOut(Work* work) {
-  if (record_.decisions_size() > 0) {
-    record_.set_verdict(v1::EVENT_VERDICT_ACCEPTED);
-    EmitPart(work, true);
-  }
-  v1::TimerState timer;
-  v1::FanOut* fan_out = timer.mutable_fan_out();
-  auto* event = fan_out->mutable_event();
-  event->set_topic(static_cast<std::uint32_t>(schemas::Topic::kSiteEvents));
-  event->set_partition(static_cast<std::uint32_t>(context_.config.partition));
-  event->set_offset(work->offset);
-  fan_out->set_append_time_us(ToMicros(work->append_time));
-  fan_out->set_key(work->tenant.data(), work->tenant.size());
-  work->envelope->SerializeToString(fan_out->mutable_envelope());
-  for (const CompiledTrigger* trigger : candidates_) {
-    fan_out->add_trigger_ids(trigger->id);
-    fan_out->add_trigger_versions(trigger->version);
-  }
-  if (work->direct != nullptr && !direct_.id.empty()) {
-    fan_out->add_trigger_ids("");  // No trigger's id: a direct notification ends with it.
-  }
-  fan_out->set_next_trigger(work->next_trigger);
-  fan_out->set_next_recipient(work->next_recipient);
-  fan_out->set_next_part(work->part);
-  fan_out->set_candidates(work->candidates);
-  fan_out->set_plan_named(work->plan.named);
-  fan_out->set_plan_exists(work->plan.exists);
-  fan_out->set_plan_sends_max(work->plan.sends_per_month_max);
-  fan_out->set_plan_version(work->plan.version);
-  fan_out->set_plan_source(work->plan.source.offset);
-  fan_out->set_started_us(ToMicros(work->started));
-  // Due at once: the next batch goes on with it before it begins with new events.
-  context_.PutTimer(work->started, AsView(work->id), timer);
-}
-
-void EventFold::ContinueFanOut(std::string_view key, const v1::FanOut& fan_out) {
-  context_.state.Erase(key);
-  v1::Envelope envelope;
-  ALERTSTREAM_CHECK(envelope.ParseFromString(fan_out.envelope()));
-  const auto partition = static_cast<std::uint32_t>(context_.config.partition);
-  Work work;
-  work.envelope = &envelope;
-  work.tenant = fan_out.key();
-  work.offset = fan_out.event().offset();
-  work.append_time = FromMicros(fan_out.append_time_us());
-  work.event_time =
-      envelope.event_time_us() == 0 ? work.append_time : FromMicros(envelope.event_time_us());
-  work.id = MakeId(IdCause{.append_time = work.append_time,
-                           .tenant = work.tenant,
-                           .topic = static_cast<std::uint8_t>(schemas::Topic::kSiteEvents),
-                           .partition = partition,
-                           .offset = work.offset});
-  work.rules = context_.RulesOf(work.tenant);
-  ALERTSTREAM_CHECK(work.rules != nullptr);  // A tenant is never removed.
-  work.plan = PlanLimit{
-      .named = fan_out.plan_named(),
-      .exists = fan_out.plan_exists(),
-      .sends_per_month_max = fan_out.plan_sends_max(),
-      .version = fan_out.plan_version(),
-      .source = SourceAt(schemas::Topic::kAccountChanges, partition, fan_out.plan_source())};
-  work.view = EventView{.id = envelope.id(),
-                        .type = envelope.type(),
-                        .source = envelope.source(),
-                        .time = work.event_time,
-                        .data = std::nullopt};
-  const std::string& data = envelope.site_event().data().plain();
-  if (!data.empty()) {
-    ALERTSTREAM_CHECK(document_.Parse(data).ok());
-    work.view.data = document_.root();
-  }
-  work.started = FromMicros(fan_out.started_us());
-  work.candidates = fan_out.candidates();
-  work.next_trigger = fan_out.next_trigger();
-  work.next_recipient = fan_out.next_recipient();
-  work.part = fan_out.next_part();
-  candidates_.clear();
-  for (int i = 0; i < fan_out.trigger_ids_size(); ++i) {
-    if (fan_out.trigger_ids(i).empty()) {
-      work.direct = &envelope.site_event().direct();
-      break;
-    }
-    const CompiledTrigger* present = work.rules->FindTrigger(fan_out.trigger_ids(i));
-    if (present != nullptr && present->version == fan_out.trigger_versions(i)) {
-      candidates_.push_back(present);
-      continue;
-    }
-    v1::TriggerState pinned;
-    ALERTSTREAM_CHECK(context_.Load(StateKey(work.tenant, Table::kTriggerVersion)
-                                        .Bytes(fan_out.trigger_ids(i))
-                                        .Byte(0)
-                                        .Number64(fan_out.trigger_versions(i)),
-                                    &pinned));
-    auto compiled =
-        CompileTrigger(work.tenant, pinned, context_.config.token_key, context_.compiler);
-    ALERTSTREAM_CHECK(compiled.ok());
-    candidates_.push_back(compiled.value().get());
-    work.pinned.push_back(std::move(compiled).value());
-  }
-  if (work.direct != nullptr) {
-    ALERTSTREAM_CHECK(MakeDirect(*work.direct, candidates_.empty() ? nullptr : candidates_[0]));
-    candidates_.assign(1, &direct_);
-  }
-  record_.Clear();
-  Decide(&work);
 }
 
 }  // namespace alertstream::engine
