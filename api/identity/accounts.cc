@@ -384,8 +384,11 @@ Result<Grant> Accounts::Refresh(const Redacted<std::string>& refresh_token,
     }
     return continued;
   });
-  if (refusal) {
+  if (refusal && grant.ok()) {
     return *refusal;
+  }
+  if (refusal) {
+    return Error(ErrorCode::kUnavailable, grant.error().message());
   }
   return grant;
 }

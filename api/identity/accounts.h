@@ -99,7 +99,8 @@ class Accounts {
   std::variant<Registered, Refusal> Register(const RegisterAsk& ask);
   // A user who does not exist costs the same work as one who does.
   std::variant<Grant, Refusal> LogIn(const LoginAsk& ask);
-  // `tenant` not empty: the session goes on for that one. kDenied: not valid; kUnavailable.
+  // `tenant` not empty: the session goes on for that one. kDenied: not valid, and what follows from
+  // a second use is kept; kUnavailable.
   Result<Grant> Refresh(const Redacted<std::string>& refresh_token, const std::string& tenant);
   // Ends the family; ok for a token that is not valid too.
   Status LogOut(const Redacted<std::string>& refresh_token);

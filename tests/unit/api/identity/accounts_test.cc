@@ -190,6 +190,28 @@ TEST_F(AccountsTest, AReuseEndsTheWholeFamily) {
   EXPECT_EQ(CountAudit("session.reuse"), "1");
 }
 
+TEST_F(AccountsTest, AReuseThatCannotBeKeptIsNoRefusal) {
+  const Grant first = Register();
+  const auto second = accounts_.Refresh(first.refresh_token, "");
+  ASSERT_TRUE(second.ok());
+  db_.clock().Advance(seconds(10));
+  auto owner = db_.database().Open({});
+  const Status made = owner.value()->RunScript(
+      "CREATE FUNCTION identity.refuse() RETURNS trigger LANGUAGE plpgsql AS "
+      "$$BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END$$;"
+      "CREATE CONSTRAINT TRIGGER refuse AFTER UPDATE ON identity.sessions "
+      "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION identity.refuse();");
+  ASSERT_TRUE(made.ok()) << made.error().message();
+  const auto reused = accounts_.Refresh(first.refresh_token, "");
+  ASSERT_FALSE(reused.ok());
+  EXPECT_EQ(reused.error().code(), ErrorCode::kUnavailable);
+  EXPECT_THAT(reused.error().message(), HasSubstr("another transaction was first"));
+  EXPECT_EQ(CountAudit("session.reuse"), "0");
+  ASSERT_TRUE(owner.value()->RunScript("DROP TRIGGER refuse ON identity.sessions").ok());
+  EXPECT_EQ(accounts_.Refresh(first.refresh_token, "").error().code(), ErrorCode::kDenied);
+  EXPECT_EQ(accounts_.Refresh(second.value().refresh_token, "").error().code(), ErrorCode::kDenied);
+}
+
 TEST_F(AccountsTest, ATokenWhoseSuccessorWasUsedIsReusedWithinTheGraceToo) {
   const Grant first = Register();
   const auto second = accounts_.Refresh(first.refresh_token, "");
