@@ -447,7 +447,8 @@ std::shared_ptr<const ApiKey> IdentityMirror::FindKey(std::string_view presented
     return nullptr;
   }
   key->last_used_us.store(ToMicros(now), std::memory_order_relaxed);
-  return view;
+  // Without the database nobody looks, but time goes on.
+  return ViewAt(*key, std::move(view), now);
 }
 
 bool IdentityMirror::Available() const {

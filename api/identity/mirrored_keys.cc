@@ -5,10 +5,14 @@
 namespace alertstream::api {
 namespace {
 
+bool Lives(const MirroredSecret& secret, LogTime now) {
+  return !secret.expires_at || *secret.expires_at > now;
+}
+
 std::shared_ptr<const ApiKey> ViewOf(const MirroredKey& key, LogTime now) {
   auto view = std::make_shared<ApiKey>(key.base);
   for (const MirroredSecret& secret : key.secrets) {
-    if (!secret.expires_at || *secret.expires_at > now) {
+    if (Lives(secret, now)) {
       view->signing_secrets.push_back(secret.key);
     }
   }
@@ -22,6 +26,14 @@ bool Expires(const MirroredKey& key) {
 }
 
 }  // namespace
+
+std::shared_ptr<const ApiKey> ViewAt(const MirroredKey& key, std::shared_ptr<const ApiKey> view,
+                                     LogTime now) {
+  const auto live =
+      std::count_if(key.secrets.begin(), key.secrets.end(),
+                    [now](const MirroredSecret& secret) { return Lives(secret, now); });
+  return static_cast<std::size_t>(live) == view->signing_secrets.size() ? view : ViewOf(key, now);
+}
 
 void MirroredKeys::Count(const MirroredKey& key, int by) {
   for (const std::string& origin : key.base.origins) {
@@ -68,18 +80,12 @@ void MirroredKeys::Remove(const Name& name) {
 void MirroredKeys::Expire(LogTime now) {
   const std::set<Name> names = expiring_;
   for (const Name& name : names) {
-    const MirroredKey& key = *keys_.at(digests_.at(name));
+    MirroredKey& key = *keys_.at(digests_.at(name));
     if (key.expires_at && *key.expires_at <= now) {
       Remove(name);
       continue;
     }
-    const auto live =
-        std::count_if(key.secrets.begin(), key.secrets.end(), [&](const MirroredSecret& secret) {
-          return !secret.expires_at || *secret.expires_at > now;
-        });
-    if (static_cast<std::size_t>(live) != key.view->signing_secrets.size()) {
-      keys_.at(digests_.at(name))->view = ViewOf(key, now);
-    }
+    key.view = ViewAt(key, key.view, now);
   }
 }
 

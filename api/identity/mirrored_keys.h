@@ -28,9 +28,13 @@ struct MirroredKey {
   ApiKey base;  // Without secrets.
   std::vector<MirroredSecret> secrets;
   std::optional<LogTime> expires_at;
-  std::shared_ptr<const ApiKey> view;                 // With the secrets that live.
+  std::shared_ptr<const ApiKey> view;                 // With the secrets that lived at last.
   mutable std::atomic<std::int64_t> last_used_us{0};  // Unix time; 0: not since it was loaded.
 };
+
+// The key with the secrets that live now: `view`, a view of it, unless one of them has ended since.
+std::shared_ptr<const ApiKey> ViewAt(const MirroredKey& key, std::shared_ptr<const ApiKey> view,
+                                     LogTime now);
 
 class MirroredKeys {
  public:

@@ -297,6 +297,25 @@ TEST_F(KeysTest, WithoutTheDatabaseKeysServeFor15Minutes) {
   EXPECT_EQ(mirror->FindKey(made.key.Reveal()), nullptr);
 }
 
+TEST_F(KeysTest, WithoutTheDatabaseASecretEndsAtItsTime) {
+  const NewKey made = Create({});
+  const auto rotated =
+      store_.Rotate("acme", "", made.id, Rotated::kSigningSecret, seconds(60), "usr_1");
+  ASSERT_TRUE(rotated.ok()) << rotated.error().message();
+  const auto mirror = Mirror();
+  mirror->Stop();
+  db_.clock().Advance(seconds(60) - milliseconds(1));
+  const auto before = mirror->FindKey(made.key.Reveal());
+  ASSERT_NE(before, nullptr);
+  EXPECT_TRUE(Signs(*before, made.signing_secret));
+  db_.clock().Advance(milliseconds(1));
+  const auto after = mirror->FindKey(made.key.Reveal());
+  ASSERT_NE(after, nullptr);
+  EXPECT_FALSE(Signs(*after, made.signing_secret));
+  EXPECT_TRUE(Signs(*after, rotated.value().signing_secret));
+  EXPECT_EQ(after->id, made.id);
+}
+
 TEST_F(KeysTest, AnAccessTokenEndsWithItsSessionOrItsRole) {
   Accounts accounts({.pool = db_.pool(),
                      .sealer = db_.sealer(),
