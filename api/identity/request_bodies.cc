@@ -4,6 +4,7 @@
 #include <array>
 #include <functional>
 #include <optional>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -103,6 +104,16 @@ std::vector<std::string> Body::Texts(std::string_view name, std::size_t count_ma
     }
   }
   return texts;
+}
+
+// What `read(body)` makes of the text's members, unless something is wrong with them.
+template <typename Read>
+Parsed<std::invoke_result_t<Read, Body&>> ParseBody(std::string_view text, Read read) {
+  Body body;
+  if (auto problem = body.Open(text)) {
+    return *std::move(problem);
+  }
+  return body.Finish(read(body));
 }
 
 Redacted<std::string> EmailOf(FieldReader& fields) {
@@ -231,103 +242,90 @@ std::optional<std::string> NormalEmail(std::string_view text) {
 }
 
 Parsed<RegisterAsk> ParseRegister(std::string_view text) {
-  Body body;
-  if (auto problem = body.Open(text)) {
-    return *std::move(problem);
-  }
-  FieldReader& fields = body.fields();
-  RegisterAsk ask{.email = EmailOf(fields)};
-  std::string password = fields.Text("password", Need::kRequired, kPasswordBytesMax);
-  if (!password.empty() && password.size() < kPasswordCharactersMin) {
-    fields.Problem("password",
-                   "expected at least " + std::to_string(kPasswordCharactersMin) + " characters");
-  }
-  ask.password = Redacted<std::string>(std::move(password));
-  ask.tenant_name = NameOf(fields, "tenant_name", kTenantNameBytesMax);
-  ask.device = NameOf(fields, "device", kDeviceBytesMax);
-  return body.Finish(std::move(ask));
+  return ParseBody(text, [](Body& body) {
+    FieldReader& fields = body.fields();
+    RegisterAsk ask{.email = EmailOf(fields)};
+    std::string password = fields.Text("password", Need::kRequired, kPasswordBytesMax);
+    if (!password.empty() && password.size() < kPasswordCharactersMin) {
+      fields.Problem("password",
+                     "expected at least " + std::to_string(kPasswordCharactersMin) + " characters");
+    }
+    ask.password = Redacted<std::string>(std::move(password));
+    ask.tenant_name = NameOf(fields, "tenant_name", kTenantNameBytesMax);
+    ask.device = NameOf(fields, "device", kDeviceBytesMax);
+    return ask;
+  });
 }
 
 Parsed<LoginAsk> ParseLogin(std::string_view text) {
-  Body body;
-  if (auto problem = body.Open(text)) {
-    return *std::move(problem);
-  }
-  FieldReader& fields = body.fields();
-  LoginAsk ask{.email = EmailOf(fields)};
-  ask.password = Redacted<std::string>(fields.Text("password", Need::kRequired, kPasswordBytesMax));
-  ask.tenant = TenantOf(fields);
-  ask.device = NameOf(fields, "device", kDeviceBytesMax);
-  return body.Finish(std::move(ask));
+  return ParseBody(text, [](Body& body) {
+    FieldReader& fields = body.fields();
+    LoginAsk ask{.email = EmailOf(fields)};
+    ask.password =
+        Redacted<std::string>(fields.Text("password", Need::kRequired, kPasswordBytesMax));
+    ask.tenant = TenantOf(fields);
+    ask.device = NameOf(fields, "device", kDeviceBytesMax);
+    return ask;
+  });
 }
 
 Parsed<RefreshAsk> ParseRefresh(std::string_view text) {
-  Body body;
-  if (auto problem = body.Open(text)) {
-    return *std::move(problem);
-  }
-  RefreshAsk ask{.token = RefreshTokenOf(body.fields())};
-  ask.tenant = TenantOf(body.fields());
-  return body.Finish(std::move(ask));
+  return ParseBody(text, [](Body& body) {
+    RefreshAsk ask{.token = RefreshTokenOf(body.fields())};
+    ask.tenant = TenantOf(body.fields());
+    return ask;
+  });
 }
 
 Parsed<RefreshAsk> ParseLogout(std::string_view text) {
-  Body body;
-  if (auto problem = body.Open(text)) {
-    return *std::move(problem);
-  }
-  return body.Finish(RefreshAsk{.token = RefreshTokenOf(body.fields())});
+  return ParseBody(text,
+                   [](Body& body) { return RefreshAsk{.token = RefreshTokenOf(body.fields())}; });
 }
 
 Parsed<WebsiteAsk> ParseWebsite(std::string_view text) {
-  Body body;
-  if (auto problem = body.Open(text)) {
-    return *std::move(problem);
-  }
-  FieldReader& fields = body.fields();
-  WebsiteAsk ask{.url = fields.Text("url", Need::kRequired, kWebsiteUrlBytesMax)};
-  const std::string_view host = HostOf(ask.url);
-  if (!ask.url.empty() && (host.empty() || !schemas::HasNoControls(ask.url))) {
-    fields.Problem("url", "expected a URL such as https://shop.example");
-  }
-  ask.name = NameOf(fields, "name", kWebsiteNameBytesMax);
-  ask.id = fields.Text("id", Need::kOptional, schemas::kSiteIdBytesMax);
-  const bool is_given = !ask.id.empty();
-  if (!is_given) {
-    ask.id = host.substr(0, schemas::kSiteIdBytesMax);
-  }
-  if (!ask.id.empty() && !schemas::IsSiteId(ask.id)) {
-    fields.Problem(is_given ? "id" : "url", "expected letters, digits, dots and hyphens");
-  }
-  if (ask.name.empty()) {
-    ask.name = ask.id;
-  }
-  return body.Finish(std::move(ask));
+  return ParseBody(text, [](Body& body) {
+    FieldReader& fields = body.fields();
+    WebsiteAsk ask{.url = fields.Text("url", Need::kRequired, kWebsiteUrlBytesMax)};
+    const std::string_view host = HostOf(ask.url);
+    if (!ask.url.empty() && (host.empty() || !schemas::HasNoControls(ask.url))) {
+      fields.Problem("url", "expected a URL such as https://shop.example");
+    }
+    ask.name = NameOf(fields, "name", kWebsiteNameBytesMax);
+    ask.id = fields.Text("id", Need::kOptional, schemas::kSiteIdBytesMax);
+    const bool is_given = !ask.id.empty();
+    if (!is_given) {
+      ask.id = host.substr(0, schemas::kSiteIdBytesMax);
+    }
+    if (!ask.id.empty() && !schemas::IsSiteId(ask.id)) {
+      fields.Problem(is_given ? "id" : "url", "expected letters, digits, dots and hyphens");
+    }
+    if (ask.name.empty()) {
+      ask.name = ask.id;
+    }
+    return ask;
+  });
 }
 
 Parsed<KeyAsk> ParseKey(std::string_view text, LogTime now) {
-  constexpr std::array<std::string_view, 2> kKinds = {"secret", "publishable"};
-  constexpr std::array<std::string_view, 2> kModes = {"live", "test"};
-  Body body;
-  if (auto problem = body.Open(text)) {
-    return *std::move(problem);
-  }
-  FieldReader& fields = body.fields();
-  KeyAsk ask;
-  ask.kind = fields.Choice("kind", Need::kRequired, kKinds).value_or(0) == 0
-                 ? KeyKind::kSecret
-                 : KeyKind::kPublishable;
-  ask.name = NameOf(fields, "name", kKeyNameBytesMax);
-  ask.is_test = fields.Choice("mode", Need::kOptional, kModes).value_or(0) == 1;
-  ReadOrigins(body, &ask);
-  ReadNetworks(body, &ask);
-  ReadRate(fields, &ask);
-  ReadExpiry(fields, now, &ask);
-  return body.Finish(std::move(ask));
+  return ParseBody(text, [now](Body& body) {
+    constexpr std::array<std::string_view, 2> kKinds = {"secret", "publishable"};
+    constexpr std::array<std::string_view, 2> kModes = {"live", "test"};
+    FieldReader& fields = body.fields();
+    KeyAsk ask;
+    ask.kind = fields.Choice("kind", Need::kRequired, kKinds).value_or(0) == 0
+                   ? KeyKind::kSecret
+                   : KeyKind::kPublishable;
+    ask.name = NameOf(fields, "name", kKeyNameBytesMax);
+    ask.is_test = fields.Choice("mode", Need::kOptional, kModes).value_or(0) == 1;
+    ReadOrigins(body, &ask);
+    ReadNetworks(body, &ask);
+    ReadRate(fields, &ask);
+    ReadExpiry(fields, now, &ask);
+    return ask;
+  });
 }
 
 Parsed<RotateAsk> ParseRotate(std::string_view text) {
-  constexpr std::array<std::string_view, 2> kWhats = {"key", "signing_secret"};
   if (text.empty()) {
     // Else a signature of any request without a body could be sent here.
     return ProblemDetails{.status = 400,
@@ -337,22 +335,21 @@ Parsed<RotateAsk> ParseRotate(std::string_view text) {
                                                 "default",
                                       .pointer = "#"}}};
   }
-  Body body;
-  if (auto problem = body.Open(text)) {
-    return *std::move(problem);
-  }
-  FieldReader& fields = body.fields();
-  RotateAsk ask;
-  ask.what = fields.Choice("what", Need::kOptional, kWhats).value_or(0) == 0
-                 ? Rotated::kKey
-                 : Rotated::kSigningSecret;
-  const auto seconds =
-      fields.Integer("overlap_seconds", Need::kOptional,
-                     {.min = 0, .max = std::chrono::seconds(kRotationOverlapMax).count()});
-  if (seconds) {
-    ask.overlap = std::chrono::seconds(*seconds);
-  }
-  return body.Finish(std::move(ask));
+  return ParseBody(text, [](Body& body) {
+    constexpr std::array<std::string_view, 2> kWhats = {"key", "signing_secret"};
+    FieldReader& fields = body.fields();
+    RotateAsk ask;
+    ask.what = fields.Choice("what", Need::kOptional, kWhats).value_or(0) == 0
+                   ? Rotated::kKey
+                   : Rotated::kSigningSecret;
+    const auto seconds =
+        fields.Integer("overlap_seconds", Need::kOptional,
+                       {.min = 0, .max = std::chrono::seconds(kRotationOverlapMax).count()});
+    if (seconds) {
+      ask.overlap = std::chrono::seconds(*seconds);
+    }
+    return ask;
+  });
 }
 
 }  // namespace alertstream::api
