@@ -332,8 +332,9 @@ std::variant<Grant, Refusal> Accounts::LogIn(const LoginAsk& ask) {
 
 Status Accounts::FinishLogin(sql::Session& session, const LoginAsk& ask, const Person& person,
                              const std::string& new_hash, LogTime now) {
-  ALERTSTREAM_RETURN_IF_ERROR(ForgiveAccount(session, ask.email.Reveal()));
+  // Locks the rows in the order of Throttle, else two logins at once could wait for each other.
   ALERTSTREAM_RETURN_IF_ERROR(ForgiveAddress(session, ask.address));
+  ALERTSTREAM_RETURN_IF_ERROR(ForgiveAccount(session, ask.email.Reveal()));
   ALERTSTREAM_RETURN_IF_ERROR(
       session.Run(kFinishLogin, sql::Params().Text(person.user).Time(now).Text(new_hash)));
   return InsertAudit(

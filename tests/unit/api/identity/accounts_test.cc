@@ -126,6 +126,28 @@ TEST_F(AccountsTest, AnAccountIsThrottledAndForgiven) {
   Granted(accounts_.LogIn(Login()));
 }
 
+TEST_F(AccountsTest, TheAddressIsLockedBeforeTheAccount) {
+  Register();
+  ASSERT_EQ(Refused(accounts_.LogIn(Login("wrong horse"))), ErrorCode::kDenied);
+  auto owner = db_.database().Open({});
+  const Status made = owner.value()->RunScript(
+      "CREATE TABLE identity.locked (n int GENERATED ALWAYS AS IDENTITY, subject bytea);"
+      "CREATE FUNCTION identity.note_lock() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS "
+      "$$BEGIN INSERT INTO identity.locked (subject) VALUES (OLD.subject_sha256); "
+      "RETURN coalesce(NEW, OLD); END$$;"
+      "CREATE TRIGGER note_lock BEFORE UPDATE OR DELETE ON identity.login_failures "
+      "FOR EACH ROW EXECUTE FUNCTION identity.note_lock();"
+      "GRANT SELECT ON identity.locked TO alertstream_identity;");
+  ASSERT_TRUE(made.ok()) << made.error().message();
+  Granted(accounts_.LogIn(Login()));
+  EXPECT_EQ(db_.Ask({"test.locked",
+                     "SELECT string_agg(CASE subject WHEN sha256(E'address\n192.0.2.1') "
+                     "THEN 'address' WHEN sha256(E'account\njane@shop.example') THEN 'account' "
+                     "ELSE 'other' END, ' ' ORDER BY n) FROM identity.locked"}),
+            "address account address account")
+      << "as an attempt is counted, so when it is forgiven";
+}
+
 TEST_F(AccountsTest, AnUnknownAccountIsThrottledAsAKnownOne) {
   for (int i = 0; i < 6; ++i) {
     EXPECT_EQ(Refused(accounts_.LogIn(Login("x", "joe@shop.example"))), ErrorCode::kDenied) << i;
