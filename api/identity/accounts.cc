@@ -308,12 +308,7 @@ std::variant<Grant, Refusal> Accounts::LogIn(const LoginAsk& ask) {
   std::optional<Grant> granted;
   const Status done = InTransaction(deps_.pool, [&](sql::Session& session) -> Status {
     if (!is_let_in) {
-      return InsertAudit(session,
-                         {.tenant = person.value().tenant,
-                          .actor = person.value().user,
-                          .action = "login.fail",
-                          .subject = person.value().user},
-                         now);
+      return NoteFailure(session, ask, person.value(), now);
     }
     ALERTSTREAM_RETURN_IF_ERROR(FinishLogin(session, ask, person.value(), new_hash, now));
     ALERTSTREAM_ASSIGN_OR_RETURN(granted, StartSession(session, person.value(), ask.device, now));
@@ -328,6 +323,20 @@ std::variant<Grant, Refusal> Accounts::LogIn(const LoginAsk& ask) {
                                   "wrong.")};
   }
   return *std::move(granted);
+}
+
+Status Accounts::NoteFailure(sql::Session& session, const LoginAsk& ask, const Person& person,
+                             LogTime now) {
+  if (person.tenant.empty()) {
+    // An event of no tenant could be listed by nobody, and anybody could add as many as they like.
+    return RewriteAccount(session, ask.email.Reveal());
+  }
+  return InsertAudit(session,
+                     {.tenant = person.tenant,
+                      .actor = person.user,
+                      .action = "login.fail",
+                      .subject = person.user},
+                     now);
 }
 
 Status Accounts::FinishLogin(sql::Session& session, const LoginAsk& ask, const Person& person,

@@ -128,6 +128,8 @@ class Accounts {
   Result<std::chrono::seconds> Throttle(const LoginAsk& ask, LogTime now);
   Result<Person> FindPerson(sql::Session& session, const std::string& email,
                             const std::string& tenant);
+  // For the audit of the person's tenant; of none, a write that costs as much and leaves nothing.
+  Status NoteFailure(sql::Session& session, const LoginAsk& ask, const Person& person, LogTime now);
   Status FinishLogin(sql::Session& session, const LoginAsk& ask, const Person& person,
                      const std::string& new_hash, LogTime now);
 

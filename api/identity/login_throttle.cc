@@ -28,6 +28,9 @@ constexpr sql::Statement kGiveBack = {
     "identity.throttle_give_back",
     "UPDATE identity.login_failures SET failures = greatest(failures - 1, 0), blocked_until = NULL "
     "WHERE subject_sha256 = $1::bytea"};
+constexpr sql::Statement kRewrite = {
+    "identity.throttle_rewrite",
+    "UPDATE identity.login_failures SET failures = failures WHERE subject_sha256 = $1::bytea"};
 
 sql::Params SubjectOf(std::string_view kind, std::string_view subject) {
   sql::Params params;
@@ -82,6 +85,11 @@ Status ForgiveAccount(sql::Session& session, std::string_view subject) {
 
 Status ForgiveAddress(sql::Session& session, std::string_view subject) {
   ALERTSTREAM_RETURN_IF_ERROR(session.Run(kGiveBack, SubjectOf(kAddressThrottle.kind, subject)));
+  return Status::Ok();
+}
+
+Status RewriteAccount(sql::Session& session, std::string_view subject) {
+  ALERTSTREAM_RETURN_IF_ERROR(session.Run(kRewrite, SubjectOf(kAccountThrottle.kind, subject)));
   return Status::Ok();
 }
 

@@ -60,6 +60,27 @@ class AccountsTest : public ::testing::Test {
     return db_.Ask({"test.audit", "SELECT count(*) FROM identity.audit_events WHERE action = $1"},
                    sql::Params().Text(action));
   }
+  // From now on notes in which order rows that count attempts are changed or deleted.
+  void NoteChanges() {
+    auto owner = db_.database().Open({});
+    const Status made = owner.value()->RunScript(
+        "CREATE TABLE identity.changed (n int GENERATED ALWAYS AS IDENTITY, subject bytea);"
+        "CREATE FUNCTION identity.note_failure_change() RETURNS trigger LANGUAGE plpgsql SECURITY "
+        "DEFINER AS "
+        "$$BEGIN INSERT INTO identity.changed (subject) VALUES (OLD.subject_sha256); "
+        "RETURN coalesce(NEW, OLD); END$$;"
+        "CREATE TRIGGER note_failure_change BEFORE UPDATE OR DELETE ON identity.login_failures "
+        "FOR EACH ROW EXECUTE FUNCTION identity.note_failure_change();"
+        "GRANT SELECT ON identity.changed TO alertstream_identity;");
+    ASSERT_TRUE(made.ok()) << made.error().message();
+  }
+  // "address account": of Login.
+  std::string Changed() {
+    return db_.Ask({"test.changed",
+                    "SELECT string_agg(CASE subject WHEN sha256(E'address\\n192.0.2.1') "
+                    "THEN 'address' WHEN sha256(E'account\\njane@shop.example') THEN 'account' "
+                    "ELSE 'other' END, ' ' ORDER BY n) FROM identity.changed"});
+  }
 
   IdentityDatabase db_;
   Accounts accounts_ = Make();
@@ -109,7 +130,21 @@ TEST_F(AccountsTest, WhatIsWrongIsNotTold) {
     ASSERT_EQ(Refused(*answer), ErrorCode::kDenied);
     EXPECT_EQ(std::get<Refusal>(*answer).error.message(), std::get<Refusal>(wrong).error.message());
   }
-  EXPECT_EQ(CountAudit("login.fail"), "3");
+  EXPECT_EQ(CountAudit("login.fail"), "1") << "of the tenant's own user";
+  EXPECT_EQ(
+      db_.Ask({"test.nobodys", "SELECT count(*) FROM identity.audit_events WHERE tenant_id = ''"}),
+      "0");
+}
+
+TEST_F(AccountsTest, AFailureOfAnUnknownAccountCostsAWriteThatLeavesNothing) {
+  NoteChanges();
+  ASSERT_EQ(Refused(accounts_.LogIn(Login())), ErrorCode::kDenied);
+  EXPECT_EQ(Changed(), "account");
+  EXPECT_EQ(db_.Ask({"test.failures",
+                     "SELECT string_agg(failures::text, ' ') "
+                     "FROM identity.login_failures"}),
+            "1 1");
+  EXPECT_EQ(CountAudit("login.fail"), "0");
 }
 
 TEST_F(AccountsTest, AnAccountIsThrottledAndForgiven) {
@@ -129,22 +164,9 @@ TEST_F(AccountsTest, AnAccountIsThrottledAndForgiven) {
 TEST_F(AccountsTest, TheAddressIsLockedBeforeTheAccount) {
   Register();
   ASSERT_EQ(Refused(accounts_.LogIn(Login("wrong horse"))), ErrorCode::kDenied);
-  auto owner = db_.database().Open({});
-  const Status made = owner.value()->RunScript(
-      "CREATE TABLE identity.locked (n int GENERATED ALWAYS AS IDENTITY, subject bytea);"
-      "CREATE FUNCTION identity.note_lock() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS "
-      "$$BEGIN INSERT INTO identity.locked (subject) VALUES (OLD.subject_sha256); "
-      "RETURN coalesce(NEW, OLD); END$$;"
-      "CREATE TRIGGER note_lock BEFORE UPDATE OR DELETE ON identity.login_failures "
-      "FOR EACH ROW EXECUTE FUNCTION identity.note_lock();"
-      "GRANT SELECT ON identity.locked TO alertstream_identity;");
-  ASSERT_TRUE(made.ok()) << made.error().message();
+  NoteChanges();
   Granted(accounts_.LogIn(Login()));
-  EXPECT_EQ(db_.Ask({"test.locked",
-                     "SELECT string_agg(CASE subject WHEN sha256(E'address\n192.0.2.1') "
-                     "THEN 'address' WHEN sha256(E'account\njane@shop.example') THEN 'account' "
-                     "ELSE 'other' END, ' ' ORDER BY n) FROM identity.locked"}),
-            "address account address account")
+  EXPECT_EQ(Changed(), "address account address account")
       << "as an attempt is counted, so when it is forgiven";
 }
 
