@@ -92,13 +92,13 @@ AuditRow RowOf(const Batch& batch, std::size_t index) {
 void AuditLogProjection::Fold(const Batch& batch) {
   for (std::size_t i = 0; i < batch.facts.size(); ++i) {
     if (!batch.facts[i]->actor().empty()) {
-      rows_.push_back(RowOf(batch, i));
+      Add(RowOf(batch, i));
     }
   }
 }
 
 Status AuditLogProjection::Write(sql::Session& session) {
-  Columns columns(rows_);
+  Columns columns(made());
   columns.Text(&AuditRow::tenant_id)
       .Integer(&AuditRow::id)
       .Time(&AuditRow::at)

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "projections/projection.h"
 
@@ -22,17 +21,10 @@ struct AuditRow {
   std::int64_t seq = 0;
 };
 
-class AuditLogProjection final : public Projection {
+class AuditLogProjection final : public AddingProjection<AuditRow> {
  public:
   void Fold(const Batch& batch) override;
   Status Write(sql::Session& session) override;
-  std::size_t rows() const override { return rows_.size(); }
-  void Clear() override { rows_.clear(); }
-
-  const std::vector<AuditRow>& made() const { return rows_; }
-
- private:
-  std::vector<AuditRow> rows_;
 };
 
 }  // namespace alertstream::projections

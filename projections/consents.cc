@@ -80,13 +80,13 @@ IdBytes ConsentId(std::string_view tenant, std::int64_t partition, std::int64_t 
 void ConsentsProjection::Fold(const Batch& batch) {
   for (const v1::Fact* fact : batch.facts) {
     if (fact->has_consent()) {
-      rows_.push_back(RowOf(batch, *fact, batch.CauseOf(*fact)));
+      Add(RowOf(batch, *fact, batch.CauseOf(*fact)));
     }
   }
 }
 
 Status ConsentsProjection::Write(sql::Session& session) {
-  Columns columns(rows_);
+  Columns columns(made());
   columns.Text(&ConsentRow::tenant_id)
       .Text(&ConsentRow::id)
       .Text(&ConsentRow::recipient)

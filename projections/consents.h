@@ -6,7 +6,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "processor/base/id.h"
 #include "projections/projection.h"
@@ -41,17 +40,10 @@ struct ConsentRow {
   std::int64_t seq = 0;
 };
 
-class ConsentsProjection final : public Projection {
+class ConsentsProjection final : public AddingProjection<ConsentRow> {
  public:
   void Fold(const Batch& batch) override;
   Status Write(sql::Session& session) override;
-  std::size_t rows() const override { return rows_.size(); }
-  void Clear() override { rows_.clear(); }
-
-  const std::vector<ConsentRow>& made() const { return rows_; }
-
- private:
-  std::vector<ConsentRow> rows_;
 };
 
 }  // namespace alertstream::projections

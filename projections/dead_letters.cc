@@ -33,12 +33,12 @@ void DeadLettersProjection::Fold(const Batch& batch) {
     if (letter->has_original()) {
       row.original_sealed = letter->original().SerializeAsString();
     }
-    rows_.push_back(std::move(row));
+    Add(std::move(row));
   }
 }
 
 Status DeadLettersProjection::Write(sql::Session& session) {
-  Columns columns(rows_);
+  Columns columns(made());
   columns.Text(&DeadLetterRow::tenant_id)
       .Text(&DeadLetterRow::id)
       .Text(&DeadLetterRow::topic)

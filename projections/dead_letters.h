@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "projections/projection.h"
 
@@ -26,17 +25,10 @@ struct DeadLetterRow {
   std::int64_t seq = 0;
 };
 
-class DeadLettersProjection final : public Projection {
+class DeadLettersProjection final : public AddingProjection<DeadLetterRow> {
  public:
   void Fold(const Batch& batch) override;
   Status Write(sql::Session& session) override;
-  std::size_t rows() const override { return rows_.size(); }
-  void Clear() override { rows_.clear(); }
-
-  const std::vector<DeadLetterRow>& made() const { return rows_; }
-
- private:
-  std::vector<DeadLetterRow> rows_;
 };
 
 }  // namespace alertstream::projections

@@ -44,13 +44,13 @@ DecisionRow RowOf(const Batch& batch, const v1::DecisionRecord& record,
 void DecisionsProjection::Fold(const Batch& batch) {
   for (const v1::DecisionRecord* record : batch.decisions) {
     for (const v1::Decision& decision : record->decisions()) {
-      rows_.push_back(RowOf(batch, *record, decision));
+      Add(RowOf(batch, *record, decision));
     }
   }
 }
 
 Status DecisionsProjection::Write(sql::Session& session) {
-  Columns columns(rows_);
+  Columns columns(made());
   columns.Text(&DecisionRow::tenant_id)
       .Text(&DecisionRow::id)
       .Text(&DecisionRow::event_id)
@@ -75,7 +75,7 @@ Status DecisionsProjection::Write(sql::Session& session) {
 }
 
 void DecisionsProjection::VisitMonths(const std::function<void(LogTime)>& visit) const {
-  for (const DecisionRow& row : rows_) {
+  for (const DecisionRow& row : made()) {
     visit(row.decided_at);
   }
 }

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "projections/projection.h"
 
@@ -33,18 +32,11 @@ struct DecisionRow {
   std::int64_t seq = 0;
 };
 
-class DecisionsProjection final : public Projection {
+class DecisionsProjection final : public AddingProjection<DecisionRow> {
  public:
   void Fold(const Batch& batch) override;
   Status Write(sql::Session& session) override;
-  std::size_t rows() const override { return rows_.size(); }
-  void Clear() override { rows_.clear(); }
   void VisitMonths(const std::function<void(LogTime)>& visit) const override;
-
-  const std::vector<DecisionRow>& made() const { return rows_; }
-
- private:
-  std::vector<DecisionRow> rows_;
 };
 
 }  // namespace alertstream::projections

@@ -21,27 +21,27 @@ void EventsProjection::Fold(const Batch& batch) {
     if (record->part() != 0) {
       continue;  // Further decisions of an event that has its row.
     }
-    rows_.push_back({.tenant_id = record->tenant(),
-                     .id = FormatId(IdKind::kEvent, record->event_id()),
-                     .type = Storable(record->event_type()),
-                     .site = Storable(record->site()),
-                     .event_time = FromMicros(record->event_time_us()),
-                     .append_time = FromMicros(record->append_time_us()),
-                     .decided_at = FromMicros(record->decided_at_us()),
-                     .verdict = WordOf(record->verdict()),
-                     .candidates = record->candidates(),
-                     .topic = TopicWord(record->event().topic()),
-                     .partition = record->event().partition(),
-                     .offset = record->event().offset(),
-                     .engine_version = record->engine_version(),
-                     .gates = GatesJson(record->gates()),
-                     .duplicate_of = IdOrNull(IdKind::kEvent, record->duplicate_of()),
-                     .seq = batch.seq});
+    Add({.tenant_id = record->tenant(),
+         .id = FormatId(IdKind::kEvent, record->event_id()),
+         .type = Storable(record->event_type()),
+         .site = Storable(record->site()),
+         .event_time = FromMicros(record->event_time_us()),
+         .append_time = FromMicros(record->append_time_us()),
+         .decided_at = FromMicros(record->decided_at_us()),
+         .verdict = WordOf(record->verdict()),
+         .candidates = record->candidates(),
+         .topic = TopicWord(record->event().topic()),
+         .partition = record->event().partition(),
+         .offset = record->event().offset(),
+         .engine_version = record->engine_version(),
+         .gates = GatesJson(record->gates()),
+         .duplicate_of = IdOrNull(IdKind::kEvent, record->duplicate_of()),
+         .seq = batch.seq});
   }
 }
 
 Status EventsProjection::Write(sql::Session& session) {
-  Columns columns(rows_);
+  Columns columns(made());
   columns.Text(&EventRow::tenant_id)
       .Text(&EventRow::id)
       .Text(&EventRow::type)
@@ -63,7 +63,7 @@ Status EventsProjection::Write(sql::Session& session) {
 }
 
 void EventsProjection::VisitMonths(const std::function<void(LogTime)>& visit) const {
-  for (const EventRow& row : rows_) {
+  for (const EventRow& row : made()) {
     visit(row.append_time);
   }
 }

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "projections/projection.h"
 
@@ -29,18 +28,11 @@ struct EventRow {
   std::int64_t seq = 0;
 };
 
-class EventsProjection final : public Projection {
+class EventsProjection final : public AddingProjection<EventRow> {
  public:
   void Fold(const Batch& batch) override;
   Status Write(sql::Session& session) override;
-  std::size_t rows() const override { return rows_.size(); }
-  void Clear() override { rows_.clear(); }
   void VisitMonths(const std::function<void(LogTime)>& visit) const override;
-
-  const std::vector<EventRow>& made() const { return rows_; }
-
- private:
-  std::vector<EventRow> rows_;
 };
 
 }  // namespace alertstream::projections

@@ -23,27 +23,27 @@ void OptOutsProjection::Fold(const Batch& batch) {
       continue;
     }
     const v1::OptOutFact& about = fact.opt_out();
-    rows_.push_back({.tenant_id = fact.tenant(),
-                     .id = batch.FactId(i),
-                     .recipient = FormatId(IdKind::kRecipient, about.recipient_token()),
-                     .channel = WordOf(about.channel()),
-                     .status = WordOf(about.status()),
-                     .by = WordOf(about.by()),
-                     .reason = Storable(about.reason()),
-                     .actor = Storable(fact.actor()),
-                     .at = FromMicros(fact.at_us()),
-                     .result = WordOf(fact.result()),
-                     .reject_reason = WordOrNull(fact.reject_reason()),
-                     .version = static_cast<std::int64_t>(fact.version()),
-                     .topic = TopicWord(fact.cause().topic()),
-                     .partition = batch.partition,
-                     .offset = fact.cause().offset(),
-                     .seq = batch.seq});
+    Add({.tenant_id = fact.tenant(),
+         .id = batch.FactId(i),
+         .recipient = FormatId(IdKind::kRecipient, about.recipient_token()),
+         .channel = WordOf(about.channel()),
+         .status = WordOf(about.status()),
+         .by = WordOf(about.by()),
+         .reason = Storable(about.reason()),
+         .actor = Storable(fact.actor()),
+         .at = FromMicros(fact.at_us()),
+         .result = WordOf(fact.result()),
+         .reject_reason = WordOrNull(fact.reject_reason()),
+         .version = static_cast<std::int64_t>(fact.version()),
+         .topic = TopicWord(fact.cause().topic()),
+         .partition = batch.partition,
+         .offset = fact.cause().offset(),
+         .seq = batch.seq});
   }
 }
 
 Status OptOutsProjection::Write(sql::Session& session) {
-  Columns columns(rows_);
+  Columns columns(made());
   columns.Text(&OptOutRow::tenant_id)
       .Integer(&OptOutRow::id)
       .Text(&OptOutRow::recipient)

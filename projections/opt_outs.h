@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "projections/projection.h"
 
@@ -30,17 +29,10 @@ struct OptOutRow {
   std::int64_t seq = 0;
 };
 
-class OptOutsProjection final : public Projection {
+class OptOutsProjection final : public AddingProjection<OptOutRow> {
  public:
   void Fold(const Batch& batch) override;
   Status Write(sql::Session& session) override;
-  std::size_t rows() const override { return rows_.size(); }
-  void Clear() override { rows_.clear(); }
-
-  const std::vector<OptOutRow>& made() const { return rows_; }
-
- private:
-  std::vector<OptOutRow> rows_;
 };
 
 }  // namespace alertstream::projections

@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <functional>
+#include <utility>
+#include <vector>
 
 #include "processor/base/result.h"
 #include "processor/base/time.h"
@@ -27,6 +29,22 @@ class Projection {
 
   // Calls `visit` with a time in every month whose partitions the rows need.
   virtual void VisitMonths(const std::function<void(LogTime)>& /*visit*/) const {}
+};
+
+// A projection that only ever adds rows; those that change rows in place have a Keyed (columns.h).
+template <typename Row>
+class AddingProjection : public Projection {
+ public:
+  std::size_t rows() const override { return rows_.size(); }
+  void Clear() override { rows_.clear(); }
+
+  const std::vector<Row>& made() const { return rows_; }
+
+ protected:
+  void Add(Row row) { rows_.push_back(std::move(row)); }
+
+ private:
+  std::vector<Row> rows_;
 };
 
 }  // namespace alertstream::projections
