@@ -116,8 +116,7 @@ const ListShape kAuditEventList = {.name = "audit_events",
 
 Result<Page<AuditEntry>> ListAudit(sql::Session& session, std::string_view tenant,
                                    const AuditFilters& filters, const PageRequest& request) {
-  FilterValues values;
-  AddFilter(0, filters.actor, &values);
+  const FilterValues values = WantedFilters({filters.actor});
   ALERTSTREAM_ASSIGN_OR_RETURN(auto entries,
                                ReadFrom(session, tenant, Source::kLog, values, request));
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto others,

@@ -47,11 +47,8 @@ const ListShape kDeadLetterList = {.name = "dead_letters",
 Result<Page<DeadLetter>> ListDeadLetters(sql::Session& session, std::string_view tenant,
                                          const DeadLetterFilters& filters,
                                          const PageRequest& request) {
-  FilterValues values;
-  AddFilter(0, filters.reason, &values);
-  ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows rows,
-                               RunPage(session, tenant, kDeadLetterList, values, request));
-  return PageOf<DeadLetter>(rows, request, ReadDeadLetter);
+  return FindPage<DeadLetter>(session, tenant, kDeadLetterList, WantedFilters({filters.reason}),
+                              request, ReadDeadLetter);
 }
 
 Result<std::optional<DeadLetterWhole>> FindDeadLetter(sql::Session& session,

@@ -52,14 +52,10 @@ const ListShape kDecisionList = {.name = "decisions",
 
 Result<Page<Decision>> ListDecisions(sql::Session& session, std::string_view tenant,
                                      const DecisionFilters& filters, const PageRequest& request) {
-  FilterValues values;
-  AddFilter(0, filters.event, &values);
-  AddFilter(1, filters.trigger, &values);
-  AddFilter(2, filters.recipient, &values);
-  AddFilter(3, filters.outcome, &values);
-  ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows rows,
-                               RunPage(session, tenant, kDecisionList, values, request));
-  return PageOf<Decision>(rows, request, ReadDecision);
+  return FindPage<Decision>(
+      session, tenant, kDecisionList,
+      WantedFilters({filters.event, filters.trigger, filters.recipient, filters.outcome}), request,
+      ReadDecision);
 }
 
 Result<std::optional<Decision>> FindDecision(sql::Session& session, std::string_view tenant,

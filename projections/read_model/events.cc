@@ -46,11 +46,8 @@ const ListShape kEventList = {.name = "events",
 
 Result<Page<Event>> ListEvents(sql::Session& session, std::string_view tenant,
                                const EventFilters& filters, const PageRequest& request) {
-  FilterValues values;
-  AddFilter(0, filters.type, &values);
-  ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows rows,
-                               RunPage(session, tenant, kEventList, values, request));
-  return PageOf<Event>(rows, request, ReadEvent);
+  return FindPage<Event>(session, tenant, kEventList, WantedFilters({filters.type}), request,
+                         ReadEvent);
 }
 
 Result<std::optional<Event>> FindEvent(sql::Session& session, std::string_view tenant,

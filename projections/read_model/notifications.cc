@@ -82,15 +82,10 @@ const ListShape kNotificationList = {.name = "notifications",
 Result<Page<Notification>> ListNotifications(sql::Session& session, std::string_view tenant,
                                              const NotificationFilters& filters,
                                              const PageRequest& request) {
-  FilterValues values;
-  AddFilter(0, filters.status, &values);
-  AddFilter(1, filters.channel, &values);
-  AddFilter(2, filters.trigger, &values);
-  AddFilter(3, filters.event, &values);
-  AddFilter(4, filters.recipient, &values);
-  ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows rows,
-                               RunPage(session, tenant, kNotificationList, values, request));
-  return PageOf<Notification>(rows, request, ReadNotification);
+  return FindPage<Notification>(session, tenant, kNotificationList,
+                                WantedFilters({filters.status, filters.channel, filters.trigger,
+                                               filters.event, filters.recipient}),
+                                request, ReadNotification);
 }
 
 Result<std::optional<NotificationWhole>> FindNotification(sql::Session& session,

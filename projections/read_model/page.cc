@@ -144,6 +144,18 @@ sql::Params PageParams(std::string_view tenant, const FilterValues& filters,
   return params;
 }
 
+FilterValues WantedFilters(std::initializer_list<std::optional<std::string>> values) {
+  FilterValues wanted;
+  std::size_t index = 0;
+  for (const auto& value : values) {
+    if (value) {
+      wanted.emplace_back(index, *value);
+    }
+    ++index;
+  }
+  return wanted;
+}
+
 Result<sql::Rows> RunPage(sql::Session& session, std::string_view tenant, const ListShape& shape,
                           const FilterValues& filters, const PageRequest& request) {
   return session.Run(PageStatement(shape, filters, request),

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
@@ -90,9 +91,12 @@ sql::Params PageParams(std::string_view tenant, const FilterValues& filters,
 Result<sql::Rows> RunPage(sql::Session& session, std::string_view tenant, const ListShape& shape,
                           const FilterValues& filters, const PageRequest& request);
 
-// The page of `rows`, each read by `read(rows, index)`.
+// The page of the list, each row read by `read(rows, index)`.
 template <typename Row, typename Read>
-Page<Row> PageOf(const sql::Rows& rows, const PageRequest& request, Read read) {
+Result<Page<Row>> FindPage(sql::Session& session, std::string_view tenant, const ListShape& shape,
+                           const FilterValues& filters, const PageRequest& request, Read read) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows rows,
+                               RunPage(session, tenant, shape, filters, request));
   Page<Row> page;
   const std::size_t count = std::min(rows.size(), request.limit);
   page.has_more = rows.size() > request.limit;
@@ -104,13 +108,8 @@ Page<Row> PageOf(const sql::Rows& rows, const PageRequest& request, Read read) {
   return page;
 }
 
-// Adds a filter that is wanted.
-inline void AddFilter(std::size_t index, const std::optional<std::string>& value,
-                      FilterValues* values) {
-  if (value) {
-    values->emplace_back(index, *value);
-  }
-}
+// Those that are wanted; `values` are in the order of the shape's filters.
+FilterValues WantedFilters(std::initializer_list<std::optional<std::string>> values);
 
 // The one row of `statement`, whose parameters are tenant and id.
 template <typename Row, typename Read>

@@ -83,10 +83,8 @@ Result<std::optional<Recipient>> FindRecipient(sql::Session& session, std::strin
 
 Result<Page<Consent>> ListConsents(sql::Session& session, std::string_view tenant,
                                    std::string_view recipient, const PageRequest& request) {
-  ALERTSTREAM_ASSIGN_OR_RETURN(
-      const sql::Rows rows,
-      RunPage(session, tenant, kConsentList, {{0, std::string(recipient)}}, request));
-  return PageOf<Consent>(rows, request, ReadConsent);
+  return FindPage<Consent>(session, tenant, kConsentList, {{0, std::string(recipient)}}, request,
+                           ReadConsent);
 }
 
 Result<std::optional<PageKey>> FindConsentKey(sql::Session& session, std::string_view tenant,

@@ -53,25 +53,20 @@ const ListShape kTriggerVersionList = {
 
 Result<std::optional<Trigger>> FindTrigger(sql::Session& session, std::string_view tenant,
                                            std::string_view id) {
-  ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows rows,
-                               session.Run(kById, sql::Params().Text(tenant).Text(id)));
-  return rows.size() == 0 ? std::optional<Trigger>() : std::optional(ReadTrigger(rows, 0));
+  return FindOne<Trigger>(session, kById, tenant, id, ReadTrigger);
 }
 
 Result<Page<Trigger>> ListTriggers(sql::Session& session, std::string_view tenant,
                                    const PageRequest& request) {
-  ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows rows,
-                               RunPage(session, tenant, kTriggerList, {}, request));
-  return PageOf<Trigger>(rows, request, ReadTrigger);
+  return FindPage<Trigger>(session, tenant, kTriggerList, {}, request, ReadTrigger);
 }
 
 std::string VersionKey(std::int64_t version) { return fmt::format("{:019}", version); }
 
 Result<Page<Trigger>> ListTriggerVersions(sql::Session& session, std::string_view tenant,
                                           std::string_view id, const PageRequest& request) {
-  ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows rows, RunPage(session, tenant, kTriggerVersionList,
-                                                             {{0, std::string(id)}}, request));
-  return PageOf<Trigger>(rows, request, ReadTrigger);
+  return FindPage<Trigger>(session, tenant, kTriggerVersionList, {{0, std::string(id)}}, request,
+                           ReadTrigger);
 }
 
 }  // namespace alertstream::read_model
