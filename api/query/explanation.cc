@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "api/query/object_fields.h"
+#include "api/query/views.h"
 #include "processor/engine/conditions/outcome_word.h"
 #include "schemas/decision_text.h"
 #include "schemas/enum_words.h"
@@ -73,11 +74,9 @@ std::string ExplainGate(const v1::GateResult& gate, const read_model::Decision* 
       .Integer("limit", gate.limit())
       .Text("text", text);
   if (gate.has_source()) {
-    ObjectFields source;
-    source.Text("topic", schemas::NameOf(static_cast<schemas::Topic>(gate.source().topic())))
-        .Integer("partition", std::int64_t{gate.source().partition()})
-        .Integer("offset", gate.source().offset());
-    fields.Json("source", source.ToJson());
+    const v1::Position& source = gate.source();
+    fields.Json("source", PositionJson(schemas::NameOf(static_cast<schemas::Topic>(source.topic())),
+                                       source.partition(), source.offset()));
   } else {
     fields.Null("source");
   }
@@ -147,15 +146,9 @@ std::string ExplainDecision(const DecisionToExplain& what) {
   ObjectFields fields;
   fields.Text("object", "decision_explanation")
       .Text("id", decision.id)
-      .Text("event", decision.event_id)
-      .Text("recipient", decision.recipient)
-      .Text("channel", decision.channel)
-      .Text("message_class", decision.message_class)
-      .Text("outcome", decision.outcome)
-      .Text("reason", decision.reason)
-      .Time("defer_until", decision.defer_until)
-      .Text("notification", decision.notification_id)
-      .Time("decided_at", decision.decided_at)
+      .Text("event", decision.event_id);
+  AddDecided(decision, &fields);
+  fields.Time("decided_at", decision.decided_at)
       .Json("trigger", trigger.ToJson())
       .Json("gates", ExplainEach(gates, &decision))
       .Json("not_evaluated", NotEvaluated(gates))

@@ -13,19 +13,19 @@
 namespace alertstream::api {
 namespace {
 
-std::string PositionJson(std::string_view topic, std::int32_t partition, std::int64_t offset) {
+std::string MonthText(std::int64_t month) {
+  return fmt::format("{:04}-{:02}", month / 100, month % 100);
+}
+
+}  // namespace
+
+std::string PositionJson(std::string_view topic, std::int64_t partition, std::int64_t offset) {
   return ObjectFields()
       .Text("topic", topic)
       .Integer("partition", partition)
       .Integer("offset", offset)
       .ToJson();
 }
-
-std::string MonthText(std::int64_t month) {
-  return fmt::format("{:04}-{:02}", month / 100, month % 100);
-}
-
-}  // namespace
 
 ObjectFields EventFields(const read_model::Event& event) {
   ObjectFields fields;
@@ -51,17 +51,20 @@ ObjectFields DecisionFields(const read_model::Decision& decision) {
       .Text("event", decision.event_id)
       .Text("event_type", decision.event_type)
       .Text("trigger", decision.trigger_id)
-      .Integer("trigger_version", decision.trigger_version)
-      .Text("recipient", decision.recipient)
+      .Integer("trigger_version", decision.trigger_version);
+  AddDecided(decision, &fields);
+  fields.Integer("segments", decision.segments).Time("decided_at", decision.decided_at);
+  return fields;
+}
+
+void AddDecided(const read_model::Decision& decision, ObjectFields* fields) {
+  fields->Text("recipient", decision.recipient)
       .Text("channel", decision.channel)
       .Text("message_class", decision.message_class)
       .Text("outcome", decision.outcome)
       .Text("reason", decision.reason)
       .Time("defer_until", decision.defer_until)
-      .Text("notification", decision.notification_id)
-      .Integer("segments", decision.segments)
-      .Time("decided_at", decision.decided_at);
-  return fields;
+      .Text("notification", decision.notification_id);
 }
 
 ObjectFields NotificationFields(const read_model::Notification& notification,

@@ -2,6 +2,10 @@
 // api/openapi.yaml. With `reveal` personal data stands in full, else masked or null.
 #pragma once
 
+#include <cstdint>
+#include <string>
+#include <string_view>
+
 #include "api/query/object_fields.h"
 #include "projections/read_model/audit.h"
 #include "projections/read_model/dead_letters.h"
@@ -17,8 +21,13 @@ struct ViewOptions {
   bool reveal = false;
 };
 
+// {"topic","partition","offset"}
+std::string PositionJson(std::string_view topic, std::int64_t partition, std::int64_t offset);
+
 ObjectFields EventFields(const read_model::Event& event);
 ObjectFields DecisionFields(const read_model::Decision& decision);
+// Whom it is about and what was decided: "recipient" to "notification".
+void AddDecided(const read_model::Decision& decision, ObjectFields* fields);
 ObjectFields NotificationFields(const read_model::Notification& notification,
                                 const ViewOptions& options);
 ObjectFields AttemptFields(const read_model::Attempt& attempt);
