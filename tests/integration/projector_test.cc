@@ -64,8 +64,7 @@ class ProjectorTest : public ::testing::Test {
  protected:
   void SetUp() override {
     instance_ = story_.Start();
-    database_ = postgres::NewTestDatabase();
-    MakeReadModel(*database_);
+    database_ = postgres::NewMigratedTestDatabase();
   }
 
   void TellDay(std::string_view tenant) {
@@ -105,8 +104,7 @@ TEST_F(ProjectorTest, TransactionsOfAnySizeEndInTheSameRows) {
   TellDay("acme");
   TellDay("bravo");
   ProjectAll(story_.log, story_.log_id(), *database_, kRowsPerTransactionMax);
-  const auto other = postgres::NewTestDatabase();
-  MakeReadModel(*other);
+  const auto other = postgres::NewMigratedTestDatabase();
   ProjectAll(story_.log, story_.log_id(), *other, 1);
   EXPECT_EQ(DifferencesOf(*database_, *other), "");
 }
@@ -134,8 +132,7 @@ TEST_F(ProjectorTest, ATransactionEndsWhenItsRecordsHoldEnoughBytes) {
   EXPECT_GE(with_bytes, transactions - 1);
   EXPECT_EQ(projector.position().seq,
             static_cast<std::int64_t>(story_.Read().journal.back().seq()));
-  const auto other = postgres::NewTestDatabase();
-  MakeReadModel(*other);
+  const auto other = postgres::NewMigratedTestDatabase();
   ProjectAll(story_.log, story_.log_id(), *other, kRowsPerTransactionMax);
   EXPECT_EQ(DifferencesOf(*database_, *other), "");
 }
@@ -143,8 +140,7 @@ TEST_F(ProjectorTest, ATransactionEndsWhenItsRecordsHoldEnoughBytes) {
 TEST_F(ProjectorTest, ARebuildEqualsWhatCameStepByStep) {
   TellDay("acme");
   ProjectAll(story_.log, story_.log_id(), *database_, 1);
-  const auto other = postgres::NewTestDatabase();
-  MakeReadModel(*other);
+  const auto other = postgres::NewMigratedTestDatabase();
   const auto rebuilt = Rebuild(RebuildOf(story_.log, story_.log_id(), *other));
   ASSERT_TRUE(rebuilt.ok()) << rebuilt.error().message();
   EXPECT_EQ(DifferencesOf(*other, *database_), "");

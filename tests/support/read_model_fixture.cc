@@ -122,13 +122,6 @@ Status MakeReadModelTables(sql::Session& session, const std::string& schema) {
   return migrations::RunFilesInto(session, migrations::ProgramMigrations(), "read_model", schema);
 }
 
-void MakeReadModel(sql::Database& database) {
-  auto session = database.Open({});
-  ASSERT_TRUE(session.ok()) << session.error().message();
-  const auto applied = migrations::MigrateUp(*session.value(), migrations::ProgramMigrations());
-  EXPECT_TRUE(applied.ok()) << (applied.ok() ? "" : applied.error().message());
-}
-
 std::int64_t CountOf(sql::Database& database, const char* query) {
   auto session = database.Open({.role = "alertstream_projector"});
   EXPECT_TRUE(session.ok());

@@ -1,5 +1,5 @@
-// A read model to project into: a database with the roles and the tables of migrations/, and a day
-// in the life of a shop to fill the log with. Tests only; belongs to one thread.
+// What a read model is tested with: its tables in a schema, comparisons of two, and a day in the
+// life of a shop to fill the log with. Tests only; belongs to one thread.
 #pragma once
 
 #include <functional>
@@ -13,8 +13,6 @@
 
 namespace alertstream::projections {
 
-// The program's migrations in an empty database. Fails the test on an error.
-void MakeReadModel(sql::Database& database);
 // The tables of the read model in a schema that is there and empty.
 Status MakeReadModelTables(sql::Session& session, const std::string& schema);
 

@@ -24,7 +24,6 @@
 #include "tests/support/one_answer.h"
 #include "tests/support/openapi_check.h"
 #include "tests/support/postgres_fixture.h"
-#include "tests/support/read_model_tables.h"
 
 namespace alertstream::api {
 namespace {
@@ -200,13 +199,18 @@ class Stack {
 class QueryRoutesTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    database_ = postgres::NewTestDatabase();
-    read_model::MakeTables(*database_);
-    const auto writer = read_model::OpenWriter(*database_);
-    const Status written = writer->RunScript(kRows);
-    ASSERT_TRUE(written.ok()) << written.error().message();
+    database_ = postgres::NewMigratedTestDatabase();
+    Write(kRows);
   }
   static void TearDownTestSuite() { database_.reset(); }
+
+  // As the projector does.
+  static void Write(const std::string& script) {
+    auto session = database_->Open({.role = "alertstream_projector"});
+    ASSERT_TRUE(session.ok()) << session.error().message();
+    const Status written = session.value()->RunScript("SET search_path = read_model;\n" + script);
+    ASSERT_TRUE(written.ok()) << written.error().message();
+  }
 
   static std::unique_ptr<sql::Database> database_;
   Stack stack_{*database_};
@@ -535,10 +539,7 @@ TEST_F(QueryRoutesTest, AReadWaitsForItsPosition) {
     EXPECT_EQ(at(malformed)->Wait().status, 400) << malformed;
   }
   const auto waiting = at("account-changes/0/41,account-changes/0/42");
-  const auto writer = read_model::OpenWriter(*database_);
-  ASSERT_TRUE(
-      writer->RunScript(R"(UPDATE projection_positions SET inputs = '{"account-changes": 43}')")
-          .ok());
+  Write(R"(UPDATE projection_positions SET inputs = '{"account-changes": 43}')");
   EXPECT_EQ(waiting->Wait().status, 200);
   const auto late = at("account-changes/0/43");
   stack_.clock().Advance(kMinPositionWaitMax);

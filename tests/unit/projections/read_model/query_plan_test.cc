@@ -19,7 +19,6 @@
 #include "projections/read_model/recipients.h"
 #include "projections/read_model/triggers.h"
 #include "tests/support/postgres_fixture.h"
-#include "tests/support/read_model_tables.h"
 
 namespace alertstream::read_model {
 namespace {
@@ -87,8 +86,7 @@ std::vector<List> Lists() {
 class QueryPlanTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    database_ = postgres::NewTestDatabase();
-    MakeTables(*database_);
+    database_ = postgres::NewMigratedTestDatabase();
     Write("alertstream_projector", kRows);
     Write("alertstream_identity", kIdentityRows);
     Write("", "SET search_path = read_model; ANALYZE;");
@@ -160,7 +158,9 @@ std::vector<FilterValues> FiltersOf(const List& list) {
 }
 
 TEST_F(QueryPlanTest, EveryListUsesAnIndexWhateverIsFiltered) {
-  const auto session = OpenReader(*database_);
+  const auto opened = database_->Open({.role = "alertstream_api"});
+  ASSERT_TRUE(opened.ok()) << opened.error().message();
+  const auto& session = opened.value();
   ASSERT_TRUE(session->Begin({.read_only = true, .tenant = "t0"}).ok());
   const PageKey middle{FromMicros(1'792'000'000'000'000), "5"};
   const std::vector<PageRequest> requests = {

@@ -18,7 +18,6 @@
 #include "projections/read_model/trigger_versions.h"
 #include "projections/read_model/usage.h"
 #include "tests/support/postgres_fixture.h"
-#include "tests/support/read_model_tables.h"
 
 namespace alertstream::read_model {
 namespace {
@@ -96,8 +95,7 @@ constexpr std::string_view kFirstNotification = "ntf_01M7WD7TG00000000000000000"
 class ReadModelTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    database_ = postgres::NewTestDatabase();
-    MakeTables(*database_);
+    database_ = postgres::NewMigratedTestDatabase();
     Write("alertstream_projector", std::string("SET search_path = read_model;") + kRows);
     Write("alertstream_identity", kIdentityRows);
   }
@@ -111,7 +109,9 @@ class ReadModelTest : public ::testing::Test {
   }
 
   void SetUp() override {
-    session_ = OpenReader(*database_);
+    auto session = database_->Open({.role = "alertstream_api"});
+    ASSERT_TRUE(session.ok()) << session.error().message();
+    session_ = std::move(session).value();
     Enter("acme");
   }
   void Enter(const std::string& tenant) {
