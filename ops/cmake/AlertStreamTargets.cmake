@@ -9,8 +9,10 @@ set(ALERTSTREAM_TEST_LABELS "" CACHE STRING "Empty, or: only tests with one of t
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_C_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+  # Paths below the source are hashed as relative ones, so that clones share what they compiled.
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+    env "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1 "${CCACHE_PROGRAM}")
+  set(CMAKE_C_COMPILER_LAUNCHER "${CMAKE_CXX_COMPILER_LAUNCHER}")
 endif()
 
 add_library(alertstream_options INTERFACE)
@@ -22,6 +24,7 @@ target_link_libraries(alertstream_options INTERFACE Threads::Threads)
 target_compile_options(alertstream_options INTERFACE
   -Wall -Wextra -Wpedantic -Werror -Wshadow -Wconversion -Wswitch-enum -fno-omit-frame-pointer
   -Wno-missing-field-initializers  # Designated initialisers leave the rest at its default on purpose.
+  "-ffile-prefix-map=${PROJECT_SOURCE_DIR}/="
   -ffp-contract=off  # A fused multiply-add would make a decision depend on the compiler.
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
 if(ALERTSTREAM_FUZZ)
