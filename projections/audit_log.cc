@@ -57,6 +57,11 @@ Subject SubjectOf(const v1::Fact& fact, schemas::JsonObject* detail) {
     case v1::Fact::kInbound:
       detail->Text("keyword", Storable(fact.inbound().keyword()));
       return {"inbound", FormatId(IdKind::kRecipient, fact.inbound().recipient_token())};
+    case v1::Fact::kDeadLetter:
+      detail->Text("action", WordOf(fact.dead_letter().action()))
+          .Text("status", WordOf(fact.dead_letter().status()))
+          .Bool("forced", fact.dead_letter().forced());
+      return {"dead_letter", FormatId(IdKind::kDeadLetter, fact.dead_letter().id())};
     case v1::Fact::SUBJECT_NOT_SET:
       break;
   }

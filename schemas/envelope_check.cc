@@ -409,6 +409,7 @@ bool CheckAccountChange(FieldCheck& check, const v1::AccountChange& change) {
     case Change::kLogMarker:
       check.Enter("log_marker");
       return CheckMarker(check, change.log_marker());
+    case Change::kDeadLetterAction:  // Unknown to the versions so far.
     case Change::CHANGE_NOT_SET:
       break;
   }

@@ -147,6 +147,7 @@ Result<std::string> AccountDocument(const v1::Envelope& envelope) {
     case v1::AccountChange::kEngineActivate:
       return fmt::format(R"({{"kind":"engine_activate","version":{}}})",
                          change.engine_activate().engine_version());
+    case v1::AccountChange::kDeadLetterAction:
     case v1::AccountChange::kLogMarker:
     case v1::AccountChange::CHANGE_NOT_SET:
       return Error(ErrorCode::kInvalid, "the control endpoint does not take this change");

@@ -20,6 +20,7 @@ std::optional<EntityName> EntityOf(const v1::Fact& fact) {
     case v1::Fact::kUsage:
     case v1::Fact::kEngine:
     case v1::Fact::kInbound:
+    case v1::Fact::kDeadLetter:
     case v1::Fact::SUBJECT_NOT_SET:
       break;
   }

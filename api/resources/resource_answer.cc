@@ -174,6 +174,14 @@ ProblemDetails RejectionOf(const v1::Fact& fact) {
       return conflict("not_opted_out");
     case v1::REJECT_REASON_OLDER_THAN_PRESENT:
       return conflict("older_than_present");
+    case v1::REJECT_REASON_UNKNOWN_DEAD_LETTER:
+      return conflict("unknown_dead_letter");
+    case v1::REJECT_REASON_RETRIED_BEFORE:
+      return conflict("retried_before");
+    case v1::REJECT_REASON_ACTED_ON_BEFORE:
+      return conflict("acted_on_before");
+    case v1::REJECT_REASON_TOO_OLD:
+      return conflict("too_old");
     case v1::REJECT_REASON_INVALID_CONDITION:
       return invalid("#/when");
     case v1::REJECT_REASON_INVALID_TEMPLATE:

@@ -232,6 +232,7 @@ void FoldAccountChange(FoldContext& context, const RecordRef& ref, const v1::Env
       return FoldEngineActivate(c, change.engine_activate());
     case v1::AccountChange::kSkipRequested:  // Read ahead by a stopped task; no state of its own.
     case v1::AccountChange::kLogMarker:
+    case v1::AccountChange::kDeadLetterAction:  // No version so far lets it pass the checks.
     case v1::AccountChange::CHANGE_NOT_SET:
       return;
   }

@@ -251,6 +251,7 @@ void Fold::Impl::FireTimer(std::string_view key, const v1::TimerState& timer) {
       case v1::TimerState::kDelivery:
         FireDeliveryTimer(context, key, timer.delivery());
         break;
+      case v1::TimerState::kDeadLetterSweep:
       case v1::TimerState::TIMER_NOT_SET:
         context.state.Erase(key);
         break;

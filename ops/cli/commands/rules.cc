@@ -38,6 +38,7 @@ bool IsSame(const v1::Fact& fact, const v1::AccountChange& change) {
     case v1::AccountChange::kEngineActivate:
     case v1::AccountChange::kSkipRequested:
     case v1::AccountChange::kLogMarker:
+    case v1::AccountChange::kDeadLetterAction:
     case v1::AccountChange::CHANGE_NOT_SET:
       break;
   }
