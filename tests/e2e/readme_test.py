@@ -13,6 +13,10 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+
+import harness  # noqa: E402
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -30,6 +34,7 @@ class Scratch:
         # Whatever listens on 8080 of this machine is not ours.
         self.environment["ALERTSTREAM_API_PORT"] = "0"
         self.servers = []
+        self.log = harness.Logs.of_deployment() / "dev.log"
 
     def close(self):
         for server in self.servers:
@@ -41,16 +46,16 @@ class Scratch:
     def start(self, command):
         """A server, until it has written how it is reached."""
         file = self.directory / ".alertstream/dev.json"
-        with open(self.directory / "dev.log", "a") as log:
+        with open(self.log, "a") as log:
             server = subprocess.Popen(["bash", "-c", "exec " + command], cwd=self.directory,
-                                      env=self.environment, stdout=log, stderr=log)
+                                      env=self.environment, stdout=subprocess.DEVNULL, stderr=log)
         self.servers.append(server)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and server.poll() is None:
             if file.exists() and json.loads(file.read_text())["pid"] == server.pid:
                 return
             time.sleep(0.05)
-        raise AssertionError(f"{command}: " + (self.directory / "dev.log").read_text()[-3000:])
+        raise AssertionError(f"{command}: " + self.log.read_text()[-3000:])
 
     def run(self, command):
         return subprocess.run(["bash", "-c", command], cwd=self.directory, env=self.environment,

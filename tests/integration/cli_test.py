@@ -45,6 +45,7 @@ class CliTest(unittest.TestCase):
         done = subprocess.run(
             [PROGRAM, *map(str, arguments), "--data-dir", str(self.data)], input=stdin, cwd=ROOT,
             env={**self.environment, **environment}, capture_output=True, text=True, timeout=120)
+        harness.keep("commands", done.stderr)
         self.assertEqual(done.returncode, exit_code,
                          f"{arguments}\nstdout: {done.stdout[-3000:]}\nstderr: {done.stderr[-3000:]}")
         return done
@@ -333,6 +334,7 @@ class CliTest(unittest.TestCase):
         try:
             port = None
             for text in server.stderr:
+                harness.keep("serve", text)
                 event = json.loads(text)
                 port = event.get("metrics_port", port)
                 if event.get("phase") == "stopped":
@@ -344,7 +346,7 @@ class CliTest(unittest.TestCase):
                 self.assertIn(f"offset {offset} crashed the process", answer.read().decode())
         finally:
             server.send_signal(signal.SIGTERM)
-            server.stderr.read()
+            harness.keep("serve", server.stderr.read())
             self.assertEqual(server.wait(timeout=20), 0)
             server.stderr.close()
             bound.cancel()
@@ -408,6 +410,7 @@ class CliTest(unittest.TestCase):
             env=self.environment)
         try:
             for line in server.stderr:
+                harness.keep("serve", line)
                 event = json.loads(line)
                 self.assertNotEqual(event.get("phase"), "stopped", line)
                 if event.get("phase") == "owner" and event.get("partition") == 0:
@@ -420,6 +423,7 @@ class CliTest(unittest.TestCase):
             begun = time.monotonic()
             server.send_signal(signal.SIGTERM)
             rest = server.stderr.read()
+            harness.keep("serve", rest)
             self.assertEqual(server.wait(timeout=20), 0, rest)
             self.assertLess(time.monotonic() - begun, 10)
         finally:

@@ -50,6 +50,7 @@ def an_interrupted_seeding_is_refused_by_every_command(one):
     assert "seeding:" in first, first
     process.kill()
     process.wait()
+    harness.keep("seed", first + process.stderr.read())
     process.stderr.close()
     assert (one.data / "seeding").exists()
     for command in (["status"], ["explain", "last"], ["audit", "verify"], ["seed", "demo"],

@@ -4,7 +4,11 @@ never takes the rest of dev with it; `migrate` says what it has."""
 
 import json
 import os
+import pathlib
+import pwd
+import shutil
 import signal
+import stat
 import subprocess
 import time
 
@@ -148,6 +152,92 @@ def test_reset_empties_the_database_too():
         end(deployment, again)
 
 
+class DevOfNobody(Dev):
+    """A dev that a user without any right runs in a directory of his own. The program and the place
+    where it runs are copied there: he may not see ours."""
+
+    def __init__(self, deployment, home, *arguments):
+        self.deployment = deployment
+        log = deployment.open_log("dev")
+        self.process = subprocess.Popen(
+            [home / "alertstream", "dev", "--port", "0", "-o", "json", *arguments], cwd=home,
+            env={**deployment.environment, "HOME": str(home)}, stdout=subprocess.PIPE, stderr=log,
+            text=True, user="nobody", group="nogroup", extra_groups=[])
+        self.process.log = log
+        deployment.processes.append(self.process)
+        line = self.process.stdout.readline()
+        if not line:
+            raise AssertionError("dev ended: " + deployment.log_of(self.process))
+        self.info = json.loads(line)
+
+
+def home_of_nobody(deployment):
+    home = deployment.directory / "home"
+    home.mkdir(mode=0o700)
+    shutil.copy(harness.program(), home / "alertstream")
+    shutil.chown(home, "nobody", "nogroup")
+    deployment.data = home / "data"
+    deployment.environment["ALERTSTREAM_DATA_DIR"] = str(deployment.data)
+    return home
+
+
+def owner_of(path):
+    return pwd.getpwuid(path.stat().st_uid).pw_name
+
+
+def test_a_user_who_is_not_root_has_a_cluster_of_his_own():
+    if os.geteuid() != 0:
+        print("not run: only root can become another user; every other test ran as one")
+        return
+    with harness.Deployment() as deployment:
+        home = home_of_nobody(deployment)
+        dev = DevOfNobody(deployment, home)
+        assert dev.info["postgres_url"].endswith(f"={deployment.data}/postgres/socket"), dev.info
+        assert postgres(dev)["status"] == "ready", postgres(dev)
+        server = server_of(deployment)
+        assert owner_of(pathlib.Path(f"/proc/{server}")) == "nobody"
+        assert owner_of(deployment.data / "postgres/data") == "nobody"
+        assert stat.S_IMODE((deployment.data / "postgres").stat().st_mode) == 0o700
+        assert dev.ingest({"event_type": "page.viewed", "id": "e1", "data": {}})[0] == 202
+        end(deployment, dev)
+        harness.wait_for("the server's end", lambda: not is_there(server), 10)
+
+        # Killed, it takes its server along, and the next one has its tables.
+        dev = DevOfNobody(deployment, home)
+        server = server_of(deployment)
+        dev.process.kill()
+        dev.process.wait()
+        dev = DevOfNobody(deployment, home)
+        assert postgres(dev)["status"] == "ready" and not is_there(server)
+        harness.wait_for("the event in the tables", lambda: call(
+            "GET", dev.info["api_url"] + "/api/v1/events", None,
+            {"X-API-Key": dev.info["secret_key"]})[2]["data"], 20)
+        end(deployment, dev)
+
+        made = (deployment.data / "postgres/data/PG_VERSION").stat().st_ctime_ns
+        dev = DevOfNobody(deployment, home, "--reset", "--yes")
+        assert (deployment.data / "postgres/data/PG_VERSION").stat().st_ctime_ns != made
+        end(deployment, dev)
+
+
+def test_what_another_user_made_is_left_alone_and_named():
+    if os.geteuid() != 0:
+        print("not run: only root can become another user")
+        return
+    with harness.Deployment() as deployment:
+        home = home_of_nobody(deployment)
+        end(deployment, DevOfNobody(deployment, home))
+        # Back from a copy, it belongs to somebody else.
+        shutil.chown(deployment.data / "postgres", "postgres", "postgres")
+        dev = DevOfNobody(deployment, home)
+        state = postgres(dev)
+        assert state["status"] == "unavailable", state
+        assert str(deployment.data / "postgres") in state["error"], state
+        assert dev.ingest({"event_type": "page.viewed", "id": "e1", "data": {}})[0] == 202
+        assert owner_of(deployment.data / "postgres") == "postgres"
+        end(deployment, dev)
+
+
 if __name__ == "__main__":
     harness.main([
         test_its_own_cluster_is_made_migrated_reused_and_stopped,
@@ -157,4 +247,6 @@ if __name__ == "__main__":
         test_another_database_is_used_if_one_is_named,
         test_a_database_that_is_away_holds_nothing_up,
         test_reset_empties_the_database_too,
+        test_a_user_who_is_not_root_has_a_cluster_of_his_own,
+        test_what_another_user_made_is_left_alone_and_named,
     ])

@@ -63,7 +63,7 @@ class Dev:
 
     def __init__(self, deployment, *arguments, port=0):
         self.deployment = deployment
-        log = open(deployment.directory / f"dev-{len(deployment.processes)}.log", "w+")
+        log = deployment.open_log("dev")
         self.process = subprocess.Popen(
             [harness.program(), "dev", "--port", str(port), "-o", "json", *arguments], cwd=harness.ROOT,
             env=deployment.environment, stdout=subprocess.PIPE, stderr=log, text=True)
@@ -75,6 +75,7 @@ class Dev:
         if not line:
             raise AssertionError("dev ended: " + deployment.log_of(self.process))
         self.info = json.loads(line)
+        self.process.metrics_url = self.info["api_url"] + "/metrics"
 
     def ingest(self, event, secret=None, headers=None, at=None):
         body = json.dumps(event).encode()
@@ -193,7 +194,7 @@ def a_killed_dev_sends_nothing_twice():
         # The simulator outlives the dev, so that it can tell what it was asked for.
         simulator = subprocess.Popen(
             [harness.program(), "providers", "simulate", "-o", "json"], env=deployment.environment,
-            stdout=subprocess.PIPE, text=True)
+            stdout=subprocess.PIPE, stderr=deployment.open_log("simulator"), text=True)
         deployment.processes.append(simulator)
         url = json.loads(simulator.stdout.readline())["url"]
         sent = 0

@@ -229,7 +229,8 @@ def taken_without_an_answer_is_settled_by_the_receipt():
 def started_simulator(deployment, *arguments):
     process = subprocess.Popen(
         [harness.program(), "providers", "simulate", "-o", "json", *arguments],
-        env=deployment.environment, stdout=subprocess.PIPE, text=True)
+        env=deployment.environment, stdout=subprocess.PIPE,
+        stderr=deployment.open_log("simulator"), text=True)
     deployment.processes.append(process)
     return json.loads(process.stdout.readline())["url"]
 

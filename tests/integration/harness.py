@@ -1,8 +1,10 @@
-"""What the integration tests share: the built program, a scratch directory, the real broker.
+"""What the integration tests share: the built program, a scratch directory, the real broker, and
+one place for what the processes say, which personal_data_test.py reads when all have ended.
 
 Standard library only. A test is a function run by main(); a skipped one exits with 77 and says why.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -20,10 +22,12 @@ import uuid
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SKIPPED = 77
+METRICS_TIMEOUT_S = 2
 
 
 def skip(reason):
     print("skipped:", reason)
+    keep("skipped", reason + "\n")
     sys.exit(SKIPPED)
 
 
@@ -32,6 +36,58 @@ def program():
     if not path or not pathlib.Path(path).exists():
         raise SystemExit("ALERTSTREAM_TEST_PROGRAM must name the built program")
     return path
+
+
+def logs_root():
+    """Below the build: what the processes of all tests said."""
+    return pathlib.Path(program()).resolve().parents[1] / "test-logs"
+
+
+def is_running(pid):
+    return pathlib.Path(f"/proc/{pid}").exists()
+
+
+class Logs:
+    """The directory of this run of this script; what its runs before have left goes."""
+
+    directory = None
+    test = "script"
+    deployments = 0
+
+    @classmethod
+    def begin(cls):
+        scripts = logs_root() / pathlib.Path(sys.argv[0]).stem
+        for old in scripts.glob("*"):
+            if not is_running(old.name):
+                shutil.rmtree(old, ignore_errors=True)
+        cls.directory = scripts / str(os.getpid())
+        cls.directory.mkdir(parents=True, exist_ok=True)
+
+    @classmethod
+    def of_deployment(cls):
+        if cls.directory is None:
+            cls.begin()
+        cls.deployments += 1
+        made = cls.directory / f"{cls.test}-{cls.deployments}"
+        made.mkdir()
+        return made
+
+
+def keep(name, text):
+    """Adds what a process said to the logs of this run."""
+    if Logs.directory is None:
+        Logs.begin()
+    with open(Logs.directory / f"{name}.log", "a") as file:
+        file.write(text)
+
+
+def keep_metrics(url):
+    """What is counted now, if somebody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=METRICS_TIMEOUT_S) as answer:
+            keep("metrics", answer.read().decode())
+    except (OSError, ValueError):
+        pass
 
 
 def broker():
@@ -65,6 +121,7 @@ class Deployment:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="alertstream-test-"))
         # The user that runs dev's PostgreSQL has to pass, or the cluster would lie elsewhere.
         self.directory.chmod(0o711)
+        self.logs = Logs.of_deployment()
         self.data = self.directory / "data"
         self.kafka = kafka
         self.prefix = f"t{uuid.uuid4().hex[:10]}-"
@@ -90,12 +147,26 @@ class Deployment:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+        self.keep_logs_of_others()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def keep_logs_of_others(self):
+        """What PostgreSQL and RocksDB wrote beside their data."""
+        for pattern in ("server.log", "LOG", "LOG.old.*"):
+            for path in self.directory.rglob(pattern):
+                place = "-".join(path.relative_to(self.directory).parts)
+                with contextlib.suppress(OSError):
+                    shutil.copyfile(path, self.logs / f"{place}.log")
+
+    def open_log(self, name):
+        """A file for what a process of that name says."""
+        return open(self.logs / f"{name}-{len(self.processes)}.log", "w+")
 
     def run(self, *arguments, expect=0, stdin=None, timeout=120):
         done = subprocess.run(
             [program(), *map(str, arguments)], cwd=ROOT, env=self.environment, input=stdin,
             capture_output=True, text=True, timeout=timeout)
+        keep("commands", done.stderr)
         if expect is not None and done.returncode != expect:
             raise AssertionError(
                 f"alertstream {' '.join(map(str, arguments))}: exit {done.returncode}, "
@@ -110,11 +181,12 @@ class Deployment:
     def serve(self, *arguments, ready=True):
         self.port = free_port()
         environment = dict(self.environment, ALERTSTREAM_METRICS_PORT=str(self.port))
-        log = open(self.directory / f"serve-{len(self.processes)}.log", "w+")
+        log = self.open_log("serve")
         process = subprocess.Popen(
             [program(), "serve", "--target=processor", *arguments], cwd=ROOT, env=environment,
             stdout=log, stderr=log)
         process.log = log
+        process.metrics_url = f"http://127.0.0.1:{self.port}/metrics"
         self.processes.append(process)
         if ready:
             wait_for("ready", lambda: process.poll() is not None or self.ready(), 60)
@@ -139,6 +211,8 @@ class Deployment:
         return self.get("/health/ready")[0] == 200
 
     def stop(self, process, how=signal.SIGTERM, seconds=10):
+        if how != signal.SIGKILL and hasattr(process, "metrics_url"):
+            keep_metrics(process.metrics_url)
         begun = time.monotonic()
         process.send_signal(how)
         process.wait(timeout=seconds + 20)
@@ -195,9 +269,11 @@ def mark_as_poison(path, topic, offset, crashes=2):
 
 def main(tests):
     names = sys.argv[1:]
+    Logs.begin()
     for test in tests:
         if names and test.__name__ not in names:
             continue
+        Logs.test = test.__name__
         begun = time.monotonic()
         try:
             test()

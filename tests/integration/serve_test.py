@@ -49,7 +49,7 @@ class Servers(Dev):
         self.processes = {}
         simulator = subprocess.Popen(
             [harness.program(), "providers", "simulate", "-o", "json"], env=deployment.environment,
-            stdout=subprocess.PIPE, text=True)
+            stdout=subprocess.PIPE, stderr=deployment.open_log("simulator"), text=True)
         deployment.processes.append(simulator)
         self.ports = {name: harness.free_port() for name in targets}
         self.api_port = harness.free_port()
@@ -92,12 +92,13 @@ tenant = "acme"
         deployment.environment["ALERTSTREAM_KEYS_FILE"] = str(keys)
 
     def start(self, name):
-        log = open(self.deployment.directory / f"{name}-{len(self.deployment.processes)}.log", "w+")
+        log = self.deployment.open_log(name)
         process = subprocess.Popen(
             [harness.program(), "serve", f"--target={name}", "--instance", name, "--take-over",
              "--metrics-port", str(self.ports[name]), "--port", str(self.api_port)],
             cwd=harness.ROOT, env=self.deployment.environment, stdout=log, stderr=log)
         process.log = log
+        process.metrics_url = f"http://127.0.0.1:{self.ports[name]}/metrics"
         self.processes[name] = process
         self.deployment.processes.append(process)
 
@@ -114,6 +115,8 @@ tenant = "acme"
 
     def end(self, name, how):
         process = self.processes[name]
+        if how != signal.SIGKILL:
+            harness.keep_metrics(process.metrics_url)
         process.send_signal(how)
         begun = time.monotonic()
         process.wait(timeout=30)

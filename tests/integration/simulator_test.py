@@ -90,9 +90,11 @@ class Receiver:
 
 class Simulator:
     def __init__(self, *arguments):
+        self.log = open(harness.Logs.of_deployment() / "simulator.log", "w")
         self.process = subprocess.Popen(
             [program(), "providers", "simulate", "--port", "0", "--callback-delay", "5ms",
-             "-o", "json", *arguments], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
+             "-o", "json", *arguments], stdout=subprocess.PIPE, stdin=subprocess.PIPE,
+            stderr=self.log, text=True)
 
     def start(self, token=None):
         if token:
