@@ -43,6 +43,12 @@ class StateStore {
 
   // Removes everything. For a store that is rebuilt.
   virtual Status Clear() = 0;
+
+  // Puts what the last Apply left into `directory`, which does not exist, for a store of the same
+  // kind to be opened there. kInvalid: a store of this kind lies in no directory.
+  virtual Status CheckpointTo(const std::string& /*directory*/) {
+    return Error(ErrorCode::kInvalid, "this state lies in no directory, so none can be made of it");
+  }
 };
 
 }  // namespace alertstream::state

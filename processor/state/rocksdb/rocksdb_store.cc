@@ -12,6 +12,7 @@
 #include <rocksdb/write_buffer_manager.h>
 
 #include "processor/base/check.h"
+#include "processor/state/rocksdb/checkpoint.h"
 
 namespace alertstream::state {
 namespace {
@@ -41,7 +42,8 @@ std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), sli
 
 Error ToError(const std::string& directory, const rocksdb::Status& status) {
   const std::string what = "state store " + directory + ": " + status.ToString();
-  if (status.IsCorruption()) {
+  // A file that is missing is damage too: nobody but RocksDB deletes any.
+  if (status.IsCorruption() || status.IsPathNotFound()) {
     return Error(ErrorCode::kCorrupt,
                  what +
                      ". The store is a cache of the journal: stop the processor, delete the "
@@ -233,6 +235,11 @@ class RocksDbStore final : public StateStore {
       }
     }
     return std::optional<std::string>();
+  }
+
+  Status CheckpointTo(const std::string& directory) override {
+    const auto status = MakeCheckpoint(*db_, directory);
+    return status.ok() ? Status::Ok() : Status(ToError(directory, status));
   }
 
   Status Clear() override {
