@@ -76,6 +76,7 @@ class TriggersAtHand {
 
 Result<std::string> ExplainEvent(log::EventLog& log, sql::Session& session, const ReadCall& call,
                                  const std::string& id) {
+  ALERTSTREAM_RETURN_IF_ERROR(session.Begin(sql::kSnapshot));
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto row,
                                Required(read_model::FindEvent(session, call.caller.tenant, id)));
   read_model::DecisionFilters of_event;

@@ -76,6 +76,7 @@ Result<http::Response> AnswerPage(const ListPlan& plan, sql::Session& session) {
 }
 
 Result<http::Response> AnswerExport(const ListPlan& plan, sql::Session& session) {
+  ALERTSTREAM_RETURN_IF_ERROR(session.Begin(sql::kSnapshot));
   ALERTSTREAM_ASSIGN_OR_RETURN(PageRequest request, FirstPage(plan, session));
   std::size_t left = plan.query.limit.value_or(kExportLimitMax);
   http::Response response;

@@ -73,6 +73,7 @@ Result<std::optional<std::string>> ExplainRow(log::EventLog& log, sql::Session& 
 
 Result<std::string> ExplainNotification(log::EventLog& log, sql::Session& session,
                                         const ReadCall& call, const std::string& id) {
+  ALERTSTREAM_RETURN_IF_ERROR(session.Begin(sql::kSnapshot));
   ALERTSTREAM_ASSIGN_OR_RETURN(
       const auto whole, Required(read_model::FindNotification(session, call.caller.tenant, id)));
   const read_model::Notification& row = whole.notification;

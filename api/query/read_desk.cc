@@ -80,6 +80,23 @@ bool HasTag(std::string_view if_none_match, std::string_view tag) {
 
 }  // namespace
 
+bool IsTemporary(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kConflict:
+    case ErrorCode::kExhausted:
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kUnknown:
+      return true;
+    case ErrorCode::kInvalid:
+    case ErrorCode::kNotFound:
+    case ErrorCode::kDenied:
+    case ErrorCode::kFenced:
+    case ErrorCode::kCorrupt:
+      break;
+  }
+  return false;
+}
+
 http::Response UnavailableProblem(std::string detail) {
   http::Response response =
       http::Problem({.status = 503, .code = "unavailable", .detail = std::move(detail)});
@@ -204,9 +221,9 @@ Result<http::Response> ReadDesk::Query(const Job& job) {
   // A session of the pool may have died unseen, with a restart of the server; the next is new.
   constexpr int kTries = 2;
   for (int tries = 1;; ++tries) {
-    ALERTSTREAM_ASSIGN_OR_RETURN(const auto session, deps_.database->pool.Take(kSessionWait));
-    const Status begun = session->Begin({.read_only = true, .tenant = job.call->caller.tenant});
-    auto answer = begun.ok() ? job.task(*session) : Result<http::Response>(begun.error());
+    ALERTSTREAM_ASSIGN_OR_RETURN(const auto session,
+                                 deps_.database->pool.Take(job.call->caller.tenant, kSessionWait));
+    auto answer = job.task(*session);
     if (answer.ok() || session->alive() || tries == kTries) {
       return answer;
     }
@@ -214,26 +231,20 @@ Result<http::Response> ReadDesk::Query(const Job& job) {
 }
 
 http::Response ReadDesk::AnswerOf(const Error& error) {
-  switch (error.code()) {
-    case ErrorCode::kInvalid:
-      return http::Problem(Malformed(error.message()));
-    case ErrorCode::kNotFound:
-      return NotFoundProblem();
-    case ErrorCode::kConflict:
-    case ErrorCode::kExhausted:
-    case ErrorCode::kUnavailable:
-    case ErrorCode::kUnknown:
-      if (!is_down_.exchange(true)) {
-        Log(LogLevel::kWarning, "read_model_unavailable", {{"error", error.message()}});
-      }
-      return UnavailableProblem("The database cannot be asked now.");
-    case ErrorCode::kDenied:
-    case ErrorCode::kFenced:
-    case ErrorCode::kCorrupt:
-      break;
+  if (error.code() == ErrorCode::kInvalid) {
+    return http::Problem(Malformed(error.message()));
   }
-  Log(LogLevel::kError, "read_failed", {{"error", error.message()}});
-  return http::Problem(500, "The answer could not be made.");
+  if (error.code() == ErrorCode::kNotFound) {
+    return NotFoundProblem();
+  }
+  if (!IsTemporary(error.code())) {
+    Log(LogLevel::kError, "read_failed", {{"error", error.message()}});
+    return http::Problem(500, "The answer could not be made.");
+  }
+  if (!is_down_.exchange(true)) {
+    Log(LogLevel::kWarning, "read_model_unavailable", {{"error", error.message()}});
+  }
+  return UnavailableProblem("The database cannot be asked now.");
 }
 
 }  // namespace alertstream::api

@@ -28,7 +28,7 @@ inline constexpr std::size_t kRevealReasonBytesMax = 200;
 
 // Where the tables are. All of it outlives the routes.
 struct ReadDatabase {
-  sql::Pool& pool;  // Of the role alertstream_api.
+  sql::TenantPool& pool;  // Of the role alertstream_api.
   WorkerPool& workers;
   ProjectionWait& wait;
   AuditTrail& audit;
@@ -51,8 +51,10 @@ struct ReadCall {
   bool reveals() const { return reveal_reason.has_value(); }
 };
 
-// Runs on a worker, in a read-only transaction of the caller's tenant. kNotFound: 404; kInvalid:
-// 400 with its message; anything else: 503 or 500.
+// Runs on a worker, with a session that shows the rows of the caller's tenant and only reads. Each
+// statement is a transaction of its own, one round trip; a task whose statements have to fit each
+// other begins a sql::kSnapshot. kNotFound: 404; kInvalid: 400 with its message; anything else: 503
+// if IsTemporary, or 500.
 using ReadTask = std::function<Result<http::Response>(sql::Session&)>;
 // Runs on a thread of the server: reads what the request asks for. The answer, if that is all.
 using ReadPlanner =
@@ -82,6 +84,10 @@ class ReadDesk : public std::enable_shared_from_this<ReadDesk> {
 
 // 200 with the object, its entity tag, and 304 if the client has it already.
 http::Response AnswerObject(const http::Request& request, std::string json);
+
+// What asking again may mend: the database is away, has no room or no time, or another transaction
+// was first. Otherwise the fault is in the request or ours.
+bool IsTemporary(ErrorCode code);
 
 // 503 `unavailable` with Retry-After.
 http::Response UnavailableProblem(std::string detail);

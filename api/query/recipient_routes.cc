@@ -11,6 +11,7 @@ namespace {
 
 Result<std::string> ShowRecipient(sql::Session& session, const ReadCall& call,
                                   const std::string& id) {
+  ALERTSTREAM_RETURN_IF_ERROR(session.Begin(sql::kSnapshot));
   const std::string& tenant = call.caller.tenant;
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto row,
                                Required(read_model::FindRecipient(session, tenant, id)));

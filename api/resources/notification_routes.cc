@@ -146,7 +146,6 @@ void FollowFirst(const OperationPtr& operation, const v1::Envelope& envelope,
     const auto decisions =
         event.ok() ? read_model::ListDecisions(session, tenant, {.event = first}, {.limit = 1})
                    : Result<read_model::Page<read_model::Decision>>(event.error());
-    session.Rollback();
     if (!decisions.ok()) {
       return operation->Unavailable(decisions.error());
     }
@@ -183,7 +182,6 @@ void FindAddress(const OperationPtr& operation, const NotificationDraft& draft) 
   operation->Read([operation, draft](sql::Session& session) {
     const auto found =
         read_model::FindRecipient(session, operation->caller().tenant, draft.recipient);
-    session.Rollback();
     if (!found.ok()) {
       return operation->Unavailable(found.error());
     }

@@ -50,7 +50,6 @@ void LookUp(const OperationPtr& operation) {
   const std::string id = FormatId(IdKind::kRecipient, AsView(token));
   operation->Read([operation, id](sql::Session& session) {
     const auto found = read_model::FindRecipient(session, operation->caller().tenant, id);
-    session.Rollback();
     if (!found.ok()) {
       return operation->Unavailable(found.error());
     }

@@ -97,14 +97,9 @@ void ResourceOperation::Submit(std::function<void()> task) {
 
 void ResourceOperation::Read(std::function<void(sql::Session&)> work) {
   Submit([self = shared_from_this(), work = std::move(work)] {
-    auto session = self->database().pool.Take(kSessionWait);
+    auto session = self->database().pool.Take(self->caller_.tenant, kSessionWait);
     if (!session.ok()) {
       return self->Unavailable(session.error());
-    }
-    const Status begun =
-        session.value()->Begin({.read_only = true, .tenant = self->caller_.tenant});
-    if (!begun.ok()) {
-      return self->Unavailable(begun.error());
     }
     *self->deps_->is_down = false;
     work(*session.value());
@@ -222,10 +217,8 @@ void ResourceOperation::AnswerPending(bool decided) {
 }
 
 void ResourceOperation::Unavailable(const Error& error) {
-  // What is not there may come back; anything else is a fault of ours. The texts are nobody's but
-  // the log's: they name hosts, users and tables.
-  const bool away = error.code() == ErrorCode::kUnavailable || error.code() == ErrorCode::kUnknown;
-  if (!away) {
+  // The texts are nobody's but the log's: they name hosts, users and tables.
+  if (!IsTemporary(error.code())) {
     Log(LogLevel::kError, "resource_failed", {{"error", error.message()}});
     return Answer(http::Problem(500, "The database did not take a statement."));
   }

@@ -31,8 +31,9 @@ class ResourceOperation : public std::enable_shared_from_this<ResourceOperation>
   // The parsed body's change; null: it is not valid, and the client has the answer.
   const ResourceChange* Take(ResourceParse parsed);
 
-  // Runs `work` on a worker, with the transaction of the tenant open. Where the database is not
-  // there, or too many wait, the client is told.
+  // Runs `work` on a worker, with a session that shows the rows of the tenant and only reads; each
+  // statement is a transaction of its own. Where the database is not there, or too many wait, the
+  // client is told.
   void Read(std::function<void(sql::Session&)> work);
   // Runs `work` when the read side shows what X-Min-Position names, at once without that field; it
   // must not block. Not in time: 503.

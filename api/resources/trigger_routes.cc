@@ -57,7 +57,6 @@ void WithTrigger(const OperationPtr& operation, const std::string& id,
   }
   operation->Read([operation, id, work = std::move(work)](sql::Session& session) {
     const auto found = read_model::FindTrigger(session, operation->caller().tenant, id);
-    session.Rollback();
     if (!found.ok()) {
       return operation->Unavailable(found.error());
     }
@@ -102,7 +101,6 @@ void CreateTrigger(const OperationPtr& operation, const std::string&) {
     operation->Read([operation, repeated](sql::Session& session) {
       const auto found =
           read_model::FindTrigger(session, operation->caller().tenant, operation->change().id);
-      session.Rollback();
       if (!found.ok()) {
         return operation->Unavailable(found.error());
       }

@@ -35,7 +35,7 @@ class ReadModelPart {
   void Stop();
 
  private:
-  sql::Pool pool_;
+  sql::TenantPool pool_;
   api::ProjectionWait wait_;
   api::WorkerPool workers_;
   api::ReadDatabase at_;

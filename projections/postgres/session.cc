@@ -39,6 +39,10 @@ constexpr std::string_view kServerOptions =
 // What the API asks finds few rows by an index, whatever the values: planning it anew each time, as
 // the server would for partitioned tables, takes longer than the rest.
 constexpr std::string_view kApiRole = "alertstream_api";
+// The one place where a session's tenant is set; policies read it with current_setting.
+constexpr const char* kKeepTenant = "session.keep_tenant";
+constexpr const char* kKeepTenantText = "SELECT set_config('alertstream.tenant', $1, false)";
+
 constexpr const char* kPlanOnce = "SET plan_cache_mode = force_generic_plan";
 
 // Payloads of one channel.
@@ -90,6 +94,8 @@ class PostgresSession : public sql::Session {
   Status TakeOn(const std::string& role);
 
   Result<sql::Rows> Run(const sql::Statement& statement, const sql::Params& params) override;
+  Status KeepTenant(const std::string& tenant) override;
+  std::string_view tenant() const override { return tenant_; }
   Status Begin(const sql::TransactionOptions& options) override;
   Status Commit() override;
   void Rollback() override;
@@ -110,6 +116,8 @@ class PostgresSession : public sql::Session {
 
   const std::string described_;
   const std::chrono::milliseconds timeout_;
+  const bool keeps_tenant_;
+  std::string tenant_;  // That the server has confirmed; "" while none is.
   pqxx::connection connection_;
   pqxx::quiet_errorhandler silence_;  // Notices quote values.
   std::optional<Watchdog::Watched> watched_;
@@ -129,6 +137,7 @@ PostgresSession::PostgresSession(const SessionTarget& target, const std::string&
                                  const sql::SessionOptions& options, Watchdog& watchdog)
     : described_(target.described),
       timeout_(options.statement_timeout),
+      keeps_tenant_(options.keeps_tenant),
       connection_(connection_text),
       silence_(connection_) {
 #pragma GCC diagnostic push
@@ -222,6 +231,9 @@ sql::Rows RowsOf(const pqxx::result& result) {
 }
 
 Result<sql::Rows> PostgresSession::Run(const sql::Statement& statement, const sql::Params& params) {
+  if (keeps_tenant_ && tenant_.empty() && !lost_) {  // Nobody has said whose rows are meant.
+    return Error(ErrorCode::kInvalid, fmt::format("{}: the session has no tenant", statement.name));
+  }
   if (transaction_ == Transaction::kFailed) {
     return Error(ErrorCode::kInvalid,
                  fmt::format("{}: its transaction has ended with an error", statement.name));
@@ -252,14 +264,44 @@ Result<sql::Rows> PostgresSession::Run(const sql::Statement& statement, const sq
   return rows;
 }
 
+Status PostgresSession::KeepTenant(const std::string& tenant) {
+  // A setting that is made within a transaction goes with it.
+  ALERTSTREAM_CHECK(keeps_tenant_ && transaction_ == Transaction::kNone);
+  if (tenant.empty() || tenant.find('\0') != std::string::npos) {
+    return Error(ErrorCode::kInvalid, "a session keeps a tenant, whose name holds no U+0000");
+  }
+  if (!lost_ && tenant_ == tenant) {
+    return Status::Ok();
+  }
+  tenant_.clear();
+  bool is_set = false;
+  Status kept = Guarded(kKeepTenant, timeout_, [&] {
+    if (prepared_.insert(kKeepTenant).second) {
+      connection_.prepare(kKeepTenant, kKeepTenantText);
+    }
+    const pqxx::result rows = Work().exec_prepared(kKeepTenant, tenant);
+    is_set = rows.size() == 1 && rows[0][0].c_str() == tenant;
+  });
+  if (kept.ok() && is_set) {
+    tenant_ = tenant;
+    return kept;
+  }
+  lost_ = true;
+  return Error(ErrorCode::kUnavailable,
+               kept.ok() ? fmt::format("{}: the setting was not taken", kKeepTenant)
+                         : kept.error().message());
+}
+
 Status PostgresSession::Begin(const sql::TransactionOptions& options) {
   ALERTSTREAM_CHECK(transaction_ != Transaction::kOpen);
+  ALERTSTREAM_CHECK(!keeps_tenant_ || options.tenant.empty());
   if (options.tenant.find('\0') != std::string::npos) {
     return Error(ErrorCode::kInvalid, "no tenant's name holds U+0000");
   }
   Rollback();
   Status begun = Guarded("BEGIN", timeout_, [&] {
-    std::string text = options.read_only ? "BEGIN READ ONLY" : "BEGIN";
+    std::string text = options.one_snapshot ? "BEGIN ISOLATION LEVEL REPEATABLE READ" : "BEGIN";
+    text += options.read_only ? " READ ONLY" : "";
     if (!options.tenant.empty()) {
       text += fmt::format("; SELECT set_config('alertstream.tenant', {}, true)",
                           connection_.quote(options.tenant));
@@ -295,6 +337,9 @@ void PostgresSession::Rollback() {
 }
 
 Status PostgresSession::RunScript(const std::string& script) {
+  if (keeps_tenant_) {  // It could set anything.
+    return Error(ErrorCode::kInvalid, "script: a session that keeps a tenant runs none");
+  }
   if (transaction_ == Transaction::kFailed) {
     return Error(ErrorCode::kInvalid, "script: its transaction has ended with an error");
   }
@@ -354,6 +399,9 @@ std::string ConnectionTextOf(const SessionTarget& target, const sql::SessionOpti
       "{} -c statement_timeout={} -c "
       "idle_in_transaction_session_timeout={}",
       kServerOptions, options.statement_timeout.count(), kIdleInTransactionMs);
+  if (options.keeps_tenant) {
+    settings["options"] += " -c default_transaction_read_only=on";
+  }
   // A host that has gone away is noticed within a minute also while nothing is asked.
   settings.try_emplace("keepalives_idle", "30");
   settings.try_emplace("keepalives_interval", "10");

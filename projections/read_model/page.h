@@ -86,7 +86,7 @@ const sql::Statement& PageStatement(const ListShape& shape, const FilterValues& 
 sql::Params PageParams(std::string_view tenant, const FilterValues& filters,
                        const PageRequest& request, const PageBounds& bounds);
 
-// Runs it within the transaction of `session`; the rows are in the order in which they were walked,
+// Runs it; the rows are in the order in which they were walked,
 // one more than `request.limit` if there are more.
 Result<sql::Rows> RunPage(sql::Session& session, std::string_view tenant, const ListShape& shape,
                           const FilterValues& filters, const PageRequest& request);

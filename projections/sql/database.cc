@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <condition_variable>
+#include <iterator>
 #include <mutex>
 #include <system_error>
 #include <utility>
@@ -19,6 +20,9 @@ namespace {
 constexpr std::chrono::milliseconds kRetryPause{200};
 
 constexpr std::string_view kNullElement = "NULL";
+
+// A session may have died unseen, with a restart of the server; the next is another or new.
+constexpr int kTenantTries = 2;
 
 std::string HexOf(std::string_view bytes) { return "\\x" + ToHex(bytes); }
 
@@ -209,6 +213,19 @@ struct Pool::Impl {
     freed.notify_one();
   }
 
+  // REQUIRES: `mutex`. Of this tenant that which was used last, else that which was used first: the
+  // tenants that are busy keep their sessions. Without a tenant, that which was used last.
+  std::unique_ptr<Session> TakeIdle(std::string_view tenant) {
+    auto chosen = std::find_if(idle.rbegin(), idle.rend(),
+                               [&](const auto& session) { return session->tenant() == tenant; });
+    if (chosen == idle.rend()) {
+      chosen = std::prev(idle.rend());
+    }
+    std::unique_ptr<Session> session = std::move(*chosen);
+    idle.erase(std::prev(chosen.base()));
+    return session;
+  }
+
   // Opens a session for a place that is taken already; frees it if that fails.
   Result<std::unique_ptr<Session>> Open() {
     auto opened = database.Open(options);
@@ -238,7 +255,7 @@ Pool::Pool(Database& database, SessionOptions options, std::size_t sessions_max)
 
 Pool::~Pool() { ALERTSTREAM_CHECK(impl_->taken == 0); }
 
-Result<Pool::Lease> Pool::Take(std::chrono::milliseconds timeout) {
+Result<Pool::Lease> Pool::Take(std::chrono::milliseconds timeout, std::string_view tenant) {
   std::vector<std::unique_ptr<Session>> dead;  // Closed without the lock.
   {
     std::unique_lock lock(impl_->mutex);
@@ -249,8 +266,7 @@ Result<Pool::Lease> Pool::Take(std::chrono::milliseconds timeout) {
     }
     ++impl_->taken;
     while (!impl_->idle.empty()) {
-      std::unique_ptr<Session> session = std::move(impl_->idle.back());
-      impl_->idle.pop_back();
+      std::unique_ptr<Session> session = impl_->TakeIdle(tenant);
       if (session->alive()) {
         return Lease(*this, std::move(session));
       }
@@ -270,6 +286,30 @@ Result<Pool::Lease> Pool::Take(std::chrono::milliseconds timeout) {
 Pool::Lease::~Lease() {
   if (session_ != nullptr) {
     pool_->impl_->GiveBack(std::move(session_));
+  }
+}
+
+TenantPool::TenantPool(Database& database, SessionOptions options, std::size_t sessions_max)
+    : pool_(
+          database,
+          [&] {
+            options.keeps_tenant = true;
+            return std::move(options);
+          }(),
+          sessions_max) {}
+
+Result<Pool::Lease> TenantPool::Take(const std::string& tenant, std::chrono::milliseconds timeout) {
+  for (int tries = 1;; ++tries) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(auto lease, pool_.Take(timeout, tenant));
+    const Status kept = lease->KeepTenant(tenant);
+    if (kept.ok()) {
+      ALERTSTREAM_CHECK(lease->tenant() == tenant);
+      return lease;
+    }
+    // What is left of it is dropped with the lease.
+    if (lease->alive() || tries == kTenantTries) {
+      return kept.error();
+    }
   }
 }
 

@@ -3,7 +3,7 @@
 // (libpqxx); everything that keeps tables uses this header: migrations, the projector, the read
 // model's queries, identity.
 //
-// A Session belongs to one thread at a time; a Database is thread-safe.
+// A Session belongs to one thread at a time; a Database and the pools are thread-safe.
 #pragma once
 
 #include <chrono>
@@ -92,10 +92,16 @@ class Rows {
 
 struct TransactionOptions {
   bool read_only = false;
+  // Every statement sees what had been committed when the first one began; otherwise each sees what
+  // had been when it began itself.
+  bool one_snapshot = false;
   // Not empty: row-level security shows the rows of this tenant only (SET LOCAL
-  // alertstream.tenant).
+  // alertstream.tenant). Empty in a session that keeps its tenant.
   std::string tenant = {};
 };
+
+// What several statements are read in that have to fit each other.
+inline const TransactionOptions kSnapshot{.read_only = true, .one_snapshot = true, .tenant = {}};
 
 struct SessionOptions {
   // Taken on with SET ROLE: "alertstream_api", "alertstream_projector", "alertstream_identity";
@@ -103,6 +109,8 @@ struct SessionOptions {
   std::string role = {};
   std::string application_name = "alertstream";
   std::chrono::milliseconds statement_timeout{10'000};
+  // The session runs nothing before KeepTenant, and whatever it runs only reads. See TenantPool.
+  bool keeps_tenant = false;
 };
 
 class Session {
@@ -116,6 +124,14 @@ class Session {
   // Messages never hold values.
   virtual Result<Rows> Run(const Statement& statement, const Params& params) = 0;
   Result<Rows> Run(const Statement& statement) { return Run(statement, Params()); }
+
+  // From here on row-level security shows the rows of this tenant only, whatever runs, until the
+  // next call: one round trip, none if it is the tenant already. After an error nobody knows whose
+  // rows the session would show: it is not alive() and runs nothing any more.
+  // REQUIRES: SessionOptions::keeps_tenant, and no transaction is open. kInvalid: no tenant.
+  virtual Status KeepTenant(const std::string& tenant) = 0;
+  // Whose rows are shown; "" unless KeepTenant has succeeded.
+  virtual std::string_view tenant() const = 0;
 
   virtual Status Begin(const TransactionOptions& options) = 0;
   // kUnknown: the connection broke while it committed; ask the tables what became of it.
@@ -167,11 +183,31 @@ class Pool {
     std::unique_ptr<Session> session_;
   };
   // kUnavailable: the database cannot be reached, or none came free within `timeout`.
-  Result<Lease> Take(std::chrono::milliseconds timeout);
+  Result<Lease> Take(std::chrono::milliseconds timeout) { return Take(timeout, {}); }
 
  private:
+  friend class TenantPool;
+  // A session of `tenant`, if there is one, before any other.
+  Result<Lease> Take(std::chrono::milliseconds timeout, std::string_view tenant);
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
+};
+
+// Sessions for reading one tenant's rows at a time. A session keeps its tenant when it is given
+// back, so that the next read of that tenant is a single round trip. Nobody else makes sessions
+// that keep a tenant, and there is no other way to get one of these than to say whose rows are
+// meant: none ever runs a statement under a tenant that its taker has not named.
+class TenantPool {
+ public:
+  // `options.keeps_tenant` goes without saying.
+  TenantPool(Database& database, SessionOptions options, std::size_t sessions_max);
+
+  // As Pool::Take. The session shows the rows of `tenant`, and only reads.
+  Result<Pool::Lease> Take(const std::string& tenant, std::chrono::milliseconds timeout);
+
+ private:
+  Pool pool_;
 };
 
 }  // namespace alertstream::sql

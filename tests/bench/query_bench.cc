@@ -1,10 +1,11 @@
 // Reading over REST: GET notifications/{id} and a list of 20, through the guarded server, the
 // guard, the workers and row-level security. Baseline of the same run: bare libpqxx, one prepared
-// SELECT of the same columns by the same index, with as many connections as the load has.
+// SELECT of the same columns by the same index, with as many connections as the load has. The stage
+// `pages`: lists of tables of ten million rows.
+#include <algorithm>
 #include <atomic>
-#include <cstdint>
-#include <functional>
-#include <memory>
+#include <chrono>
+#include <cstddef>
 #include <string>
 #include <thread>
 #include <vector>
@@ -13,29 +14,29 @@
 
 #include <pqxx/pqxx>
 
-#include "api/http/server.h"
-#include "api/query/query_routes.h"
 #include "ops/postgres/cluster.h"
 #include "processor/base/clock.h"
-#include "processor/log/memory/memory_log.h"
 #include "projections/migrations/migrations.h"
 #include "projections/postgres/database.h"
 #include "projections/read_model/notifications.h"
 #include "tests/bench/arguments.h"
 #include "tests/bench/http_load.h"
+#include "tests/bench/query_pages.h"
+#include "tests/bench/query_server.h"
 #include "tests/bench/workload.h"
 
 namespace alertstream::bench {
 namespace {
 
 constexpr double kGoal = 0.5;
-constexpr std::string_view kKey = "as_sk_bench";
 
-// Ten tenants; the rows of one minute each.
-constexpr const char* kRows = R"(
+constexpr const char* kMonths = R"(
 SET search_path = read_model;
 SELECT read_model.ensure_month('read_model', t) FROM generate_series(
   '2026-01-15 00:00:00+00'::timestamptz, '2026-12-15 00:00:00+00', '1 month') t;
+)";
+// Ten tenants in turn.
+constexpr const char* kRows = R"(
 INSERT INTO notifications SELECT 't' || n % 10,
   left(id_floor('ntf_', at), 14) || lpad(n::text, 16, '0'), 'send',
   'evt_' || lpad(n::text, 26, '0'), 'dec_' || lpad(n::text, 26, '0'), 'late', 1,
@@ -50,86 +51,6 @@ INSERT INTO notifications SELECT 't' || n % 10,
 INSERT INTO attempts SELECT tenant_id, id, 1, created_at, created_at, 'accepted', 'twilio', 'acc',
   'SM1', NULL, NULL, 0, 7 FROM notifications;
 )";
-
-// One secret key of one tenant.
-class OneKey final : public api::Identity {
- public:
-  std::shared_ptr<const api::ApiKey> FindKey(std::string_view presented) const override {
-    return presented == kKey ? key_ : nullptr;
-  }
-  api::EventRate RateOf(std::string_view) const override { return {}; }
-  bool OriginAllowed(std::string_view) const override { return false; }
-  std::optional<std::string> TenantOfNumber(std::string_view, std::string_view,
-                                            std::string_view) const override {
-    return std::nullopt;
-  }
-  std::shared_ptr<const WebhookAccount> FindWebhookAccount(std::string_view,
-                                                           std::string_view) const override {
-    return nullptr;
-  }
-
- private:
-  std::shared_ptr<const api::ApiKey> key_ = std::make_shared<api::ApiKey>(
-      api::ApiKey{.id = "key_1", .kind = api::KeyKind::kSecret, .tenant = "t0"});
-};
-
-class NoUsers final : public api::UserTokens {
- public:
-  Result<api::Caller> CallerOf(std::string_view) const override {
-    return Error(ErrorCode::kDenied, "none");
-  }
-};
-
-class NoAudit final : public api::AuditTrail {
- public:
-  Status Record(const api::AuditEvent&) override { return Status::Ok(); }
-};
-
-// The server with the routes, in this process.
-class Server {
- public:
-  Server(sql::Database& database, std::size_t sessions)
-      : pool_(database, {.role = "alertstream_api"}, sessions),
-        wait_(database, SystemClock()),
-        workers_({.threads = sessions}) {
-    Must(api::AddQueryRoutes(&routes_,
-                             {.read = {.guard = guard_, .clock = SystemClock(), .database = &at_},
-                              .cursors = cursors_,
-                              .log = log_}));
-    server_ = std::make_unique<http::Server>(
-        http::ServerOptions{.threads = 2},
-        [this](http::Request request, http::Responder responder) {
-          routes_.Handle(std::move(request), std::move(responder));
-        },
-        SystemClock());
-    Must(server_->Start());
-  }
-  ~Server() {
-    server_->Stop();
-    workers_.Stop();
-  }
-  std::uint16_t port() const { return server_->port(); }
-
- private:
-  OneKey identity_;
-  NoUsers users_;
-  NoAudit audit_;
-  api::AccessGuard guard_{{.identity = identity_, .users = users_, .clock = SystemClock()}};
-  api::CursorBook cursors_{HmacKey("bench")};
-  log::MemoryEventLog log_{{.clock = SystemClock(), .markers = true, .wait_on_clock = false}};
-  sql::Pool pool_;
-  api::ProjectionWait wait_;
-  api::WorkerPool workers_;
-  api::ReadDatabase at_{.pool = pool_, .workers = workers_, .wait = wait_, .audit = audit_};
-  http::Routes routes_;
-  std::unique_ptr<http::Server> server_;
-};
-
-void Print(std::string_view what, double per_second, std::vector<float> latency_ms, double base) {
-  fmt::print("{:<34} {:8.0f}/s   p50 {:6.2f} ms   p99 {:6.2f} ms   ratio {:.2f}\n", what,
-             per_second, PercentileOf(latency_ms, 0.5), PercentileOf(latency_ms, 0.99),
-             per_second / base);
-}
 
 // `count` statements over `connections`; the rate. Parameters: tenant, id.
 double Bare(const std::string& url, const std::string& text, const std::vector<std::string>& ids,
@@ -174,27 +95,6 @@ double Bare(const std::string& url, const std::string& text, const std::vector<s
   return static_cast<double>(ids.size()) / seconds;
 }
 
-std::vector<std::string> Requests(const std::vector<std::string>& targets) {
-  std::vector<std::string> requests;
-  for (const std::string& target : targets) {
-    requests.push_back(fmt::format(
-        "GET /api/v1/{} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {}\r\n\r\n", target, kKey));
-  }
-  return requests;
-}
-
-double Through(const Server& server, const std::vector<std::string>& targets,
-               std::size_t connections, std::vector<float>* latency_ms) {
-  const LoadResult load = RunLoad(server.port(), connections, Requests(targets));
-  for (const auto& [status, times] : load.answers) {
-    if (status != 200) {
-      Die(fmt::format("{} answers are {}: {}", times, status, load.last_body));
-    }
-  }
-  *latency_ms = load.latency_ms;
-  return static_cast<double>(targets.size()) / load.seconds;
-}
-
 // Ids of the tenant t0 without a pattern.
 std::vector<std::string> Ids(const std::string& url, std::size_t rows, std::size_t count) {
   pqxx::connection connection(url);
@@ -211,32 +111,119 @@ std::vector<std::string> Ids(const std::string& url, std::size_t rows, std::size
   return ids;
 }
 
-void Fill(sql::Database& database, std::size_t rows) {
-  const auto session = Must(database.Open({.statement_timeout = std::chrono::minutes(30)}));
+// The tables, with partitions for a year, and `rows` notifications with an attempt each.
+void Fill(const std::string& url, std::size_t rows) {
+  const auto database = Must(postgres::MakeDatabase({.url = url}, SystemClock()));
+  const auto session = Must(database->Open({.statement_timeout = std::chrono::minutes(30)}));
   static_cast<void>(Must(migrations::MigrateUp(*session, migrations::ProgramMigrations())));
-  const auto writer = Must(database.Open(
+  const auto writer = Must(database->Open(
       {.role = "alertstream_projector", .statement_timeout = std::chrono::minutes(30)}));
-  constexpr double kSecondsOfYear = 300.0 * 86'400;
-  Must(writer->RunScript(fmt::format(kRows, kSecondsOfYear / static_cast<double>(rows), rows)));
-  Must(session->RunScript("VACUUM ANALYZE read_model.notifications"));
+  Must(writer->RunScript(kMonths));
+  if (rows > 0) {
+    constexpr double kSecondsOfYear = 300.0 * 86'400;
+    Must(writer->RunScript(fmt::format(kRows, kSecondsOfYear / static_cast<double>(rows), rows)));
+    Must(session->RunScript("VACUUM ANALYZE read_model.notifications"));
+  }
 }
 
-int Run(int argc, char** argv) {
-  Arguments arguments(argc, argv,
-                      "alertstream_query_bench [--dir=/tmp/alertstream-query-bench] "
-                      "[--rows=200000] [--requests=20000] [--connections=8]");
-  const std::string directory = arguments.Text("dir", "/tmp/alertstream-query-bench");
-  const auto rows = static_cast<std::size_t>(arguments.Number("rows", 200'000, 1000, 2e7));
-  const auto count = static_cast<std::size_t>(arguments.Number("requests", 20'000, 100, 1e7));
-  const auto connections = static_cast<std::size_t>(arguments.Number("connections", 8, 1, 64));
-  arguments.Done();
-  const std::string place = Must(postgres::ClusterDirectory(directory));
-  const auto cluster =
-      Must(postgres::Cluster::Start({.directory = place, .durable = false}, SystemClock()));
-  const auto database = Must(postgres::MakeDatabase({.url = cluster->url()}, SystemClock()));
-  Fill(*database, rows);
-  const std::string admin = cluster->UrlOf("alertstream", "postgres");  // No row-level security.
-  const std::vector<std::string> ids = Ids(admin, rows / 10, count);
+// What is compared: its rates, and the CPU time of the API's process.
+struct Line {
+  std::string name;
+  std::vector<double> per_second;
+  std::vector<double> ratios;  // Each to the baseline of the same round.
+  std::vector<float> latency_ms;
+  double cpu_us = 0;  // Of the API's process, for one request of the last round.
+};
+
+double MedianOf(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+void Print(const Line& line) {
+  const auto [low, high] = std::minmax_element(line.ratios.begin(), line.ratios.end());
+  fmt::print("{:<28} {:8.0f}/s   p50 {:6.2f} ms   p99 {:6.2f} ms   ratio {:.2f} ({:.2f} to {:.2f})",
+             line.name, MedianOf(line.per_second), PercentileOf(line.latency_ms, 0.5),
+             PercentileOf(line.latency_ms, 0.99), MedianOf(line.ratios), *low, *high);
+  if (line.cpu_us > 0) {
+    fmt::print("   {:.0f} us of CPU", line.cpu_us);
+  }
+  fmt::print("\n");
+}
+
+struct RatioOptions {
+  std::size_t rows = 0;
+  std::size_t requests = 0;
+  std::size_t connections = 0;
+  std::size_t rounds = 0;
+};
+
+// A read and its baseline, in turn.
+class Comparison {
+ public:
+  Comparison(const postgres::Cluster& cluster, const ServerProcess& server,
+             const RatioOptions& options)
+      : admin_(cluster.UrlOf("alertstream", "postgres")),  // No row-level security.
+        server_(server),
+        options_(options) {}
+
+  void BareRound(const std::string& text, const std::vector<std::string>& ids, Line* line) {
+    std::vector<float> latency;
+    base_ = Bare(admin_, text, ids, options_.connections, &latency);
+    Add(base_, latency, line);
+  }
+  void Round(const std::vector<std::string>& targets, Line* line) {
+    const double cpu_before = server_.CpuSeconds();
+    const LoadResult load = Ask(server_.port(), targets, options_.connections);
+    const auto count = static_cast<double>(targets.size());
+    line->cpu_us = (server_.CpuSeconds() - cpu_before) / count * 1e6;
+    Add(count / load.seconds, load.latency_ms, line);
+  }
+
+ private:
+  void Add(double rate, const std::vector<float>& latency_ms, Line* line) const {
+    line->per_second.push_back(rate);
+    line->ratios.push_back(rate / base_);
+    line->latency_ms.insert(line->latency_ms.end(), latency_ms.begin(), latency_ms.end());
+  }
+
+  const std::string admin_;
+  const ServerProcess& server_;
+  const RatioOptions options_;
+  double base_ = 1;
+};
+
+std::vector<std::string> Targets(const std::string& begin, const std::vector<std::string>& ids) {
+  std::vector<std::string> targets;
+  targets.reserve(ids.size());
+  for (const std::string& id : ids) {
+    targets.push_back(begin + id);
+  }
+  return targets;
+}
+
+// As many exports at once as there are connections, two each; the memory behind them.
+void RunExports(const ServerProcess& server, std::size_t connections) {
+  const std::size_t before = server.ResidentBytes();
+  std::size_t most = 0;
+  for (const char* type : {"text/csv", "application/x-ndjson"}) {
+    const std::vector<std::string> targets(connections * 2, "notifications");
+    const LoadResult load = Ask(server.port(), targets, connections, type);
+    fmt::print("{} exports of {} at once: p50 {:.0f} ms, {:.1f} MB each\n", connections, type,
+               PercentileOf(load.latency_ms, 0.5),
+               static_cast<double>(load.last_body.size()) / 1e6);
+    most = std::max(most, server.ResidentBytes());
+  }
+  fmt::print("the API's process: {:.0f} MB resident after the reads, {:.0f} MB after the exports\n",
+             static_cast<double>(before) / 1e6, static_cast<double>(most) / 1e6);
+}
+
+bool RunRatio(const postgres::Cluster& cluster, const RatioOptions& options) {
+  const std::string admin = cluster.UrlOf("alertstream", "postgres");
+  ServerProcess server = StartQueryServer(cluster.url(), options.connections);
+  const std::vector<std::string> ids = Ids(admin, options.rows / 10, options.requests);
+  const std::vector<std::string> few(
+      ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(options.requests / 4));
   const auto by_key =
       fmt::format("SELECT {} FROM read_model.notifications WHERE tenant_id = $1 AND id = $2",
                   read_model::kNotificationList.columns);
@@ -244,34 +231,73 @@ int Run(int argc, char** argv) {
       "SELECT {} FROM read_model.notifications WHERE tenant_id = $1 AND id <> $2"
       " ORDER BY created_at DESC, id DESC LIMIT 21",
       read_model::kNotificationList.columns);
-  Server server(*database, connections);
-  std::vector<std::string> objects;
-  std::vector<std::string> lists;
-  for (const std::string& id : ids) {
-    objects.push_back("notifications/" + id);
-    lists.push_back("notifications?limit=20&starting_after=" + id);
+  const std::vector<std::string> plain(few.size(), "notifications?limit=20");
+  const auto objects = Targets("notifications/", ids);
+  const auto deep = Targets("notifications?limit=20&starting_after=", few);
+  std::vector<Line> lines = {{.name = "bare SELECT by key"},
+                             {.name = "GET notifications/{id}"},
+                             {.name = "bare SELECT of the newest 21"},
+                             {.name = "GET notifications?limit=20"},
+                             {.name = "the same, after any object"}};
+  Comparison comparison(cluster, server, options);
+  Line warm_up;
+  comparison.BareRound(by_key, few, &warm_up);
+  comparison.Round(plain, &warm_up);
+  comparison.Round(Targets("notifications/", few), &warm_up);
+  for (std::size_t round = 0; round < options.rounds; ++round) {
+    comparison.BareRound(by_key, ids, &lines[0]);
+    comparison.Round(objects, &lines[1]);
+    comparison.BareRound(newest, few, &lines[2]);
+    comparison.Round(plain, &lines[3]);
+    comparison.Round(deep, &lines[4]);
   }
-  std::vector<std::string> plain(count / 4, "notifications?limit=20");
-  lists.resize(count / 4);
-  const std::vector<std::string> few(ids.begin(),
-                                     ids.begin() + static_cast<std::ptrdiff_t>(count / 4));
-  fmt::print("{} rows, {} connections\n", rows, connections);
-  std::vector<float> latency;
-  static_cast<void>(Bare(admin, by_key, few, connections, &latency));  // Warms the caches.
-  const double bare_one = Bare(admin, by_key, ids, connections, &latency);
-  Print("bare SELECT by key", bare_one, latency, bare_one);
-  static_cast<void>(Through(server, plain, connections, &latency));
-  const double one = Through(server, objects, connections, &latency);
-  Print("GET notifications/{id}", one, latency, bare_one);
-  const double bare_list = Bare(admin, newest, few, connections, &latency);
-  Print("bare SELECT of the newest 21", bare_list, latency, bare_list);
-  const double list = Through(server, plain, connections, &latency);
-  Print("GET notifications?limit=20", list, latency, bare_list);
-  const double deep = Through(server, lists, connections, &latency);
-  Print("the same, after any object", deep, latency, bare_list);
-  const bool met = one / bare_one >= kGoal && list / bare_list >= kGoal;
-  fmt::print("goal {:.1f}: {}\n", kGoal, met ? "met" : "missed");
-  return met ? 0 : 1;
+  fmt::print("{} rows, {} connections, {} rounds\n", options.rows, options.connections,
+             options.rounds);
+  for (const Line& line : lines) {
+    Print(line);
+  }
+  RunExports(server, options.connections);
+  static_cast<void>(server.End());
+  const bool is_met = MedianOf(lines[1].ratios) >= kGoal && MedianOf(lines[3].ratios) >= kGoal;
+  fmt::print("goal {:.1f}: {}\n", kGoal, is_met ? "met" : "missed");
+  return is_met;
+}
+
+int Run(int argc, char** argv) {
+  Arguments arguments(argc, argv,
+                      "alertstream_query_bench [--dir=/tmp/alertstream-query-bench] "
+                      "[--stage=ratio|pages] [--rows=200000] [--requests=20000] "
+                      "[--connections=8] [--rounds=3] [--list=events]");
+  const std::string directory = arguments.Text("dir", "/tmp/alertstream-query-bench");
+  const std::string stage = arguments.Text("stage", "ratio");
+  const bool is_ratio = stage == "ratio";
+  const auto number = [&](const char* name, double ratio, double pages, double min, double max) {
+    return static_cast<std::size_t>(arguments.Number(name, is_ratio ? ratio : pages, min, max));
+  };
+  const std::size_t rows = number("rows", 200'000, 10'000'000, 1000, 2e7);
+  const std::size_t requests = number("requests", 20'000, 300, 100, 1e7);
+  const std::size_t connections = number("connections", 8, 2, 1, 64);
+  const std::size_t rounds = number("rounds", 3, 1, 1, 100);
+  const std::string list = arguments.Text("list", "");
+  arguments.Done();
+  if (!is_ratio && stage != "pages") {
+    Die("--stage: expected ratio or pages");
+  }
+  const std::string place = Must(postgres::ClusterDirectory(directory));
+  const auto cluster =
+      Must(postgres::Cluster::Start({.directory = place, .durable = false}, SystemClock()));
+  Fill(cluster->url(), is_ratio ? rows : 0);
+  const bool is_met =
+      is_ratio
+          ? RunRatio(
+                *cluster,
+                {.rows = rows, .requests = requests, .connections = connections, .rounds = rounds})
+          : RunPages(
+                *cluster,
+                {.rows = rows, .requests = requests, .connections = connections, .list = list});
+  cluster->Stop();
+  Must(postgres::RemoveCluster(place, SystemClock()));
+  return is_met ? 0 : 1;
 }
 
 }  // namespace

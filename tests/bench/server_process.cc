@@ -6,6 +6,8 @@
 
 #include <array>
 #include <cstdlib>
+#include <fstream>
+#include <string>
 #include <string_view>
 
 #include <fmt/core.h>
@@ -50,6 +52,29 @@ ServerProcess::ServerProcess(const std::function<std::uint16_t()>& start) {
     Die("it did not start");
   }
   ::close(to_parent[0]);
+}
+
+std::size_t ServerProcess::ResidentBytes() const {
+  std::ifstream file(fmt::format("/proc/{}/statm", pid_));
+  std::size_t total = 0;
+  std::size_t resident = 0;
+  file >> total >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+double ServerProcess::CpuSeconds() const {
+  // Behind the name, which may hold anything: state and 10 more fields, then user and system time.
+  constexpr int kFieldsBefore = 11;
+  std::ifstream file(fmt::format("/proc/{}/stat", pid_));
+  std::string field;
+  std::getline(file, field, ')');
+  for (int i = 0; i < kFieldsBefore; ++i) {
+    file >> field;
+  }
+  double user = 0;
+  double system = 0;
+  file >> user >> system;
+  return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
 double ServerProcess::End() {

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 
@@ -18,6 +19,8 @@ class ServerProcess {
   ServerProcess& operator=(const ServerProcess&) = delete;
 
   std::uint16_t port() const { return port_; }
+  std::size_t ResidentBytes() const;  // Now.
+  double CpuSeconds() const;          // That it has used so far.
   // Ends it; returns the CPU seconds that it used. REQUIRES: called once.
   double End();
 

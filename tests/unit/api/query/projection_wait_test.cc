@@ -56,6 +56,8 @@ class FakePositions final : public sql::Database {
       }
       return rows;
     }
+    Status KeepTenant(const std::string&) override { return Status::Ok(); }
+    std::string_view tenant() const override { return ""; }
     Status Begin(const sql::TransactionOptions&) override { return Status::Ok(); }
     Status Commit() override { return Status::Ok(); }
     void Rollback() override {}

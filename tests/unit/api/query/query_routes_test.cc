@@ -189,7 +189,7 @@ class Stack {
   AccessGuard guard_{{.identity = keys_, .users = tokens_, .clock = clock_}};
   log::MemoryEventLog log_{{.clock = clock_, .markers = true, .wait_on_clock = false}};
   CursorBook cursors_{HmacKey("deployment")};
-  sql::Pool pool_;
+  sql::TenantPool pool_;
   ProjectionWait wait_;
   WorkerPool workers_{{.threads = 2}};
   ReadDatabase at_{.pool = pool_, .workers = workers_, .wait = wait_, .audit = audit};

@@ -147,7 +147,7 @@ TEST_F(PermissionRoutesTest, WhoMayOnlyLookRecordsNothing) {
 // What libpq says names sockets, hosts and users.
 TEST_F(PermissionRoutesTest, ADatabaseThatIsAwayIsNotDescribedToClients) {
   const auto nowhere = postgres::OpenTestDatabase("postgresql://someone@127.0.0.1:1/nothing");
-  sql::Pool pool(*nowhere, {.role = "alertstream_api"}, 1);
+  sql::TenantPool pool(*nowhere, {.role = "alertstream_api"}, 1);
   const ReadDatabase away{.pool = pool, .workers = workers_, .wait = wait_, .audit = audit_};
   http::Routes without;
   ASSERT_TRUE(AddRoutes(&without, &away).ok());

@@ -167,7 +167,7 @@ class ResourceTest : public ::testing::Test {
   std::unique_ptr<runtime::Instance> owner_;
   bool processor_runs_ = true;
   std::unique_ptr<sql::Database> database_ = postgres::NewMigratedTestDatabase();
-  sql::Pool pool_{*database_, {.role = "alertstream_api"}, 4};
+  sql::TenantPool pool_{*database_, {.role = "alertstream_api"}, 4};
   sql::Pool identity_pool_{*database_, {.role = "alertstream_identity"}, 2};
   FakeKeys identity_;
   NamedTokens tokens_;

@@ -1,4 +1,5 @@
 // The adapter against a real PostgreSQL.
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -27,6 +28,8 @@ constexpr Statement kCount{"test.count", "SELECT count(*) FROM things"};
 constexpr Statement kSleep{"test.sleep", "SELECT pg_sleep($1::integer)"};
 constexpr Statement kBackend{"test.backend", "SELECT pg_backend_pid()"};
 constexpr Statement kEnd{"test.end", "SELECT pg_terminate_backend($1::integer)"};
+constexpr Statement kOwned{"test.owned", "SELECT n, tenant_id FROM owned ORDER BY n"};
+constexpr Statement kMissing{"test.missing", "SELECT 1 / n FROM (SELECT 0 AS n) AS none"};
 constexpr Statement kTenant{"test.tenant", "SELECT current_setting('alertstream.tenant', true)"};
 
 std::unique_ptr<sql::Session> Open(sql::Database& database, const SessionOptions& options = {}) {
@@ -53,6 +56,26 @@ class SessionTest : public ::testing::Test {
         "CREATE TABLE things (id bigint PRIMARY KEY, name text NOT NULL CHECK (name <> 'no'));"
         "CREATE TABLE parts (thing bigint CONSTRAINT parts_thing REFERENCES things (id));");
     EXPECT_TRUE(made.ok()) << made.error().message();
+  }
+
+  // The table `owned`: one row of the tenant a, two of b, shown by row-level security to the role
+  // test_reader, which may write its own.
+  void MakeOwned() {
+    const auto owner = OpenTestDatabase(TestCluster().UrlOf("postgres", "postgres"));
+    const Status role = Open(*owner)->RunScript(
+        "DO $$ BEGIN CREATE ROLE test_reader NOLOGIN; EXCEPTION WHEN "
+        "duplicate_object THEN NULL; END $$;"
+        "GRANT test_reader TO alertstream");
+    ASSERT_TRUE(role.ok()) << role.error().message();
+    const Status made = session_->RunScript(
+        "CREATE TABLE owned (tenant_id text, n bigint);"
+        "ALTER TABLE owned ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY own ON owned USING (tenant_id = "
+        "current_setting('alertstream.tenant', true));"
+        "GRANT SELECT, INSERT ON owned TO test_reader;"
+        "INSERT INTO owned VALUES ('a', 1), ('b', 2), ('b', 3);"
+        "ALTER TABLE owned FORCE ROW LEVEL SECURITY");
+    ASSERT_TRUE(made.ok()) << made.error().message();
   }
 
   std::unique_ptr<sql::Database> database_;
@@ -202,24 +225,7 @@ TEST_F(SessionTest, TheTenantHoldsForItsTransaction) {
 }
 
 TEST_F(SessionTest, ARoleSeesItsOwnTenantsRowsOnly) {
-  const auto owner = OpenTestDatabase(TestCluster().UrlOf("postgres", "postgres"));
-  EXPECT_TRUE(Open(*owner)
-                  ->RunScript("DO $$ BEGIN CREATE ROLE test_reader NOLOGIN; EXCEPTION WHEN "
-                              "duplicate_object THEN NULL; END $$;"
-                              "GRANT test_reader TO alertstream")
-                  .ok());
-  ASSERT_TRUE(session_
-                  ->RunScript("CREATE TABLE owned (tenant_id text, n bigint);"
-                              "ALTER TABLE owned ENABLE ROW LEVEL SECURITY;"
-                              "ALTER TABLE owned FORCE ROW LEVEL SECURITY;"
-                              "CREATE POLICY own ON owned USING (tenant_id = "
-                              "current_setting('alertstream.tenant', true));"
-                              "GRANT SELECT ON owned TO test_reader;"
-                              "ALTER TABLE owned NO FORCE ROW LEVEL SECURITY;"
-                              "INSERT INTO owned VALUES ('a', 1), ('b', 2), ('b', 3);"
-                              "ALTER TABLE owned FORCE ROW LEVEL SECURITY")
-                  .ok());
-  constexpr Statement kOwned{"test.owned", "SELECT n FROM owned ORDER BY n"};
+  MakeOwned();
   const auto reader = Open(*database_, {.role = "test_reader"});
   EXPECT_EQ(reader->Run(kOwned).value().size(), 0U);
   ASSERT_TRUE(reader->Begin({.read_only = true, .tenant = "b"}).ok());
@@ -229,6 +235,164 @@ TEST_F(SessionTest, ARoleSeesItsOwnTenantsRowsOnly) {
   const Status refused = Add(*reader, 1, "a");
   EXPECT_EQ(refused.error().code(), ErrorCode::kUnavailable);
   EXPECT_THAT(refused.error().message(), HasSubstr("may not"));
+}
+
+TEST_F(SessionTest, TenantsThatTakeTurnsInOneSessionNeverSeeEachOthersRows) {
+  MakeOwned();
+  sql::TenantPool pool(*database_, {.role = "test_reader"}, 1);
+  std::int64_t backend = 0;
+  for (int turn = 0; turn < 20; ++turn) {
+    const std::string tenant = turn % 3 == 0 ? "a" : "b";
+    const auto lease = pool.Take(tenant, milliseconds(0));
+    ASSERT_TRUE(lease.ok()) << lease.error().message();
+    const auto rows = lease.value()->Run(kOwned);
+    ASSERT_TRUE(rows.ok()) << rows.error().message();
+    EXPECT_EQ(rows.value().size(), tenant == "a" ? 1U : 2U);
+    for (std::size_t row = 0; row < rows.value().size(); ++row) {
+      EXPECT_EQ(rows.value().Text(row, 1), tenant);
+    }
+    const std::int64_t present = lease.value()->Run(kBackend).value().Integer(0, 0);
+    EXPECT_TRUE(backend == 0 || backend == present) << "it was one session all the time";
+    backend = present;
+    if (turn % 4 == 0) {  // Neither an error nor a transaction that ends with one changes it.
+      EXPECT_TRUE(lease.value()->Begin(sql::kSnapshot).ok());
+      EXPECT_FALSE(lease.value()->Run(kMissing).ok());
+    }
+  }
+}
+
+TEST_F(SessionTest, ASessionThatKeepsATenantRunsNothingBeforeItHasOne) {
+  MakeOwned();
+  const auto reader = Open(*database_, {.role = "test_reader", .keeps_tenant = true});
+  EXPECT_EQ(reader->tenant(), "");
+  const auto before = reader->Run(kOwned);
+  ASSERT_FALSE(before.ok());
+  EXPECT_EQ(before.error().code(), ErrorCode::kInvalid);
+  EXPECT_THAT(before.error().message(), HasSubstr("no tenant"));
+  EXPECT_EQ(reader->KeepTenant("").error().code(), ErrorCode::kInvalid);
+  EXPECT_EQ(reader->KeepTenant(std::string("a\0b", 3)).error().code(), ErrorCode::kInvalid);
+  EXPECT_FALSE(reader->Run(kOwned).ok());
+  ASSERT_TRUE(reader->KeepTenant("a").ok());
+  EXPECT_EQ(reader->tenant(), "a");
+  EXPECT_EQ(reader->Run(kOwned).value().size(), 1U);
+  const Status script = reader->RunScript("SET alertstream.tenant = 'b'");
+  EXPECT_EQ(script.error().code(), ErrorCode::kInvalid);
+  EXPECT_EQ(reader->Run(kOwned).value().size(), 1U);
+  const std::string odd = "it's'; DROP TABLE things; --\\";
+  ASSERT_TRUE(reader->KeepTenant(odd).ok());
+  EXPECT_EQ(reader->Run(kTenant).value().Text(0, 0), odd);
+}
+
+TEST_F(SessionTest, ASessionThatKeepsATenantOnlyReads) {
+  MakeOwned();
+  constexpr Statement kOwn{"test.own", "INSERT INTO owned VALUES ('a', 9)"};
+  const auto writer = Open(*database_, {.role = "test_reader"});
+  ASSERT_TRUE(writer->Begin({.tenant = "a"}).ok());
+  ASSERT_TRUE(writer->Run(kOwn).ok()) << "the role itself may write";
+  writer->Rollback();
+  sql::TenantPool pool(*database_, {.role = "test_reader"}, 1);
+  const auto lease = pool.Take("a", milliseconds(0));
+  ASSERT_TRUE(lease.ok());
+  const auto alone = lease.value()->Run(kOwn);
+  EXPECT_EQ(alone.error().code(), ErrorCode::kUnavailable);
+  EXPECT_THAT(alone.error().message(), HasSubstr("read-only"));
+  ASSERT_TRUE(lease.value()->Begin({}).ok());
+  const auto within = lease.value()->Run(kOwn);
+  EXPECT_THAT(within.error().message(), HasSubstr("read-only"));
+}
+
+TEST_F(SessionTest, ASessionWhoseTenantCouldNotBeSetIsGivenToNobody) {
+  MakeOwned();
+  constexpr Statement kName{"test.name", "SELECT current_database()"};
+  const auto owner = OpenTestDatabase(
+      TestCluster().UrlOf(std::string(session_->Run(kName).value().Text(0, 0)), "postgres"));
+  const auto admin = Open(*owner);
+  sql::TenantPool pool(*database_, {.role = "test_reader"}, 1);
+  const auto backend_of = [&](const std::string& tenant) {
+    const auto lease = pool.Take(tenant, milliseconds(0));
+    return lease.ok() ? lease.value()->Run(kBackend).value().Integer(0, 0) : 0;
+  };
+  const std::int64_t first = backend_of("a");
+  constexpr const char* kFunction = "pg_catalog.set_config(text, text, boolean)";
+  ASSERT_TRUE(
+      admin->RunScript(fmt::format("REVOKE EXECUTE ON FUNCTION {} FROM PUBLIC", kFunction)).ok());
+  const auto refused = pool.Take("b", milliseconds(0));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kUnavailable);
+  EXPECT_THAT(refused.error().message(), HasSubstr("session.keep_tenant"));
+  const auto reader = Open(*database_, {.role = "test_reader", .keeps_tenant = true});
+  EXPECT_FALSE(reader->KeepTenant("b").ok());
+  EXPECT_FALSE(reader->alive());
+  EXPECT_EQ(reader->tenant(), "");
+  EXPECT_EQ(reader->Run(kOwned).error().code(), ErrorCode::kUnavailable);
+  ASSERT_TRUE(
+      admin->RunScript(fmt::format("GRANT EXECUTE ON FUNCTION {} TO PUBLIC", kFunction)).ok());
+  EXPECT_FALSE(reader->KeepTenant("b").ok()) << "what is lost stays lost";
+  EXPECT_EQ(reader->Run(kOwned).error().code(), ErrorCode::kUnavailable);
+  const std::int64_t second = backend_of("a");
+  EXPECT_NE(second, 0);
+  EXPECT_NE(second, first);
+}
+
+TEST_F(SessionTest, ABrokenConnectionIsReplacedByOneWithTheTenant) {
+  MakeOwned();
+  sql::TenantPool pool(*database_, {.role = "test_reader"}, 1);
+  for (const std::string next : {"a", "b"}) {
+    {
+      const auto lease = pool.Take("a", milliseconds(0));
+      ASSERT_TRUE(lease.ok());
+      const std::int64_t backend = lease.value()->Run(kBackend).value().Integer(0, 0);
+      ASSERT_TRUE(session_->Run(kEnd, Params().Integer(backend)).ok());
+      const auto ran = lease.value()->Run(kOwned);
+      ASSERT_FALSE(ran.ok());
+      EXPECT_EQ(ran.error().code(), ErrorCode::kUnavailable);
+      EXPECT_FALSE(lease.value()->alive());
+    }
+    const auto lease = pool.Take(next, milliseconds(0));
+    ASSERT_TRUE(lease.ok()) << lease.error().message();
+    EXPECT_EQ(lease.value()->Run(kOwned).value().size(), next == "a" ? 1U : 2U);
+  }
+}
+
+TEST_F(SessionTest, AnIdleSessionThatDiesUnseenCostsTheNextTenantNothing) {
+  MakeOwned();
+  sql::TenantPool pool(*database_, {.role = "test_reader"}, 1);
+  for (int turn = 0; turn < 5; ++turn) {
+    std::int64_t backend = 0;
+    {
+      const auto lease = pool.Take("a", milliseconds(0));
+      ASSERT_TRUE(lease.ok());
+      backend = lease.value()->Run(kBackend).value().Integer(0, 0);
+    }
+    ASSERT_TRUE(session_->Run(kEnd, Params().Integer(backend)).ok());
+    const auto lease = pool.Take("b", milliseconds(0));
+    ASSERT_TRUE(lease.ok()) << lease.error().message();
+    EXPECT_EQ(lease.value()->tenant(), "b");
+  }
+}
+
+TEST_F(SessionTest, AStatementWithoutATransactionIsEndedInTimeToo) {
+  MakeOwned();
+  sql::TenantPool pool(*database_, {.role = "test_reader", .statement_timeout = milliseconds(50)},
+                       1);
+  const auto lease = pool.Take("a", milliseconds(0));
+  ASSERT_TRUE(lease.ok());
+  const auto ran = lease.value()->Run(kSleep, Params().Integer(60));
+  ASSERT_FALSE(ran.ok());
+  EXPECT_THAT(ran.error().message(), HasSubstr("too long"));
+  EXPECT_TRUE(lease.value()->alive());
+  EXPECT_EQ(lease.value()->Run(kOwned).value().size(), 1U);
+}
+
+TEST_F(SessionTest, OnlyInASnapshotDoStatementsSeeTheSameRows) {
+  const auto reader = Open(*database_);
+  for (const bool one_snapshot : {false, true}) {
+    ASSERT_TRUE(reader->Begin({.read_only = true, .one_snapshot = one_snapshot}).ok());
+    const std::int64_t before = Count(*reader);
+    ASSERT_TRUE(Add(*session_, one_snapshot ? 1 : 2, "a").ok());
+    EXPECT_EQ(Count(*reader), one_snapshot ? before : before + 1);
+    reader->Rollback();
+  }
 }
 
 TEST_F(SessionTest, ARoleThatIsMissingIsNamed) {

@@ -13,6 +13,7 @@ namespace alertstream::sql {
 namespace {
 
 using std::chrono::milliseconds;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Values = std::vector<std::optional<std::string>>;
 
@@ -94,15 +95,32 @@ class FakeDatabase : public Database {
   std::atomic<int> open_now = 0;
   std::atomic<int> rollbacks = 0;
   std::atomic<bool> is_down = false;
+  std::atomic<bool> refuses_tenants = false;
+  std::atomic<bool> keeps_tenant = false;  // What the last session was opened with.
+  std::vector<std::string> tenants_set;    // "1 a": of the first session that was opened.
 };
 
 class FakeSession : public Session {
  public:
-  explicit FakeSession(FakeDatabase& database) : database_(database) { ++database_.open_now; }
+  explicit FakeSession(FakeDatabase& database) : database_(database), number_(database.opened) {
+    ++database_.open_now;
+  }
   ~FakeSession() override { --database_.open_now; }
   Result<Rows> Run(const Statement& /*statement*/, const Params& /*params*/) override {
     return Rows();
   }
+  Status KeepTenant(const std::string& tenant) override {
+    if (database_.refuses_tenants) {
+      is_lost_ = true;
+      return Error(ErrorCode::kUnavailable, "not set");
+    }
+    if (tenant_ != tenant) {
+      tenant_ = tenant;
+      database_.tenants_set.push_back(std::to_string(number_) + " " + tenant);
+    }
+    return Status::Ok();
+  }
+  std::string_view tenant() const override { return tenant_; }
   Status Begin(const TransactionOptions& /*options*/) override { return Status::Ok(); }
   Status Commit() override { return Status::Ok(); }
   void Rollback() override { ++database_.rollbacks; }
@@ -111,13 +129,17 @@ class FakeSession : public Session {
   Result<std::vector<std::string>> AwaitPayloads(milliseconds /*timeout*/) override {
     return std::vector<std::string>();
   }
-  bool alive() const override { return !database_.is_down; }
+  bool alive() const override { return !database_.is_down && !is_lost_; }
 
  private:
   FakeDatabase& database_;
+  const int number_;
+  bool is_lost_ = false;
+  std::string tenant_;
 };
 
-Result<std::unique_ptr<Session>> FakeDatabase::Open(const SessionOptions& /*options*/) {
+Result<std::unique_ptr<Session>> FakeDatabase::Open(const SessionOptions& options) {
+  keeps_tenant = options.keeps_tenant;
   ++opened;
   if (is_down) {
     return Error(ErrorCode::kUnavailable, "down");
@@ -181,6 +203,58 @@ TEST(PoolTest, DeadSessionsAreReplacedAndAFailureToConnectStandsForAMoment) {
   }
   EXPECT_EQ(database.opened, 3);
   EXPECT_EQ(database.open_now, 1);
+}
+
+TEST(TenantPoolTest, ATenantGetsTheSessionThatIsItsOwnAlready) {
+  FakeDatabase database;
+  TenantPool pool(database, {}, 2);
+  {
+    const auto a = pool.Take("a", milliseconds(0));
+    const auto b = pool.Take("b", milliseconds(0));
+    ASSERT_TRUE(a.ok() && b.ok());
+    EXPECT_EQ(a.value()->tenant(), "a");
+    EXPECT_EQ(b.value()->tenant(), "b");
+  }
+  for (const std::string tenant : {"a", "b", "b", "a"}) {
+    EXPECT_EQ(pool.Take(tenant, milliseconds(0)).value()->tenant(), tenant);
+  }
+  EXPECT_TRUE(database.keeps_tenant);
+  EXPECT_THAT(database.tenants_set, ElementsAre("1 a", "2 b"));
+}
+
+TEST(TenantPoolTest, AnotherTenantGetsTheSessionThatWasUsedLongestAgo) {
+  FakeDatabase database;
+  TenantPool pool(database, {}, 2);
+  {
+    const auto a = pool.Take("a", milliseconds(0));
+    const auto b = pool.Take("b", milliseconds(0));
+  }
+  ASSERT_TRUE(pool.Take("a", milliseconds(0)).ok());
+  ASSERT_TRUE(pool.Take("b", milliseconds(0)).ok());
+  ASSERT_TRUE(pool.Take("c", milliseconds(0)).ok());
+  EXPECT_THAT(database.tenants_set, ElementsAre("1 a", "2 b", "1 c"));
+}
+
+TEST(TenantPoolTest, ASessionThatDidNotTakeTheTenantIsDroppedAndNobodyGetsIt) {
+  FakeDatabase database;
+  TenantPool pool(database, {}, 1);
+  ASSERT_TRUE(pool.Take("a", milliseconds(0)).ok());
+  database.refuses_tenants = true;
+  const auto refused = pool.Take("a", milliseconds(0));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(refused.error().message(), "not set");
+  EXPECT_EQ(database.open_now, 0);
+  database.refuses_tenants = false;
+  EXPECT_EQ(pool.Take("a", milliseconds(0)).value()->tenant(), "a");
+}
+
+TEST(TenantPoolTest, GivesNoMoreThanItsNumber) {
+  FakeDatabase database;
+  TenantPool pool(database, {}, 1);
+  const auto first = pool.Take("a", milliseconds(0));
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(pool.Take("a", milliseconds(5)).error().code(), ErrorCode::kUnavailable);
 }
 
 }  // namespace
