@@ -74,7 +74,10 @@ class Dev:
         self.seconds = time.monotonic() - begun
         if not line:
             raise AssertionError("dev ended: " + deployment.log_of(self.process))
-        self.info = json.loads(line)
+        info = json.loads(line)
+        if "error" in info:
+            raise AssertionError("dev ended: " + line + deployment.log_of(self.process))
+        self.info = info
         self.process.metrics_url = self.info["api_url"] + "/metrics"
 
     def ingest(self, event, secret=None, headers=None, at=None):
