@@ -258,12 +258,19 @@ Status KafkaTopics::Create(const std::vector<TopicInfo>& topics, const TopicPlan
 
 Status KafkaTopics::AwaitSpread(const Deadline& deadline) {
   for (;;) {
-    ALERTSTREAM_ASSIGN_OR_RETURN(const auto topics,
-                                 Describe(std::chrono::milliseconds{deadline.RemainingMs()}));
-    const auto late = std::find_if(topics.begin(), topics.end(), [](const TopicInfo& info) {
-      return !info.exists || !info.wrong_settings.empty();
-    });
-    if (late == topics.end()) {
+    const auto topics = Describe(std::chrono::milliseconds{deadline.RemainingMs()});
+    if (!topics.ok()) {
+      // One broker has listed a topic that the next one does not know yet.
+      if (topics.error().code() != ErrorCode::kNotFound || deadline.Passed()) {
+        return topics.error();
+      }
+      SystemClock().SleepFor(kSpreadPoll);
+      continue;
+    }
+    const auto late = std::find_if(
+        topics.value().begin(), topics.value().end(),
+        [](const TopicInfo& info) { return !info.exists || !info.wrong_settings.empty(); });
+    if (late == topics.value().end()) {
       return Status::Ok();
     }
     if (deadline.Passed()) {
