@@ -22,7 +22,7 @@ namespace alertstream::cli {
 namespace {
 
 // Block cache and memtables of all partitions' stores.
-constexpr std::size_t kStoreMemoryBytes = std::size_t{64} << 20U;
+constexpr std::size_t kStoreMemoryBytes = std::size_t{32} << 20U;
 constexpr std::size_t kSideStoreMemoryBytes = std::size_t{16} << 20U;
 
 bool IsNoHistory(std::string_view /*key*/) { return false; }

@@ -111,6 +111,14 @@ inline bool IsHistoryKey(std::string_view key) {
   return false;
 }
 
+// Keys that the fold asks for without knowing that they exist: all but notifications, which are made
+// under an id that nobody had and asked for by that id. No part of the state's layout either.
+inline bool IsAskedBlindly(std::string_view key) {
+  const std::size_t end = key.find('\0');
+  return end == std::string_view::npos || end + 1 >= key.size() ||
+         static_cast<Table>(key[end + 1]) != Table::kNotification;
+}
+
 // Every timer's key begins with this; they are the ordered keys of the state map.
 inline std::string TimerPrefix() {
   return std::string(std::string_view(StateKey(schemas::kLogKey, Table::kTimer)));

@@ -28,7 +28,11 @@ std::size_t IndexOf(std::uint32_t topic) {
 PartitionState::PartitionState(PartitionConfig config, state::StateStore& store,
                                state::StateRoot root)
     : config_(std::move(config)),
-      map_(store, {.bytes_max = config_.cache_bytes, .ordered_prefix = engine::TimerPrefix()},
+      map_(store,
+           {.bytes_max = config_.cache_bytes,
+            .ordered_prefix = engine::TimerPrefix(),
+            .passing = engine::IsHistoryKey,
+            .asked_blindly = engine::IsAskedBlindly},
            root),
       fold_(config_.fold, map_) {}
 

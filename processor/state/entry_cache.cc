@@ -17,11 +17,20 @@ namespace {
 
 // A huge page of the hardware, so that a page of ours costs one entry of its address cache.
 constexpr std::size_t kPageBytes = std::size_t{2} << 20;
+constexpr int kPageBits = 21;
+static_assert(kPageBytes == std::size_t{1} << kPageBits);
+// A place counts in the entries' alignment, so that 32 bits are enough for 16 GiB.
+constexpr int kOffsetBits = kPageBits - 2;
+constexpr std::size_t kPagesMax = std::size_t{1} << (32 - kOffsetBits);
 // Longer values live on the heap: a page must hold many entries to be worth filling.
 constexpr std::size_t kValueInPageMax = 4096;
 constexpr std::size_t kKeyBytesMax = std::numeric_limits<std::uint16_t>::max();
 constexpr std::size_t kAlignment = alignof(Entry);
+static_assert(kAlignment == std::size_t{1} << (kPageBits - kOffsetBits));
 constexpr std::size_t kSlotsMin = 1024;
+// Of the memory that what passes is left when there is not enough for what lasts: a message is
+// followed by its attempts and receipts soon.
+constexpr std::size_t kPassingShare = 16;
 // A heap value's own overhead, and room to grow again.
 constexpr std::size_t kHeapSlack = 32;
 
@@ -32,8 +41,9 @@ constexpr std::size_t Aligned(std::size_t bytes) {
 // The least room for a value: where one on the heap lies.
 constexpr std::size_t kPlaceBytesMin = sizeof(char*) + sizeof(std::size_t);
 
-static_assert(sizeof(Entry) == 20, "there are many");
-static_assert(sizeof(Entry) + kKeyBytesMax + kValueInPageMax + kAlignment <= kPageBytes);
+static_assert(sizeof(Entry) == 12, "there are many");
+static_assert((sizeof(Entry) + kKeyBytesMax + kValueInPageMax) / kAlignment <
+              std::numeric_limits<std::uint16_t>::max());
 
 // Aligned, as huge pages must be. Without memory left both throw std::bad_alloc, as every
 // container.
@@ -49,19 +59,18 @@ Entry* EntryAt(char* bytes) { return std::launder(reinterpret_cast<Entry*>(bytes
 
 }  // namespace
 
-EntryCache::EntryCache() : slots_(kSlotsMin) {}
+EntryCache::EntryCache() : numbered_{nullptr}, slots_(kSlotsMin, PageSize::kNormal) {}
 
 EntryCache::~EntryCache() {
-  for (Slot& slot : slots_) {
-    if (slot.entry != nullptr) {
-      ReleaseHeap(slot.entry);
+  for (const Slot& slot : slots_) {
+    if (slot.place != 0) {
+      ReleaseHeap(EntryOf(slot));
     }
   }
-  for (const Page& page : pages_) {
-    DeletePage(page.bytes);
-  }
-  for (char* bytes : spare_) {
-    DeletePage(bytes);
+  for (char* bytes : numbered_) {
+    if (bytes != nullptr) {
+      DeletePage(bytes);
+    }
   }
 }
 
@@ -69,58 +78,72 @@ std::uint64_t EntryCache::HashOf(std::string_view key) {
   return XXH3_64bits(key.data(), key.size());
 }
 
+Entry* EntryCache::EntryOf(Slot slot) const {
+  constexpr std::uint32_t kOffsetMask = (std::uint32_t{1} << kOffsetBits) - 1;
+  return EntryAt(numbered_[slot.place >> kOffsetBits] + (slot.place & kOffsetMask) * kAlignment);
+}
+
 Entry* EntryCache::Find(std::string_view key, std::uint64_t hash) const {
   const std::size_t mask = slots_.size() - 1;
-  for (std::size_t i = hash & mask; slots_[i].entry != nullptr; i = (i + 1) & mask) {
-    if (slots_[i].hash == hash && slots_[i].entry->key() == key) {
-      return slots_[i].entry;
+  const auto low = static_cast<std::uint32_t>(hash);
+  for (std::size_t i = low & mask; slots_[i].place != 0; i = (i + 1) & mask) {
+    if (slots_[i].hash == low) {
+      Entry* entry = EntryOf(slots_[i]);
+      if (entry->key() == key) {
+        return entry;
+      }
     }
   }
   return nullptr;
 }
 
-Entry* EntryCache::Allocate(std::size_t key_bytes, std::size_t value_capacity) {
+EntryCache::Made EntryCache::Allocate(std::size_t key_bytes, std::size_t value_capacity,
+                                      bool passing) {
   ALERTSTREAM_CHECK(key_bytes <= kKeyBytesMax);
   const std::size_t in_page =
       value_capacity > kValueInPageMax ? kPlaceBytesMin : std::max(value_capacity, kPlaceBytesMin);
   const std::size_t extent = Aligned(sizeof(Entry) + key_bytes + in_page);
-  if (pages_.empty() || pages_.back().used + extent > kPageBytes) {
-    char* bytes = nullptr;
+  Pages& pages = PagesOf(passing);
+  if (pages.empty() || pages.back().used + extent > kPageBytes) {
     if (spare_.empty()) {
-      bytes = NewPage();
-    } else {
-      bytes = spare_.back();
-      spare_.pop_back();
+      ALERTSTREAM_CHECK(numbered_.size() < kPagesMax);
+      spare_.push_back({NewPage(), 0, static_cast<std::uint32_t>(numbered_.size())});
+      numbered_.push_back(spare_.back().bytes);
     }
-    pages_.push_back(Page{bytes, 0});
+    pages.push_back(spare_.back());
+    spare_.pop_back();
   }
-  Page& page = pages_.back();
+  Page& page = pages.back();
+  const auto offset = static_cast<std::uint32_t>(page.used / kAlignment);
   auto* entry = new (page.bytes + page.used) Entry();
   page.used += extent;
-  entry->extent = static_cast<std::uint32_t>(extent);
+  entry->extent = static_cast<std::uint16_t>(extent / kAlignment);
   entry->key_bytes = static_cast<std::uint16_t>(key_bytes);
-  return entry;
+  entry->passing = passing;
+  return {entry, page.number << kOffsetBits | offset};
 }
 
 // Only the newest entry can: behind it the page is free.
 bool EntryCache::GrowInPlace(Entry* entry, std::size_t value_capacity) {
-  Page& page = pages_.back();
-  const char* end = reinterpret_cast<const char*>(entry) + entry->extent;
+  Page& page = PagesOf(entry->passing).back();
+  const std::size_t taken = entry->extent * kAlignment;
+  const char* end = reinterpret_cast<const char*>(entry) + taken;
   const std::size_t extent = Aligned(sizeof(Entry) + entry->key_bytes + value_capacity);
   if (entry->on_heap || end != page.bytes + page.used || value_capacity > kValueInPageMax ||
-      page.used - entry->extent + extent > kPageBytes) {
+      page.used - taken + extent > kPageBytes) {
     return false;
   }
-  page.used += extent - entry->extent;
-  entry->extent = static_cast<std::uint32_t>(extent);
+  page.used += extent - taken;
+  entry->extent = static_cast<std::uint16_t>(extent / kAlignment);
   return true;
 }
 
-Entry* EntryCache::Insert(std::string_view key, std::uint64_t hash, std::size_t value_capacity) {
-  Entry* entry = Allocate(key.size(), value_capacity);
-  std::memcpy(reinterpret_cast<char*>(entry + 1), key.data(), key.size());
-  Index(hash, entry);
-  return entry;
+Entry* EntryCache::Insert(std::string_view key, std::uint64_t hash, std::size_t value_capacity,
+                          bool passing) {
+  const Made made = Allocate(key.size(), value_capacity, passing);
+  std::memcpy(reinterpret_cast<char*>(made.entry + 1), key.data(), key.size());
+  Index({static_cast<std::uint32_t>(hash), made.place});
+  return made.entry;
 }
 
 EntryCache::HeapValue EntryCache::HeapValueOf(Entry* entry) {
@@ -156,85 +179,105 @@ void EntryCache::ReleaseHeap(Entry* entry) {
   }
 }
 
-void EntryCache::Index(std::uint64_t hash, Entry* entry) {
+void EntryCache::Index(Slot slot) {
   if ((count_ + 1) * 4 > slots_.size() * 3) {
     GrowIndex();
   }
   const std::size_t mask = slots_.size() - 1;
-  std::size_t i = hash & mask;
-  while (slots_[i].entry != nullptr) {
+  std::size_t i = slot.hash & mask;
+  while (slots_[i].place != 0) {
     i = (i + 1) & mask;
   }
-  slots_[i] = Slot{hash, entry};
+  slots_[i] = slot;
   ++count_;
 }
 
 void EntryCache::GrowIndex() {
-  std::vector<Slot> old(slots_.size() * 2);
-  old.swap(slots_);
+  LargeArray<Slot> old(slots_.size() * 2, PageSize::kLarge);
+  std::swap(old, slots_);
   count_ = 0;
   for (const Slot& slot : old) {
-    if (slot.entry != nullptr) {
-      Index(slot.hash, slot.entry);
+    if (slot.place != 0) {
+      Index(slot);
     }
   }
 }
 
-void EntryCache::Unindex(const Entry& entry, std::uint64_t hash) {
+void EntryCache::Unindex(Slot slot) {
   const std::size_t mask = slots_.size() - 1;
-  std::size_t i = hash & mask;
-  while (slots_[i].entry != &entry) {
-    ALERTSTREAM_CHECK(slots_[i].entry != nullptr);
+  std::size_t i = slot.hash & mask;
+  while (slots_[i].place != slot.place) {
+    ALERTSTREAM_CHECK(slots_[i].place != 0);
     i = (i + 1) & mask;
   }
   // Later ones of the same run move up, so that no search stops at a gap before it found its key.
-  for (std::size_t next = (i + 1) & mask; slots_[next].entry != nullptr; next = (next + 1) & mask) {
+  for (std::size_t next = (i + 1) & mask; slots_[next].place != 0; next = (next + 1) & mask) {
     const std::size_t home = slots_[next].hash & mask;
     if (((next - home) & mask) >= ((next - i) & mask)) {
       slots_[i] = slots_[next];
       i = next;
     }
   }
-  slots_[i].entry = nullptr;
+  slots_[i].place = 0;
   --count_;
 }
 
-void EntryCache::Move(Entry* entry, std::uint64_t hash) {
-  Entry* moved = Allocate(entry->key_bytes, entry->on_heap ? 0 : entry->value_bytes);
+void EntryCache::Move(Entry* entry, Slot slot) {
+  const Made made =
+      Allocate(entry->key_bytes, entry->on_heap ? 0 : entry->value_bytes, entry->passing);
+  Entry* moved = made.entry;
   std::memcpy(reinterpret_cast<char*>(moved + 1), entry->key().data(), entry->key_bytes);
   moved->batch = entry->batch;
-  moved->filtered_in = entry->filtered_in;
+  moved->filtered = entry->filtered;
   moved->present = entry->present;
   moved->on_heap = entry->on_heap;
   moved->value_bytes = entry->value_bytes;
   std::memcpy(PlaceOf(moved), PlaceOf(entry),
               entry->on_heap ? sizeof(HeapValue) : entry->value_bytes);
-  Index(hash, moved);
+  Index({slot.hash, made.place});
+}
+
+// What was used again is moved once and forgotten when it comes round unused.
+void EntryCache::EmptyOldest(Pages& pages) {
+  const Page page = pages.front();
+  pages.pop_front();
+  for (std::size_t at = 0; at < page.used;) {
+    Entry* entry = EntryAt(page.bytes + at);
+    const Slot slot{static_cast<std::uint32_t>(HashOf(entry->key())),
+                    page.number << kOffsetBits | static_cast<std::uint32_t>(at / kAlignment)};
+    at += entry->extent * kAlignment;
+    ALERTSTREAM_CHECK(!entry->dirty);
+    Unindex(slot);
+    if (entry->used_again) {
+      Move(entry, slot);
+    } else {
+      ReleaseHeap(entry);
+    }
+  }
+  spare_.push_back({page.bytes, 0, page.number});
 }
 
 void EntryCache::Shrink(std::size_t bytes_max) {
-  // What was used again is moved once and forgotten when it comes round unused.
-  while (bytes() > bytes_max && !pages_.empty()) {
-    const Page page = pages_.front();
-    pages_.pop_front();
-    for (std::size_t at = 0; at < page.used;) {
-      Entry* entry = EntryAt(page.bytes + at);
-      at += entry->extent;
-      ALERTSTREAM_CHECK(!entry->dirty);
-      const std::uint64_t hash = HashOf(entry->key());
-      Unindex(*entry, hash);
-      if (entry->used_again) {
-        Move(entry, hash);
-      } else {
-        ReleaseHeap(entry);
-      }
+  Pages& lasting = PagesOf(false);
+  Pages& passing = PagesOf(true);
+  const std::size_t passing_min = bytes_max / kPassingShare / kPageBytes;
+  while (bytes() > bytes_max && !(lasting.empty() && passing.empty())) {
+    const bool enough = passing.size() > passing_min || lasting.empty();
+    EmptyOldest(enough ? passing : lasting);
+  }
+}
+
+void EntryCache::ForgetFiltered() {
+  for (const Slot& slot : slots_) {
+    if (slot.place != 0) {
+      EntryOf(slot)->filtered = false;
     }
-    spare_.push_back(page.bytes);
   }
 }
 
 std::size_t EntryCache::bytes() const {
-  return pages_.size() * kPageBytes + heap_bytes_ + slots_.size() * sizeof(Slot);
+  return (pages_[0].size() + pages_[1].size()) * kPageBytes + heap_bytes_ +
+         slots_.size() * sizeof(Slot);
 }
 
 }  // namespace alertstream::state

@@ -8,7 +8,8 @@
 namespace alertstream::state {
 namespace {
 
-// Values grow by a timestamp or a status rather than by a multiple.
+// Values of what passes grow by a timestamp or a status rather than by a multiple, and others
+// seldom.
 constexpr std::size_t kLoadedValueSlack = 16;
 // How far a batch takes the filter of the store's keys: reading a key is far cheaper than the
 // look-ups that it will spare, and a busy partition is to be done within seconds.
@@ -29,7 +30,7 @@ StateMap::StateMap(StateStore& store, Options options, StateRoot root)
     : store_(store),
       options_(std::move(options)),
       root_(root),
-      filter_(store, options_.bytes_max / 4) {}
+      filter_(store, options_.bytes_max / 4, options_.asked_blindly) {}
 
 std::optional<std::string_view> StateMap::Get(std::string_view key) {
   const Entry& entry = Load(key);
@@ -61,7 +62,7 @@ Entry& StateMap::Load(std::string_view key) {
     found->batch = batch_;
     return *found;
   }
-  if (!filter_.MayContain(hash)) {
+  if (!filter_.MayContain(hash) && options_.asked_blindly(key)) {
     return Insert(key, hash, 0);
   }
   const auto present = store_.Get(key, &buffer_);
@@ -72,9 +73,11 @@ Entry& StateMap::Load(std::string_view key) {
   if (!present.value()) {
     return Insert(key, hash, 0);
   }
-  Entry& entry = Insert(key, hash, buffer_.size() + kLoadedValueSlack);
+  const std::size_t slack = options_.passing(key) ? kLoadedValueSlack : 0;
+  Entry& entry = Insert(key, hash, buffer_.size() + slack);
   cache_.SetValue(&entry, buffer_);
   entry.present = true;
+  entry.filtered = true;  // As is everything that the store holds.
   return entry;
 }
 
@@ -86,7 +89,7 @@ void StateMap::FailWith(const Status& status) {
 }
 
 Entry& StateMap::Insert(std::string_view key, std::uint64_t hash, std::size_t value_capacity) {
-  Entry* entry = cache_.Insert(key, hash, value_capacity);
+  Entry* entry = cache_.Insert(key, hash, value_capacity, options_.passing(key));
   entry->batch = batch_;
   return *entry;
 }
@@ -105,9 +108,11 @@ void StateMap::Write(Entry& entry, std::optional<std::string_view> value) {
   }
   entry.present = value.has_value();
   cache_.SetValue(&entry, value.value_or(std::string_view()));
-  if (value && entry.filtered_in != filter_round_) {
-    entry.filtered_in = filter_round_;
-    filter_.Add(EntryCache::HashOf(entry.key()));
+  if (value && !entry.filtered) {
+    entry.filtered = true;
+    if (options_.asked_blindly(entry.key())) {
+      filter_.Add(EntryCache::HashOf(entry.key()));
+    }
   }
   if (!entry.dirty) {
     entry.dirty = true;
@@ -232,10 +237,10 @@ Status StateMap::Flush(std::string_view meta) {
   BeginRecord();  // What could be undone may be forgotten now.
   if (full()) {
     // By more than is needed now, so that not every flush has to.
-    cache_.Shrink(options_.bytes_max / 4 * 3);
+    cache_.Shrink(options_.bytes_max / 8 * 7);
   }
   if (filter_.RestartIfFull()) {
-    ++filter_round_;
+    cache_.ForgetFiltered();
   }
   return Status::Ok();
 }

@@ -32,6 +32,12 @@ class StateMap {
     std::size_t bytes_max = 48 << 20;
     // Keys that begin with this are ordered: FirstOrdered finds the smallest.
     std::string ordered_prefix;
+    // Keys that are hardly used again some batches later: they are forgotten first. Of one key
+    // always the same, as the next.
+    bool (*passing)(std::string_view key) = [](std::string_view) { return false; };
+    // Keys that are asked for without being known to exist, so that it pays to know without the
+    // store that they do not.
+    bool (*asked_blindly)(std::string_view key) = [](std::string_view) { return true; };
   };
 
   // `store` must outlive the map and be at the point of history that `root` belongs to.
@@ -92,7 +98,6 @@ class StateMap {
   Status status_;
   EntryCache cache_;
   KeyFilter filter_;
-  std::uint32_t filter_round_ = 1;
   // Ordered keys that differ from the store.
   std::map<std::string, Entry*, std::less<>> ordered_dirty_;
   std::string first_ordered_;
@@ -107,7 +112,7 @@ class StateMap {
   std::string undo_bytes_;
   std::vector<StateWrite> writes_;
   std::string buffer_;
-  std::uint32_t batch_ = 1;  // Compared for equality only.
+  std::uint8_t batch_ = 1;  // Compared for equality only.
 };
 
 }  // namespace alertstream::state

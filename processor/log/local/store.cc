@@ -35,7 +35,9 @@ constexpr std::size_t kBlockCacheBytes = std::size_t{8} << 20;
 constexpr int kOpenFilesMax = 256;
 // Blocks are found by a range of keys and read in order, so many sorted runs cost readers little,
 // while each merge rewrites every byte.
-constexpr int kSortedRunsMax = 16;
+constexpr int kSortedRunsMax = 32;
+// Of each run at once while they are merged: the system is called less often.
+constexpr std::size_t kMergeReadBytes = std::size_t{256} << 10;
 constexpr std::uint64_t kWalBytesMax = std::uint64_t{64} << 20;
 constexpr std::size_t kInfoLogBytesMax = std::size_t{1} << 20;
 // A follower that opens while the writer swaps files tries again.
@@ -79,6 +81,7 @@ rocksdb::Options StoreOptions() {
   // Nothing is ever overwritten, so there is no space to win back by merging everything.
   options.compaction_options_universal.max_size_amplification_percent =
       std::numeric_limits<int>::max();
+  options.compaction_readahead_size = kMergeReadBytes;
   options.bytes_per_sync = 1 << 20;
   // Only a torn last record is dropped; Load() and the acknowledged number tell whether that lost
   // anything. Every other damage stops the opening.

@@ -32,6 +32,11 @@ constexpr std::size_t kWriteBufferBytes = 4 << 20;
 // that are nowhere and are answered by the map's own filter, in many.
 constexpr int kLastingRunsMax = 4;
 constexpr int kHistoryRunsMax = 24;
+// Of each file at once while they are merged: the system is called less often.
+constexpr std::size_t kMergeReadBytes = 128 << 10;
+// What history holds of keys that were written again or erased, in percent of the rest, before all
+// of it is rewritten: every key is once, and erased once after days.
+constexpr unsigned int kHistoryAmplificationMax = 400;
 constexpr const char* kHistoryFamily = "history";
 
 // Few threads share the cache; small shards would evict what is needed while others stand empty.
@@ -68,6 +73,7 @@ rocksdb::DBOptions DatabaseOptions(const SharedMemory& memory) {
   options.create_missing_column_families = true;
   options.max_background_jobs = 2;
   options.max_open_files = -1;  // Few and large.
+  options.compaction_readahead_size = kMergeReadBytes;
   options.write_buffer_manager = memory.write_buffers;
   options.allow_concurrent_memtable_write = false;  // One writer: the partition's task.
   options.enable_write_thread_adaptive_yield = false;
@@ -101,11 +107,12 @@ rocksdb::ColumnFamilyOptions FamilyOptions(const SharedMemory& memory, Family fa
     table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
     table.partition_filters = true;
     table.cache_index_and_filter_blocks = true;
+    options.compaction_options_universal.max_size_amplification_percent = kHistoryAmplificationMax;
   } else {
     // About two bytes a person, outside the cache.
     table.cache_index_and_filter_blocks = false;
+    table.data_block_index_type = rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
   }
-  table.data_block_index_type = rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   table.block_size = 4 << 10;
   table.format_version = 5;
