@@ -48,6 +48,9 @@ struct Entry {
 
 class EntryCache {
  public:
+  // Of bytes(): what places in the index can name, but for what is not forgotten yet.
+  static constexpr std::size_t kBytesMax = std::size_t{15} << 30;
+
   EntryCache();
   ~EntryCache();
   EntryCache(const EntryCache&) = delete;

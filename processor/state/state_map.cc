@@ -24,11 +24,16 @@ std::uint64_t BigEndianAt(std::string_view text, std::size_t at) {
   return value;
 }
 
+StateMap::Options Bounded(StateMap::Options options) {
+  options.bytes_max = std::min(options.bytes_max, EntryCache::kBytesMax);
+  return options;
+}
+
 }  // namespace
 
 StateMap::StateMap(StateStore& store, Options options, StateRoot root)
     : store_(store),
-      options_(std::move(options)),
+      options_(Bounded(std::move(options))),
       root_(root),
       filter_(store, options_.bytes_max / 4, options_.asked_blindly) {}
 

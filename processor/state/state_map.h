@@ -28,7 +28,8 @@ class StateMap {
  public:
   struct Options {
     // After a flush the oldest entries are forgotten, unless they were used again, until the map
-    // holds no more than this. The filter of absent keys may take a quarter as much besides.
+    // holds no more than this (at most 15 GiB). The filter of absent keys may take a quarter as
+    // much besides.
     std::size_t bytes_max = 48 << 20;
     // Keys that begin with this are ordered: FirstOrdered finds the smallest.
     std::string ordered_prefix;
