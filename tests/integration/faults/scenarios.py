@@ -21,6 +21,7 @@ BROKER_DOWN_S = 6    # Longer than its session: others lead its partitions by th
 NETWORK = {"delay": {"ms": DELAY_MS}, "drop": {}, "one_way to_server": {"direction": "to_server"},
            "one_way to_client": {"direction": "to_client"}, "half_open": {}, "reset_before": {},
            "reset_after": {}, "refuse": {}}
+FLIP_EVERY = 20_000   # Bytes: several times a second under load, and seldom enough to log in again.
 WAYS = {"kafka": ("kafka-1", "kafka-2", "kafka-3"), "postgres": ("postgres",),
         "provider": ("provider",), "callbacks": ("callbacks",), "clients": ("clients",)}
 
@@ -31,6 +32,7 @@ class Scenario:
     run: typing.Callable
     short: bool = False
     small_log_disk: bool = False
+    over_tls: bool = False  # One broker with TLS and passwords instead of three plain ones.
 
 
 def killed(part):
@@ -115,6 +117,26 @@ def cut(way, fault, options):
             time.sleep(CUT_S)
         finally:
             system.proxy.set("none", *WAYS[way])
+    return run
+
+
+def cut_tls(system):
+    system.proxy.set("reset_after", "kafka-1")
+    time.sleep(CUT_S)
+    system.proxy.set("none", "kafka-1")
+
+
+def bits_flipped(direction):
+    """On a TLS link: its records are authenticated, so each ends the connection and nothing else."""
+    def run(system):
+        options = {"direction": direction} if direction else {}
+        system.proxy.set("flip", "kafka-1", every=FLIP_EVERY, **options)
+        try:
+            time.sleep(CUT_S)
+        finally:
+            flipped = system.proxy.counts("kafka-1")["flipped"]
+            system.proxy.set("none", "kafka-1")
+        assert flipped > 0, "no bit was flipped"
     return run
 
 
@@ -215,9 +237,11 @@ def all_scenarios():
     # Last: the processor's state is elsewhere afterwards.
     for part in ("dispatcher", "processor"):
         some.append(Scenario(f"SIGSTOP {part} until taken over", taken_over(part)))
+    for direction in ("to_server", "to_client", ""):
+        some.append(Scenario(f"kafka over TLS: bits flipped {direction or 'both ways'}",
+                             bits_flipped(direction), over_tls=True))
+    some.append(Scenario("kafka over TLS: reset_after", cut_tls, over_tls=True))
     return some
-
-
 
 
 def local_scenarios():

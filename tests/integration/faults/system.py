@@ -16,6 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import harness  # noqa: E402
 from dev_test import Dev, call  # noqa: E402
 from disk import STATE_DISK_MB, mounted  # noqa: E402
+from kafka_flow_test import log_in  # noqa: E402
 from projections_test import sql  # noqa: E402
 from proxied import Proxy  # noqa: E402
 from serve_test import Servers  # noqa: E402
@@ -23,7 +24,6 @@ from serve_test import Servers  # noqa: E402
 NODES = 3
 HEAP = "320m"
 PARTS = ("api", "processor", "dispatcher", "projector")
-ROUTES = ("kafka-1", "kafka-2", "kafka-3", "postgres", "provider", "callbacks", "clients")
 SOCKET = ".s.PGSQL.5432"
 
 
@@ -34,13 +34,15 @@ def values_of(path):
 
 
 class Kafka:
-    """A cluster of its own, below a directory that goes with it."""
+    """Brokers of our own, below a directory that goes with them: a plain cluster, or a single one with
+    TLS and passwords."""
 
     script = harness.ROOT / "ops/kafka/broker"
 
-    def __init__(self):
+    def __init__(self, secure=False):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="alertstream-brokers-"))
-        self.proxy_ports = [harness.free_port() for _ in range(NODES)]
+        self.secure = secure
+        self.proxy_ports = [harness.free_port() for _ in range(1 if secure else NODES)]
 
     def control(self, *arguments):
         done = subprocess.run([self.script, *arguments, "--dir", self.directory, "--heap", HEAP],
@@ -49,8 +51,8 @@ class Kafka:
 
     def __enter__(self):
         try:
-            self.control("start", "--nodes", str(NODES), "--proxied",
-                         ",".join(map(str, self.proxy_ports)))
+            kind = ("--secure", "--port", "0") if self.secure else ("--nodes", str(NODES))
+            self.control("start", *kind, "--proxied", ",".join(map(str, self.proxy_ports)))
         except BaseException:
             self.__exit__()
             raise
@@ -60,7 +62,7 @@ class Kafka:
     def __exit__(self, *_):
         with contextlib.suppress(AssertionError):
             self.control("stop", "--kill")
-        for log in self.directory.glob("node-*/broker.log"):
+        for log in self.directory.glob("**/broker.log"):
             harness.keep("brokers", log.read_text(errors="replace"))
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -74,7 +76,8 @@ class Kafka:
         return int((self.directory / f"node-{node}/pid").read_text().split()[0])
 
     def target(self, node):
-        return "127.0.0.1:" + (self.directory / f"node-{node}/proxied.port").read_text().strip()
+        where = self.directory if self.secure else self.directory / f"node-{node}"
+        return "127.0.0.1:" + (where / "proxied.port").read_text().strip()
 
 
 class Postgres:
@@ -108,7 +111,9 @@ class System(Servers):
     def __init__(self, deployment, kafka, postgres):
         self.kafka, self.postgres = kafka, postgres
         deployment.environment["ALERTSTREAM_DISPATCH_CALL_TIMEOUT"] = "1s"
-        deployment.environment["ALERTSTREAM_KAFKA_REPLICATION"] = str(NODES)
+        deployment.environment["ALERTSTREAM_KAFKA_REPLICATION"] = str(len(kafka.proxy_ports))
+        if kafka.secure:
+            log_in(deployment, kafka.environment, "admin")
         self.direct_url = postgres.new_database("t" + deployment.prefix.rstrip("-"))
         deployment.environment["ALERTSTREAM_POSTGRES_URL"] = self.direct_url
         super().__init__(deployment, PARTS)
@@ -193,12 +198,12 @@ class System(Servers):
 
 
 @contextlib.contextmanager
-def running():
+def running(secure=False):
     """A system on brokers and a database of its own."""
     for tool in ("kcat", "psql", "java"):
         if shutil.which(tool) is None:
             harness.skip(f"{tool} is not installed; ops/install brings it")
-    with harness.Deployment() as lender, Kafka() as kafka:
+    with harness.Deployment() as lender, Kafka(secure) as kafka:
         postgres = Postgres(lender)
         address = kafka.environment["KAFKA_BOOTSTRAP"]
         with harness.Deployment(kafka=address) as deployment:
