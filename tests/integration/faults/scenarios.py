@@ -31,6 +31,7 @@ class Scenario:
     name: str
     run: typing.Callable
     short: bool = False
+    weight: int = 1  # How often a soak takes it.
     small_log_disk: bool = False
     over_tls: bool = False  # One broker with TLS and passwords instead of three plain ones.
 
@@ -140,6 +141,19 @@ def bits_flipped(direction):
     return run
 
 
+def clock_wrong(seconds):
+    """The processor's wall clock; its steady clock and the log's tell it."""
+    def run(system):
+        system.shift_clock(seconds)
+        try:
+            harness.wait_for("the processor says so",
+                             lambda: system.health("processor")[0] == 503, 15)
+            time.sleep(CUT_S)
+        finally:
+            system.shift_clock(0)
+    return run
+
+
 def provider_misbehaves(*faults):
     def run(system):
         for fault in faults:
@@ -209,7 +223,7 @@ def everything_killed(system):
 def all_scenarios():
     some = []
     for part in PARTS:
-        some.append(Scenario(f"kill -9 {part}", killed(part), short=part != "api"))
+        some.append(Scenario(f"kill -9 {part}", killed(part), short=part != "api", weight=4))
         some.append(Scenario(f"SIGSTOP {part} {SHORT_PAUSE_S} s",
                              stopped_for(part, SHORT_PAUSE_S)))
         some.append(Scenario(f"SIGSTOP {part} {LONG_PAUSE_S} s", stopped_for(part, LONG_PAUSE_S),
@@ -231,6 +245,8 @@ def all_scenarios():
     some.append(Scenario("provider: time-outs", provider_misbehaves("hang", "accept_then_hang")))
     some.append(Scenario("provider: errors",
                          provider_misbehaves("http_500", "http_429", "reset")))
+    for name, seconds in (("10 s back", -10), ("1 h ahead", 3600), ("1 year ahead", 31_536_000)):
+        some.append(Scenario(f"clock of the processor {name}", clock_wrong(seconds)))
     some.append(Scenario("disk full under the state of the processor", state_disk_full))
     some.append(Scenario("a byte of the state of the processor has changed", state_damaged))
     some.append(Scenario("forged webhooks", forged_webhooks, short=True))
@@ -245,4 +261,5 @@ def all_scenarios():
 
 
 def local_scenarios():
-    return [Scenario(name, run, short, small) for name, run, small, short in SCENARIOS]
+    return [Scenario(name, run, short=short, small_log_disk=small)
+            for name, run, small, short in SCENARIOS]

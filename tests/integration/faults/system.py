@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -136,6 +137,22 @@ class System(Servers):
         # Of its own, for it may lie on a small disk.
         self.state = deployment.directory / "processor"
         self.environments["processor"]["ALERTSTREAM_DATA_DIR"] = str(self.state)
+
+        self.give_clock("processor")
+
+    def give_clock(self, part):
+        """The part's wall clock can be made wrong from here on."""
+        library = self.deployment.directory / "shifted_clock.so"
+        source = pathlib.Path(__file__).with_name("shifted_clock.c")
+        subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
+        self.clock = self.deployment.directory / "clock"
+        self.shift_clock(0)
+        self.environments[part] |= {"LD_PRELOAD": str(library),
+                                    "SHIFTED_CLOCK_FILE": str(self.clock)}
+
+    def shift_clock(self, seconds):
+        with open(self.clock, "r+b" if self.clock.exists() else "wb") as file:
+            file.write(struct.pack("=q", seconds))
 
     def socket_of_server(self):
         return self.direct_url.split("host=")[1].split("&")[0]
