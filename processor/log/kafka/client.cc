@@ -163,6 +163,9 @@ Result<std::shared_ptr<KafkaHandle>> KafkaHandle::Create(
       {"client.id", options.instance},
       {"log_level", std::to_string(options.log_level)},
       {"socket.nagle.disable", "true"},
+      // A broker that is gone without a word is given up by then, not after the library's minute:
+      // several of them, one after another, within half a minute.
+      {"socket.timeout.ms", "5000"},
       // A broker that is back is used within a second.
       {"reconnect.backoff.max.ms", "1000"},
   };
