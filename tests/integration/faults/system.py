@@ -86,7 +86,10 @@ class Postgres:
 
     def __init__(self, lender):
         self.data = lender.data / "postgres"
-        self.url = Dev(lender).info["postgres_url"]
+        dev = Dev(lender)
+        self.url = dev.info["postgres_url"]
+        harness.wait_for("PostgreSQL", lambda: call("GET", dev.info["api_url"] + "/health")[2]
+                         ["postgres"]["status"] == "ready", 60)
 
     def new_database(self, name):
         sql(self.url.replace("alertstream@/alertstream?", "postgres@/postgres?"),
