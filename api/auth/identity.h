@@ -22,6 +22,15 @@ enum class KeyKind : std::uint8_t {
   kOperator,     // as_op_…: whoever runs the deployment; control, all tenants.
 };
 
+// What a key may do, within what its kind may: a publishable key never more than ingest.
+struct KeyScopes {
+  bool ingest = true;
+  bool read = true;    // Look at the tenant's objects.
+  bool manage = true;  // Change them: triggers, consents, websites, keys; send notifications.
+
+  friend bool operator==(const KeyScopes&, const KeyScopes&) = default;
+};
+
 inline constexpr std::string_view kPublishablePrefix = "as_pk_";
 inline constexpr std::string_view kSecretPrefix = "as_sk_";
 inline constexpr std::string_view kOperatorPrefix = "as_op_";
@@ -46,6 +55,7 @@ struct ApiKey {
   bool allow_body_only = false;               // The tenant allows X-Signature without a time.
   std::optional<EventRate> own_rate;          // Narrows what RateOf its tenant leaves to it.
   std::vector<Network> networks = {};         // Not empty: only requests from these are the key's.
+  KeyScopes scopes = {};
 };
 
 class Identity {
@@ -75,6 +85,9 @@ class Identity {
   // Null: no such account.
   virtual std::shared_ptr<const WebhookAccount> FindWebhookAccount(
       std::string_view provider, std::string_view account) const = 0;
+  // False: accounts and numbers are not known well enough to say that there is none, so that a
+  // webhook of one that is not found is answered 503, and comes again.
+  virtual bool AccountsKnown() const { return true; }
 };
 
 }  // namespace alertstream::api

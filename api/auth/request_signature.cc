@@ -55,21 +55,23 @@ class HeaderReader {
   Result<RequestSignature> Finish() const;
 
  private:
-  Status TakeDigest(std::string_view name, std::string_view hex);
+  static Status TakeDigest(std::string_view name, std::string_view hex, std::size_t* count,
+                           std::array<Digest, kSignaturesMax>* digests);
 
   RequestSignature signature_;
   bool has_time_ = false;
 };
 
-Status HeaderReader::TakeDigest(std::string_view name, std::string_view hex) {
-  if (signature_.count == kSignaturesMax) {
+Status HeaderReader::TakeDigest(std::string_view name, std::string_view hex, std::size_t* count,
+                                std::array<Digest, kSignaturesMax>* digests) {
+  if (*count == kSignaturesMax) {
     return Invalid(fmt::format("more than {} signatures", kSignaturesMax));
   }
   const auto digest = ParseDigest(hex);
   if (!digest) {
     return Invalid(fmt::format("{}: expected 64 hexadecimal digits", name));
   }
-  signature_.digests[signature_.count++] = *digest;
+  (*digests)[(*count)++] = *digest;
   return Status::Ok();
 }
 
@@ -88,10 +90,12 @@ Status HeaderReader::Take(std::string_view item) {
     has_time_ = true;
     signature_.signed_at_s = *seconds;
   } else if (name == "v1") {
-    return TakeDigest(name, value);
+    return TakeDigest(name, value, &signature_.count, &signature_.digests);
+  } else if (name == "v2") {
+    return TakeDigest(name, value, &signature_.bound_count, &signature_.bound_digests);
   } else if (name == "sha256") {
     signature_.is_body_only = true;
-    return TakeDigest(name, value);
+    return TakeDigest(name, value, &signature_.count, &signature_.digests);
   }
   return Status::Ok();
 }
@@ -99,14 +103,14 @@ Status HeaderReader::Take(std::string_view item) {
 Result<RequestSignature> HeaderReader::Finish() const {
   if (signature_.is_body_only) {
     // Beside a timed signature it could be taken for one.
-    return has_time_ || signature_.count != 1
+    return has_time_ || signature_.count != 1 || signature_.bound_count != 0
                ? Result<RequestSignature>(Invalid("sha256: has to stand alone"))
                : Result<RequestSignature>(signature_);
   }
   if (!has_time_) {
     return Invalid("t: missing; expected t=<unix seconds>,v1=<hex>");
   }
-  if (signature_.count == 0) {
+  if (signature_.count + signature_.bound_count == 0) {
     return Invalid("v1: missing; expected t=<unix seconds>,v1=<hex>");
   }
   return signature_;
@@ -116,6 +120,30 @@ Digest SignTimed(const HmacKey& key, std::int64_t signed_at_s, std::string_view 
   auto mac = key.Begin();
   mac.Update(std::to_string(signed_at_s)).Update(".").Update(body);
   return mac.Final();
+}
+
+Digest SignBound(const HmacKey& key, std::int64_t signed_at_s, std::string_view target,
+                 std::string_view body) {
+  auto mac = key.Begin();
+  // No target has a line feed, so that no two pairs of target and body are signed alike.
+  mac.Update(std::to_string(signed_at_s)).Update(".").Update(target).Update("\n").Update(body);
+  return mac.Final();
+}
+
+// What is compared with the digests given, of which there are `count`.
+struct Expected {
+  Digest digest;
+  std::span<const Digest> given;
+};
+
+Expected ExpectedOf(const HmacKey& key, const RequestSignature& signature, std::string_view body,
+                    const SignatureRules& rules) {
+  if (!rules.target.empty() && signature.bound_count > 0) {
+    return {SignBound(key, signature.signed_at_s, rules.target, body),
+            std::span(signature.bound_digests).first(signature.bound_count)};
+  }
+  return {signature.is_body_only ? key.Sign(body) : SignTimed(key, signature.signed_at_s, body),
+          std::span(signature.digests).first(signature.count)};
 }
 
 }  // namespace
@@ -154,12 +182,14 @@ Status VerifyRequestSignature(std::string_view header, std::string_view body,
                                 signed_at < rules.now ? "behind" : "ahead of"));
     }
   }
+  if (rules.target.empty() && signature.count == 0) {
+    return Invalid("v1: missing; a v2 alone is not taken here");
+  }
   bool fits = false;
   for (const HmacKey& key : keys) {
-    const Digest expected =
-        signature.is_body_only ? key.Sign(body) : SignTimed(key, signature.signed_at_s, body);
-    for (std::size_t i = 0; i < signature.count; ++i) {
-      const bool equal = ConstantTimeEqual(AsView(expected), AsView(signature.digests[i]));
+    const Expected expected = ExpectedOf(key, signature, body, rules);
+    for (const Digest& given : expected.given) {
+      const bool equal = ConstantTimeEqual(AsView(expected.digest), AsView(given));
       fits = fits || equal;
     }
   }
@@ -172,6 +202,13 @@ Status VerifyRequestSignature(std::string_view header, std::string_view body,
 std::string SignRequest(const HmacKey& key, std::int64_t signed_at_s, std::string_view body) {
   ALERTSTREAM_CHECK(signed_at_s >= 0 && signed_at_s < kTimeMax);
   return fmt::format("t={},v1={}", signed_at_s, ToHex(AsView(SignTimed(key, signed_at_s, body))));
+}
+
+std::string SignBoundRequest(const HmacKey& key, std::int64_t signed_at_s, std::string_view target,
+                             std::string_view body) {
+  ALERTSTREAM_CHECK(signed_at_s >= 0 && signed_at_s < kTimeMax);
+  return fmt::format("t={},v2={}", signed_at_s,
+                     ToHex(AsView(SignBound(key, signed_at_s, target, body))));
 }
 
 }  // namespace alertstream::api

@@ -3,7 +3,10 @@
 // of the body as received. Pure; used by the ingest API, and to sign by the command line.
 //
 // There may be several v1, one of which has to fit, so that a caller can sign with an old and a new
-// secret while it changes them. Items of other names are versions to come and are passed over.
+// secret while it changes them. `v2=<hex HMAC-SHA256(secret, t "." METHOD "." target LF body)>`
+// also binds the signature to the method and to the path with its query, as sent: where it is asked
+// for (SignatureRules::target) it alone counts if it is there. Items of other names are versions to
+// come and are passed over.
 #pragma once
 
 #include <array>
@@ -29,8 +32,10 @@ inline constexpr std::size_t kSignaturesMax =
 struct RequestSignature {
   std::int64_t signed_at_s = 0;  // Unix time; 0 if only the body is signed.
   bool is_body_only = false;     // The older form `sha256=<hex HMAC-SHA256(secret, body)>`.
-  std::size_t count = 0;         // Of the digests given, at least 1.
+  std::size_t count = 0;         // Of the digests of v1 or sha256.
   std::array<Digest, kSignaturesMax> digests = {};
+  std::size_t bound_count = 0;  // Of v2; of both kinds there is at least 1.
+  std::array<Digest, kSignaturesMax> bound_digests = {};
 };
 
 // kInvalid says what is wrong with the header.
@@ -40,6 +45,8 @@ struct SignatureRules {
   LogTime now;
   // The older form has no time: whoever sees such a request can send it again for ever.
   bool allow_body_only = false;
+  // "POST./api/v1/triggers?x=1": what a v2 has to be made of. Empty: v2 says nothing.
+  std::string_view target = {};
 };
 
 // Ok if one of the keys made one of the header's signatures of `body`, in time. kInvalid (HTTP 400)
@@ -52,5 +59,8 @@ Status VerifyRequestSignature(std::string_view header, std::string_view body,
 // The header for a request that is sent at `signed_at_s`, unix time.
 // REQUIRES: 0 <= signed_at_s < 10^11
 std::string SignRequest(const HmacKey& key, std::int64_t signed_at_s, std::string_view body);
+// As SignRequest, bound to a target: with v2 alone.
+std::string SignBoundRequest(const HmacKey& key, std::int64_t signed_at_s, std::string_view target,
+                             std::string_view body);
 
 }  // namespace alertstream::api

@@ -38,6 +38,12 @@ ProblemDetails BadSignature(std::string detail) {
   return {.status = 403, .code = "bad_signature", .detail = std::move(detail)};
 }
 
+// What a v2 is made of besides time and body.
+std::string TargetOf(const http::Request& request) {
+  std::string target = request.method + "." + request.path;
+  return request.query.empty() ? target : target.append("?").append(request.query);
+}
+
 // A signature without a time is good for ever, for those who allow it: only others are remembered.
 std::optional<ProblemDetails> SignatureProblem(const http::Request& request, const ApiKey& key,
                                                LogTime now, UsedSignatures* used) {
@@ -49,16 +55,20 @@ std::optional<ProblemDetails> SignatureProblem(const http::Request& request, con
   if (!signature) {
     return Unauthenticated("X-Signature: missing; a secret key signs requests that change things");
   }
-  const Status verified =
-      VerifyRequestSignature(*signature, request.body, key.signing_secrets,
-                             {.now = now, .allow_body_only = key.allow_body_only});
+  const std::string target = TargetOf(request);
+  const Status verified = VerifyRequestSignature(
+      *signature, request.body, key.signing_secrets,
+      {.now = now, .allow_body_only = key.allow_body_only, .target = target});
   if (!verified.ok()) {
     return verified.error().code() == ErrorCode::kDenied ? BadSignature(verified.error().message())
                                                          : Malformed(verified.error().message());
   }
   const auto parsed = ParseRequestSignature(*signature);
-  if (parsed.ok() && !parsed.value().is_body_only &&
-      !used->Use(key, parsed.value().signed_at_s, request, now)) {
+  if (!parsed.ok() || parsed.value().is_body_only) {
+    return std::nullopt;
+  }
+  const std::string_view bound = parsed.value().bound_count > 0 ? target : std::string_view();
+  if (!used->Use(key, {parsed.value().signed_at_s, bound}, request, now)) {
     return BadSignature("X-Signature was used already; sign the request anew, at another second");
   }
   return std::nullopt;
@@ -79,7 +89,7 @@ http::Response Answer(const ProblemDetails& problem) {
 
 std::variant<Caller, http::Response> AccessGuard::Admit(const http::Request& request,
                                                         Permission permission) const {
-  auto caller = Identify(request);
+  auto caller = Identify(request, permission);
   if (const auto* problem = std::get_if<ProblemDetails>(&caller)) {
     return Answer(*problem);
   }
@@ -88,8 +98,10 @@ std::variant<Caller, http::Response> AccessGuard::Admit(const http::Request& req
     return Answer(Forbidden("An API key does not manage users; log in as one."));
   }
   if (!known.site.empty() &&
-      (permission == Permission::kManageKeys || permission == Permission::kManageSites)) {
-    return Answer(Forbidden("The key of one website manages neither keys nor websites."));
+      (permission == Permission::kManageKeys || permission == Permission::kManageSites ||
+       permission == Permission::kManageProviders)) {
+    return Answer(Forbidden(
+        "The key of one website manages neither keys nor websites nor provider accounts."));
   }
   if (!Allows(known.role, permission)) {
     return Answer(Forbidden("The role " + std::string(RoleName(known.role)) + " may not " +
@@ -98,7 +110,8 @@ std::variant<Caller, http::Response> AccessGuard::Admit(const http::Request& req
   return std::get<Caller>(std::move(caller));
 }
 
-std::variant<Caller, ProblemDetails> AccessGuard::Identify(const http::Request& request) const {
+std::variant<Caller, ProblemDetails> AccessGuard::Identify(const http::Request& request,
+                                                           Permission permission) const {
   const std::size_t tokens = request.headers.Count("Authorization");
   const std::size_t keys = request.headers.Count("X-API-Key");
   if (tokens + keys == 0) {
@@ -108,7 +121,7 @@ std::variant<Caller, ProblemDetails> AccessGuard::Identify(const http::Request& 
     return Malformed("Expected one of Authorization and X-API-Key, once");
   }
   if (keys == 1) {
-    return CallerOfKey(request, *request.headers.Find("X-API-Key"));
+    return CallerOfKey(request, *request.headers.Find("X-API-Key"), permission);
   }
   return CallerOfToken(*request.headers.Find("Authorization"));
 }
@@ -132,7 +145,8 @@ std::variant<Caller, ProblemDetails> AccessGuard::CallerOfToken(
 }
 
 std::variant<Caller, ProblemDetails> AccessGuard::CallerOfKey(const http::Request& request,
-                                                              std::string_view presented) const {
+                                                              std::string_view presented,
+                                                              Permission permission) const {
   const auto key =
       presented.size() <= kApiKeyBytesMax ? deps_.identity.FindKey(presented) : nullptr;
   if (key == nullptr) {
@@ -149,6 +163,11 @@ std::variant<Caller, ProblemDetails> AccessGuard::CallerOfKey(const http::Reques
     if (auto problem = SignatureProblem(request, *key, deps_.clock.Now(), &used_signatures_)) {
       return *std::move(problem);
     }
+  }
+  const bool is_looking = IsLooking(permission);
+  if (!(is_looking ? key->scopes.read : key->scopes.manage)) {
+    return Forbidden(std::string("The API key's scopes do not hold ") +
+                     (is_looking ? "read." : "manage."));
   }
   return Caller{.tenant = key->tenant, .actor = key->id, .role = Role::kAdmin, .site = key->site};
 }

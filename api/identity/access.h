@@ -27,7 +27,7 @@ struct Caller {
   std::string tenant;  // The only one whose objects there are for this request.
   std::string actor;   // "usr_…", or the API key's id: for records and the audit log. No secret.
   bool is_user = false;
-  Role role = Role::kViewer;  // A secret key acts as kAdmin, without user management.
+  Role role = Role::kViewer;  // A secret key acts as kAdmin within its scopes, without users.
   std::string site;           // Of a key that belongs to one site; else empty.
 };
 
@@ -58,10 +58,12 @@ class AccessGuard {
                                              Permission permission) const;
 
  private:
-  std::variant<Caller, http::ProblemDetails> Identify(const http::Request& request) const;
+  std::variant<Caller, http::ProblemDetails> Identify(const http::Request& request,
+                                                      Permission permission) const;
   std::variant<Caller, http::ProblemDetails> CallerOfToken(std::string_view authorization) const;
   std::variant<Caller, http::ProblemDetails> CallerOfKey(const http::Request& request,
-                                                         std::string_view presented) const;
+                                                         std::string_view presented,
+                                                         Permission permission) const;
 
   const AccessDeps deps_;
   mutable UsedSignatures used_signatures_;

@@ -250,7 +250,18 @@ Result<seconds> Accounts::Throttle(const LoginAsk& ask, LogTime now) {
     if (of_address > seconds(0)) {
       return of_address;
     }
-    return CountAttempt(session, kAccountThrottle, ask.email.Reveal(), now);
+    ALERTSTREAM_ASSIGN_OR_RETURN(const seconds of_account,
+                                 CountAttempt(session, kAccountThrottle, ask.email.Reveal(), now));
+    if (of_account > seconds(0)) {
+      return of_account;
+    }
+    // After the others: what they refuse does not count here.
+    ALERTSTREAM_ASSIGN_OR_RETURN(const seconds of_all,
+                                 CountLogin(session, kAddressBound, ask.address, now));
+    if (of_all > seconds(0)) {
+      return of_all;
+    }
+    return CountLogin(session, kAccountBound, ask.email.Reveal(), now);
   });
 }
 

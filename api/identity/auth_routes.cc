@@ -1,5 +1,6 @@
 #include "api/identity/auth_routes.h"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -89,9 +90,10 @@ class AuthDoor {
  public:
   explicit AuthDoor(const AuthDeps& deps) : deps_(deps) {}
 
-  // Reads the body and runs `work(ask, responder)` on a worker.
+  // Reads the body and runs `work(ask, responder)` on a worker of `lane`.
+  enum class Lane : std::uint8_t { kHashing, kSession };
   template <typename Ask, typename Work>
-  void Handle(const http::Request& request, http::Responder responder,
+  void Handle(Lane lane, const http::Request& request, http::Responder responder,
               Parsed<Ask> (*parse)(std::string_view), Work work) const;
 
   void Register(const RegisterAsk& ask, const std::shared_ptr<http::Responder>& responder) const;
@@ -104,7 +106,7 @@ class AuthDoor {
 };
 
 template <typename Ask, typename Work>
-void AuthDoor::Handle(const http::Request& request, http::Responder responder,
+void AuthDoor::Handle(Lane lane, const http::Request& request, http::Responder responder,
                       Parsed<Ask> (*parse)(std::string_view), Work work) const {
   if (deps_.tables == nullptr) {
     return responder.Send(
@@ -121,8 +123,10 @@ void AuthDoor::Handle(const http::Request& request, http::Responder responder,
   }
   // A task can be copied, a responder cannot: the copies share it.
   const auto shared = std::make_shared<http::Responder>(std::move(responder));
-  const bool taken = deps_.tables->workers.Submit(
-      [ask = std::get<Ask>(std::move(parsed)), shared, work] { work(ask, shared); });
+  WorkerPool& workers =
+      lane == Lane::kHashing ? deps_.tables->workers : deps_.tables->session_workers;
+  const bool taken =
+      workers.Submit([ask = std::get<Ask>(std::move(parsed)), shared, work] { work(ask, shared); });
   if (!taken) {
     shared->Send(Unavailable("Too many people come in at the same time."));
   }
@@ -151,7 +155,7 @@ void AuthDoor::Register(const RegisterAsk& ask,
           });
           return marked.ok();
         };
-        if (!tables->workers.Submit(mark)) {
+        if (!tables->session_workers.Submit(mark)) {
           return;
         }
       });
@@ -196,7 +200,7 @@ Status AddAuthRoutes(http::Routes* routes, const AuthDeps& deps) {
       "POST", "/api/v1/auth/register",
       [door](const http::Request& request, const http::RouteParams&, http::Responder responder) {
         door->Handle<RegisterAsk>(
-            request, std::move(responder), &ParseRegister,
+            AuthDoor::Lane::kHashing, request, std::move(responder), &ParseRegister,
             [door, peer = request.peer](RegisterAsk ask, const Shared& shared) {
               ask.address = SubscriberOf(peer);
               door->Register(ask, shared);
@@ -205,7 +209,7 @@ Status AddAuthRoutes(http::Routes* routes, const AuthDeps& deps) {
   ALERTSTREAM_RETURN_IF_ERROR(routes->AddParking(
       "POST", "/api/v1/auth/login",
       [door](const http::Request& request, const http::RouteParams&, http::Responder responder) {
-        door->Handle<LoginAsk>(request, std::move(responder), &ParseLogin,
+        door->Handle<LoginAsk>(AuthDoor::Lane::kHashing, request, std::move(responder), &ParseLogin,
                                [door, peer = request.peer](LoginAsk ask, const Shared& shared) {
                                  ask.address = SubscriberOf(peer);
                                  shared->Send(door->LogIn(ask));
@@ -214,7 +218,8 @@ Status AddAuthRoutes(http::Routes* routes, const AuthDeps& deps) {
   ALERTSTREAM_RETURN_IF_ERROR(routes->AddParking(
       "POST", "/api/v1/auth/refresh",
       [door](const http::Request& request, const http::RouteParams&, http::Responder responder) {
-        door->Handle<RefreshAsk>(request, std::move(responder), &ParseRefresh,
+        door->Handle<RefreshAsk>(AuthDoor::Lane::kSession, request, std::move(responder),
+                                 &ParseRefresh,
                                  [door](const RefreshAsk& ask, const Shared& shared) {
                                    shared->Send(door->Refresh(ask));
                                  });
@@ -222,8 +227,8 @@ Status AddAuthRoutes(http::Routes* routes, const AuthDeps& deps) {
   return routes->AddParking(
       "POST", "/api/v1/auth/logout",
       [door](const http::Request& request, const http::RouteParams&, http::Responder responder) {
-        door->Handle<RefreshAsk>(request, std::move(responder), &ParseLogout,
-                                 [door](const RefreshAsk& ask, const Shared& shared) {
+        door->Handle<RefreshAsk>(AuthDoor::Lane::kSession, request, std::move(responder),
+                                 &ParseLogout, [door](const RefreshAsk& ask, const Shared& shared) {
                                    shared->Send(door->LogOut(ask));
                                  });
       });

@@ -16,12 +16,17 @@ namespace alertstream::api {
 // Hashing takes 20 ms and 19 MiB: two at a time, and a queue that is done in a second.
 inline constexpr WorkerPoolOptions kAuthWorkers = {.threads = 2, .queue_max = 64};
 
+// Refreshing and logging out cost a millisecond each: on threads of their own, so that a flood of
+// logins does not end the sessions of those who are in.
+inline constexpr WorkerPoolOptions kSessionWorkers = {.threads = 2, .queue_max = 256};
+
 // What lives in the tables of identity. All of it outlives the routes.
 struct AuthTables {
   Accounts& accounts;
   IdentityMirror& mirror;
-  sql::Pool& pool;      // Of the role alertstream_identity.
-  WorkerPool& workers;  // Of kAuthWorkers: no others, so that logins cannot hold up anything else.
+  sql::Pool& pool;              // Of the role alertstream_identity.
+  WorkerPool& workers;          // Of kAuthWorkers: what hashes, and nothing else.
+  WorkerPool& session_workers;  // Of kSessionWorkers.
   const TenantOpening& opening;
 };
 

@@ -21,13 +21,13 @@ namespace alertstream::api {
 namespace {
 
 using std::chrono::milliseconds;
-using NumberName = std::pair<std::string, std::pair<std::string, std::string>>;
 
 constexpr const char* kChannel = "alertstream_identity";
 constexpr milliseconds kRetryPause{1'000};
 // A change becomes visible when its transaction commits, at most this long after its changed_at.
 constexpr std::chrono::seconds kCommitDelayMax{60};
 constexpr std::size_t kUsesAtOnceMax = 1'000;
+constexpr std::size_t kKeysPage = 5'000;  // Of rows in memory at a time; about 5 MB.
 
 #define ALERTSTREAM_KEY_COLUMNS                                                              \
   "k.tenant_id, k.key_id, coalesce(k.site_id, ''), k.kind = 'secret', k.key_sha256, "        \
@@ -36,14 +36,20 @@ constexpr std::size_t kUsesAtOnceMax = 1'000;
   "(SELECT string_agg(encode(s.secret_sealed, 'hex') || ':' || "                             \
   "coalesce((extract(epoch FROM s.expires_at) * 1000000)::bigint::text, ''), E'\\n' "        \
   "ORDER BY s.number DESC) FROM identity.signing_secrets s WHERE s.tenant_id = k.tenant_id " \
-  "AND s.key_id = k.key_id AND (s.expires_at IS NULL OR s.expires_at > $1::timestamptz)) "
+  "AND s.key_id = k.key_id AND (s.expires_at IS NULL OR s.expires_at > $1::timestamptz)), "  \
+  "coalesce(array_to_string(k.scopes, ' '), ''), k.created_at "
 
 constexpr sql::Statement kNow = {"identity.now", "SELECT now()"};
 constexpr sql::Statement kLoadKeys = {
-    "identity.mirror_keys",
-    "SELECT " ALERTSTREAM_KEY_COLUMNS
-    "FROM identity.api_keys k WHERE k.revoked_at IS NULL "
-    "AND (k.expires_at IS NULL OR k.expires_at > $1::timestamptz) LIMIT $2::int"};
+    "identity.mirror_keys", "SELECT " ALERTSTREAM_KEY_COLUMNS
+                            "FROM identity.api_keys k WHERE k.revoked_at IS NULL "
+                            "AND (k.expires_at IS NULL OR k.expires_at > $1::timestamptz) "
+                            "AND (k.created_at, k.tenant_id, k.key_id) > ($3::timestamptz, $4, $5) "
+                            "ORDER BY k.created_at, k.tenant_id, k.key_id LIMIT $2::int"};
+constexpr sql::Statement kCountKeys = {
+    "identity.mirror_keys_count",
+    "SELECT count(*) FROM identity.api_keys k WHERE k.revoked_at IS NULL "
+    "AND (k.expires_at IS NULL OR k.expires_at > $1::timestamptz)"};
 constexpr sql::Statement kChangedKeys = {
     "identity.mirror_keys_changed",
     "SELECT " ALERTSTREAM_KEY_COLUMNS
@@ -55,9 +61,6 @@ constexpr sql::Statement kChangedMembers = {
     "identity.mirror_members",
     "SELECT tenant_id, user_id, version FROM identity.memberships "
     "WHERE version > 1 AND changed_at > $1::timestamptz LIMIT $2::int"};
-constexpr sql::Statement kNumbers = {
-    "identity.mirror_numbers",
-    "SELECT provider, account, number, tenant_id FROM identity.number_claims LIMIT $1::int"};
 constexpr sql::Statement kNoteUses = {
     "identity.mirror_uses",
     "INSERT INTO identity.api_key_uses AS u (tenant_id, key_id, last_used_at) "
@@ -109,6 +112,7 @@ Result<std::shared_ptr<MirroredKey>> KeyOf(const sql::Rows& rows, std::size_t ro
   if (!rows.IsNull(row, 9)) {
     key->expires_at = rows.Time(row, 9);
   }
+  key->base.scopes = ScopesOf(SplitWords(rows.Text(row, 12)), key->base.kind);
   if (!rows.IsNull(row, 11)) {
     ALERTSTREAM_ASSIGN_OR_RETURN(
         key->secrets, SecretsOf(rows.Text(row, 11),
@@ -157,11 +161,14 @@ struct IdentityMirror::Impl {
   void Run();
   Status Serve(sql::Session& session);
   Status Load(sql::Session& session);
-  Status LoadNumbers(sql::Session& session);
+  Result<MirroredKeys> LoadKeys(sql::Session& session, LogTime now);
   Status LookForChanges(sql::Session& session);
   Status LookAtKeys(sql::Session& session);
   ReadKey TryRead(const sql::Rows& rows, std::size_t row);
   Status LookAtRevocations(sql::Session& session);
+  Status CountKeys(sql::Session& session);
+  Status TakeKeys(sql::Session& session);
+  Status Fullness() const;
   Status NoteUses(sql::Session& session);
   void Tell(const Status& status);
   bool Stopping() const {
@@ -177,7 +184,6 @@ struct IdentityMirror::Impl {
 
   mutable std::shared_mutex mutex;  // Of what follows.
   MirroredKeys keys;
-  std::map<NumberName, std::string> numbers;
   std::set<std::string, std::less<>> revoked_sessions;
   std::map<std::pair<std::string, std::string>, std::int64_t> member_versions;
 
@@ -186,6 +192,7 @@ struct IdentityMirror::Impl {
   std::set<MirroredKeys::Name> unreadable;
 
   std::atomic<bool> is_loaded{false};
+  std::atomic<std::size_t> left_out{0};       // Live keys beyond options.keys_max.
   std::atomic<std::int64_t> looked_at_us{0};  // By SinceBoot.
 
   mutable std::mutex thread_mutex;  // Of what follows.
@@ -213,43 +220,64 @@ ReadKey IdentityMirror::Impl::TryRead(const sql::Rows& rows, std::size_t row) {
   return {};
 }
 
-Status IdentityMirror::Impl::Load(sql::Session& session) {
-  const std::lock_guard look_lock(look_mutex);
-  ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows now_row, session.Run(kNow));
-  const LogTime now = clock.Now();
-  ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows rows,
-                               session.Run(kLoadKeys, Limited(now, kMirroredKeysMax + 1)));
-  if (rows.size() > kMirroredKeysMax) {
-    return Error(ErrorCode::kExhausted, "identity.api_keys: more live keys than a server holds");
-  }
+// The oldest ones, up to keys_max, a page at a time.
+// REQUIRES: look_mutex is held.
+Result<MirroredKeys> IdentityMirror::Impl::LoadKeys(sql::Session& session, LogTime now) {
   MirroredKeys loaded;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    ReadKey read = TryRead(rows, i);
-    if (read.key != nullptr) {
-      loaded.Put(read.digest, std::move(read.key), now);
+  LogTime after_at{};
+  MirroredKeys::Name after;
+  std::size_t seen = 0;
+  while (seen < options.keys_max) {
+    const std::size_t page = std::min(kKeysPage, options.keys_max - seen);
+    sql::Params params = Limited(now, page);
+    params.Time(after_at).Text(after.first).Text(after.second);
+    ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows rows, session.Run(kLoadKeys, params));
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      ReadKey read = TryRead(rows, i);
+      if (read.key != nullptr) {
+        loaded.Put(read.digest, std::move(read.key), now);
+      }
     }
+    seen += rows.size();
+    if (rows.size() < page) {
+      break;
+    }
+    after_at = rows.Time(rows.size() - 1, 13);
+    after = NameAt(rows, rows.size() - 1);
   }
-  ALERTSTREAM_RETURN_IF_ERROR(LookAtRevocations(session));
-  looked_to = now_row.Time(0, 0);
-  const std::unique_lock lock(mutex);
-  loaded.InheritUses(keys);
-  keys = std::move(loaded);
-  looked_at_us = clock.SinceBoot().count();
-  is_loaded = true;
+  return loaded;
+}
+
+Status IdentityMirror::Impl::CountKeys(sql::Session& session) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows rows,
+                               session.Run(kCountKeys, sql::Params().Time(clock.Now())));
+  const auto live = static_cast<std::size_t>(rows.Integer(0, 0));
+  left_out = live > options.keys_max ? live - options.keys_max : 0;
+  if (options.on_count) {
+    options.on_count(std::min(live, options.keys_max), left_out);
+  }
   return Status::Ok();
 }
 
-Status IdentityMirror::Impl::LoadNumbers(sql::Session& session) {
-  ALERTSTREAM_ASSIGN_OR_RETURN(
-      const sql::Rows rows,
-      session.Run(kNumbers, sql::Params().Integer(static_cast<std::int64_t>(kMirroredNumbersMax))));
-  std::map<NumberName, std::string> loaded;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    loaded[{std::string(rows.Text(i, 0)),
-            {std::string(rows.Text(i, 1)), std::string(rows.Text(i, 2))}}] = rows.Text(i, 3);
-  }
+// REQUIRES: look_mutex is held.
+Status IdentityMirror::Impl::TakeKeys(sql::Session& session) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(MirroredKeys loaded, LoadKeys(session, clock.Now()));
   const std::unique_lock lock(mutex);
-  numbers = std::move(loaded);
+  loaded.InheritUses(keys);
+  keys = std::move(loaded);
+  return Status::Ok();
+}
+
+Status IdentityMirror::Impl::Load(sql::Session& session) {
+  const std::lock_guard look_lock(look_mutex);
+  ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows now_row, session.Run(kNow));
+  ALERTSTREAM_RETURN_IF_ERROR(CountKeys(session));
+  ALERTSTREAM_RETURN_IF_ERROR(TakeKeys(session));
+  ALERTSTREAM_RETURN_IF_ERROR(LookAtRevocations(session));
+  const std::unique_lock lock(mutex);
+  looked_to = now_row.Time(0, 0);
+  looked_at_us = clock.SinceBoot().count();
+  is_loaded = true;
   return Status::Ok();
 }
 
@@ -303,16 +331,37 @@ Status IdentityMirror::Impl::LookAtKeys(sql::Session& session) {
     const bool is_revoked = rows.Boolean(i, 10);
     reads.push_back(is_revoked ? ReadKey{} : TryRead(rows, i));
   }
-  const std::unique_lock lock(mutex);
+  bool is_full = false;
+  std::unique_lock lock(mutex);
   for (std::size_t i = 0; i < reads.size(); ++i) {
     if (reads[i].key == nullptr) {
       keys.Remove(NameAt(rows, i));
-    } else if (keys.size() < kMirroredKeysMax) {
+    } else if (keys.size() < options.keys_max || keys.Find(reads[i].digest) != nullptr) {
       keys.Put(reads[i].digest, std::move(reads[i].key), now);
+    } else {
+      is_full = true;
     }
   }
   keys.Expire(now);
-  return Status::Ok();
+  lock.unlock();
+  const std::size_t before = left_out;
+  if (!is_full && before == 0) {
+    return Status::Ok();
+  }
+  ALERTSTREAM_RETURN_IF_ERROR(CountKeys(session));
+  // There is room for one that was left out.
+  return left_out < before ? TakeKeys(session) : Status::Ok();
+}
+
+// Of what is held while not all is; ok if all is.
+Status IdentityMirror::Impl::Fullness() const {
+  return left_out == 0
+             ? Status::Ok()
+             : Error(ErrorCode::kExhausted,
+                     "identity.api_keys: " + std::to_string(left_out) +
+                         " live keys more than the " + std::to_string(options.keys_max) +
+                         " that a server holds; the newest are not served: revoke keys that "
+                         "nobody uses (alertstream keys list, LAST USED)");
 }
 
 Status IdentityMirror::Impl::NoteUses(sql::Session& session) {
@@ -362,10 +411,10 @@ Status IdentityMirror::Impl::Serve(sql::Session& session) {
     ALERTSTREAM_RETURN_IF_ERROR(LookForChanges(session));
   }
   ALERTSTREAM_RETURN_IF_ERROR(Load(session));
-  ALERTSTREAM_RETURN_IF_ERROR(LoadNumbers(session));
-  Tell(Status::Ok());
+  Tell(Fullness());
   auto loaded_at = clock.SinceBoot();
   auto noted_at = loaded_at;
+  bool is_full = !Fullness().ok();
   // Short waits, so that Stop is soon heard.
   constexpr milliseconds kSliceMax{250};
   auto looked_at = loaded_at;
@@ -377,8 +426,9 @@ Status IdentityMirror::Impl::Serve(sql::Session& session) {
       ALERTSTREAM_RETURN_IF_ERROR(LookForChanges(session));
       looked_at = now;
     }
-    if (std::find(payloads.begin(), payloads.end(), "number_claims") != payloads.end()) {
-      ALERTSTREAM_RETURN_IF_ERROR(LoadNumbers(session));
+    if (Fullness().ok() == is_full) {
+      is_full = !is_full;
+      Tell(Fullness());
     }
     if (now - noted_at >= options.note_uses_every) {
       ALERTSTREAM_RETURN_IF_ERROR(NoteUses(session));
@@ -386,7 +436,6 @@ Status IdentityMirror::Impl::Serve(sql::Session& session) {
     }
     if (now - loaded_at >= options.reload_every) {
       ALERTSTREAM_RETURN_IF_ERROR(Load(session));
-      ALERTSTREAM_RETURN_IF_ERROR(LoadNumbers(session));
       loaded_at = now;
     }
   }
@@ -443,7 +492,7 @@ std::shared_ptr<const ApiKey> IdentityMirror::FindKey(std::string_view presented
     view = key == nullptr ? nullptr : key->view;
   }
   const LogTime now = impl_->clock.Now();
-  if (view == nullptr || (key->expires_at && *key->expires_at <= now) || !Available()) {
+  if (view == nullptr || (key->expires_at && *key->expires_at <= now) || !IsFresh()) {
     return nullptr;
   }
   key->last_used_us.store(ToMicros(now), std::memory_order_relaxed);
@@ -451,10 +500,12 @@ std::shared_ptr<const ApiKey> IdentityMirror::FindKey(std::string_view presented
   return ViewAt(*key, std::move(view), now);
 }
 
-bool IdentityMirror::Available() const {
+bool IdentityMirror::IsFresh() const {
   const auto since = impl_->clock.SinceBoot() - std::chrono::microseconds(impl_->looked_at_us);
   return impl_->is_loaded && since <= kServeWithoutDatabase;
 }
+
+bool IdentityMirror::Available() const { return IsFresh() && impl_->left_out == 0; }
 
 EventRate IdentityMirror::RateOf(std::string_view /*tenant*/) const { return {}; }
 
@@ -463,13 +514,10 @@ bool IdentityMirror::OriginAllowed(std::string_view origin) const {
   return impl_->keys.OriginAllowed(origin);
 }
 
-std::optional<std::string> IdentityMirror::TenantOfNumber(std::string_view provider,
-                                                          std::string_view account,
-                                                          std::string_view number) const {
-  const NumberName name(std::string(provider), {std::string(account), std::string(number)});
-  const std::shared_lock lock(impl_->mutex);
-  const auto found = impl_->numbers.find(name);
-  return found == impl_->numbers.end() ? std::nullopt : std::optional(found->second);
+std::optional<std::string> IdentityMirror::TenantOfNumber(std::string_view /*provider*/,
+                                                          std::string_view /*account*/,
+                                                          std::string_view /*number*/) const {
+  return std::nullopt;
 }
 
 std::shared_ptr<const Identity::WebhookAccount> IdentityMirror::FindWebhookAccount(
@@ -480,7 +528,7 @@ std::shared_ptr<const Identity::WebhookAccount> IdentityMirror::FindWebhookAccou
 Result<Caller> IdentityMirror::CallerOf(std::string_view token) const {
   ALERTSTREAM_ASSIGN_OR_RETURN(const TokenSubject subject,
                                impl_->tokens.Read(token, impl_->clock.Now()));
-  if (!Available()) {
+  if (!IsFresh()) {
     return Error(ErrorCode::kUnavailable, "Whether the token was revoked is not known now.");
   }
   const std::shared_lock lock(impl_->mutex);

@@ -1,6 +1,7 @@
 // IdentityMirror: the API keys of the tables of identity in memory, and which access tokens were
-// revoked: the ports Identity and UserTokens, answered without asking the database. Thread-safe.
-// Look-ups take a shared lock for as long as a pointer is copied, and compare digests, never keys.
+// revoked (accounts and numbers: account_mirror.h): the ports Identity and UserTokens, answered
+// without asking the database. Thread-safe. Look-ups take a shared lock for as long as a pointer is
+// copied, and compare digests, never keys.
 //
 // A thread listens for changes and looks for them every two seconds besides, so that a revocation
 // holds within five on every server. Without the database the keys that are known serve for 15
@@ -25,8 +26,9 @@
 
 namespace alertstream::api {
 
-inline constexpr std::size_t kMirroredKeysMax = 100'000;  // About 1 KB each.
-inline constexpr std::size_t kMirroredNumbersMax = 100'000;
+// About 1 KB each, which leaves a third of a server's 150 MB for the rest. Of more the oldest
+// serve, the others are answered 503, and Problem() says so.
+inline constexpr std::size_t kMirroredKeysMax = 100'000;
 inline constexpr std::size_t kMirroredRevocationsMax = 100'000;  // Of 20 minutes.
 inline constexpr std::chrono::minutes kServeWithoutDatabase{15};
 // How long a revocation has to be remembered: no access token lives longer.
@@ -34,6 +36,7 @@ inline constexpr std::chrono::minutes kRevocationKept{20};
 static_assert(kRevocationKept > kAccessTokenLife + kJwtSkewMax);
 
 struct IdentityMirrorOptions {
+  std::size_t keys_max = kMirroredKeysMax;
   std::chrono::milliseconds look_every{2'000};
   std::chrono::milliseconds reload_every{10 * 60'000};  // Of everything.
   std::chrono::milliseconds note_uses_every{60'000};
@@ -43,6 +46,8 @@ struct IdentityMirrorOptions {
   // again. Called by whoever looks. No secrets; may be empty.
   std::function<void(const std::string& tenant, const std::string& key, const Error& error)>
       on_unreadable_key = {};
+  // How many live keys are held, and how many are not because of keys_max. May be empty.
+  std::function<void(std::size_t held, std::size_t left_out)> on_count = {};
 };
 
 class IdentityMirror final : public Identity, public UserTokens {
@@ -61,12 +66,13 @@ class IdentityMirror final : public Identity, public UserTokens {
   void Stop();
 
   std::shared_ptr<const ApiKey> FindKey(std::string_view presented) const override;
+  // False as well while there are more keys than it holds: one that is not found may be there.
   bool Available() const override;
   EventRate RateOf(std::string_view tenant) const override;
   bool OriginAllowed(std::string_view origin) const override;
+  // Nothing and null: numbers and accounts are the account mirror's.
   std::optional<std::string> TenantOfNumber(std::string_view provider, std::string_view account,
                                             std::string_view number) const override;
-  // Null: credentials are in the file of keys.
   std::shared_ptr<const WebhookAccount> FindWebhookAccount(std::string_view provider,
                                                            std::string_view account) const override;
 
@@ -76,6 +82,8 @@ class IdentityMirror final : public Identity, public UserTokens {
   std::string Problem() const;
 
  private:
+  bool IsFresh() const;  // The keys held are known well enough to serve.
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

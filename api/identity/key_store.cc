@@ -32,9 +32,11 @@ constexpr sql::Statement kInsert = {
     "identity.key_insert",
     "INSERT INTO identity.api_keys (tenant_id, key_id, site_id, kind, mode, name, key_sha256, "
     "hint, "
-    "origins, networks, events_per_second, burst, created_at, created_by, expires_at, changed_at) "
+    "origins, networks, events_per_second, burst, created_at, created_by, expires_at, changed_at, "
+    "scopes) "
     "VALUES ($1, $2, nullif($3, ''), $4, $5, $6, $7::bytea, $8, $9::text[], $10::text[], "
-    "$11::double precision, $12::int, $13::timestamptz, $14, $15::timestamptz, now())"};
+    "$11::double precision, $12::int, $13::timestamptz, $14, $15::timestamptz, now(), "
+    "nullif($16::text[], '{}'))"};
 constexpr sql::Statement kInsertSecret = {
     "identity.secret_insert",
     "INSERT INTO identity.signing_secrets (tenant_id, key_id, number, secret_sealed, created_at) "
@@ -47,7 +49,8 @@ constexpr sql::Statement kList = {
     "k.events_per_second, k.burst, k.created_at, k.created_by, u.last_used_at, k.expires_at, "
     "k.revoked_at, coalesce(k.replaced_by, ''), (SELECT count(*) FROM identity.signing_secrets s "
     "WHERE s.tenant_id = k.tenant_id AND s.key_id = k.key_id "
-    "AND (s.expires_at IS NULL OR s.expires_at > $3::timestamptz)) "
+    "AND (s.expires_at IS NULL OR s.expires_at > $3::timestamptz)), "
+    "coalesce(array_to_string(k.scopes, ' '), '') "
     "FROM identity.api_keys k LEFT JOIN identity.api_key_uses u USING (tenant_id, key_id) "
     "WHERE k.tenant_id = $1 AND ($2 = '' OR k.site_id = $2) "
     "ORDER BY k.created_at DESC, k.key_id DESC"};
@@ -56,7 +59,7 @@ constexpr sql::Statement kFind = {
     "SELECT kind, coalesce(site_id, ''), name, array_to_string(origins, E'\\n'), "
     "array_to_string(networks, E'\\n'), events_per_second, burst, expires_at, "
     "revoked_at IS NOT NULL OR coalesce(expires_at <= $4::timestamptz, false), "
-    "coalesce(replaced_by, ''), mode = 'test' "
+    "coalesce(replaced_by, ''), mode = 'test', coalesce(array_to_string(scopes, ' '), '') "
     "FROM identity.api_keys WHERE tenant_id = $1 AND key_id = $2 AND ($3 = '' OR site_id = $3) "
     "FOR UPDATE"};
 constexpr sql::Statement kReplace = {
@@ -80,6 +83,16 @@ constexpr sql::Statement kRevokeAll = {
     "identity.keys_revoke",
     "UPDATE identity.api_keys SET revoked_at = $3::timestamptz "
     "WHERE tenant_id = $1 AND site_id = $2 AND revoked_at IS NULL RETURNING key_id"};
+
+std::vector<std::string> Split(std::string_view text, char separator) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(separator), text.size());
+    parts.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return parts;
+}
 
 std::string_view KindName(KeyKind kind) {
   return kind == KeyKind::kPublishable ? "publishable" : "secret";
@@ -116,6 +129,7 @@ Status InsertKey(sql::Session& session, const std::string& tenant, const std::st
   } else {
     params.Null();
   }
+  params.Texts(Optionals(ask.scopes));
   ALERTSTREAM_RETURN_IF_ERROR(session.Run(kInsert, params));
   return Status::Ok();
 }
@@ -193,7 +207,8 @@ Result<Rotating> FindForRotation(sql::Session& session, const std::string& tenan
                .is_test = rows.Boolean(0, 10),
                .origins = SplitLines(rows.Text(0, 3)),
                .own_rate = RateAt(rows, 0, 5),
-               .expires_at = TimeAt(rows, 0, 7)};
+               .expires_at = TimeAt(rows, 0, 7),
+               .scopes = SplitWords(rows.Text(0, 11))};
   for (const std::string& text : SplitLines(rows.Text(0, 4))) {
     ALERTSTREAM_ASSIGN_OR_RETURN(const Network network, ParseNetwork(text));
     found.ask.networks.push_back(network);
@@ -233,15 +248,31 @@ std::string SigningSecretContext(std::string_view tenant, std::string_view key_i
   return "signing_secrets/" + std::string(tenant) + "/" + std::string(key_id);
 }
 
-std::vector<std::string> SplitLines(std::string_view lines) {
-  std::vector<std::string> texts;
-  while (!lines.empty()) {
-    const std::size_t end = std::min(lines.find('\n'), lines.size());
-    texts.emplace_back(lines.substr(0, end));
-    lines.remove_prefix(std::min(end + 1, lines.size()));
+KeyScopes ScopesOf(const std::vector<std::string>& names, KeyKind kind) {
+  if (kind != KeyKind::kSecret) {
+    return {.read = false, .manage = false};
   }
-  return texts;
+  const auto has = [&](std::string_view name) {
+    return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
+  };
+  return {
+      .ingest = has(kScopeNames[0]), .read = has(kScopeNames[1]), .manage = has(kScopeNames[2])};
 }
+
+std::vector<std::string> ScopeNames(const KeyScopes& scopes) {
+  std::vector<std::string> names;
+  const std::array<bool, 3> are_set = {scopes.ingest, scopes.read, scopes.manage};
+  for (std::size_t i = 0; i < are_set.size(); ++i) {
+    if (are_set[i]) {
+      names.emplace_back(kScopeNames[i]);
+    }
+  }
+  return names;
+}
+
+std::vector<std::string> SplitWords(std::string_view words) { return Split(words, ' '); }
+
+std::vector<std::string> SplitLines(std::string_view lines) { return Split(lines, '\n'); }
 
 Result<NewKey> KeyStore::Create(const std::string& tenant, const KeyAsk& ask,
                                 const std::string& actor) {
@@ -285,6 +316,7 @@ Result<std::vector<KeySummary>> KeyStore::List(const std::string& tenant, const 
     key.revoked_at = TimeAt(rows, i, 13);
     key.replaced_by = rows.Text(i, 14);
     key.live_secrets = rows.Integer(i, 15);
+    key.scopes = ScopesOf(SplitWords(rows.Text(i, 16)), key.kind);
   }
   return keys;
 }

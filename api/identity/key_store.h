@@ -3,6 +3,7 @@
 // mirror (identity_mirror.h) is what answers for them.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -38,6 +39,7 @@ struct KeyAsk {
   std::vector<Network> networks = {};
   std::optional<EventRate> own_rate = {};
   std::optional<LogTime> expires_at = {};
+  std::vector<std::string> scopes = {};  // Of kScopeNames; empty: all that its kind may.
 };
 
 struct KeySummary {
@@ -56,6 +58,7 @@ struct KeySummary {
   std::optional<LogTime> revoked_at;
   std::string replaced_by;
   std::int64_t live_secrets = 0;
+  KeyScopes scopes;
 };
 
 // What is shown once.
@@ -101,6 +104,15 @@ class KeyStore {
 // What a signing secret is sealed for.
 std::string SigningSecretContext(std::string_view tenant, std::string_view key_id);
 
+// Stored; a name's meaning never changes.
+inline constexpr std::array<std::string_view, 3> kScopeNames = {"ingest", "read", "manage"};
+// `names` empty: all that the kind may. Other names are passed over.
+KeyScopes ScopesOf(const std::vector<std::string>& names, KeyKind kind);
+// The names of those that are set, in the order of kScopeNames.
+std::vector<std::string> ScopeNames(const KeyScopes& scopes);
+
+// The elements of a text[] that was joined by spaces.
+std::vector<std::string> SplitWords(std::string_view words);
 // The elements of a text[] that was joined by line feeds.
 std::vector<std::string> SplitLines(std::string_view lines);
 

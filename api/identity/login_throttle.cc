@@ -78,6 +78,25 @@ Result<seconds> CountAttempt(sql::Session& session, const ThrottleRule& rule,
   return seconds(0);
 }
 
+// `blocked_until` is when all of the burst is there again: the nearer it is, the more is left.
+Result<seconds> CountLogin(sql::Session& session, const LoginBound& bound, std::string_view subject,
+                           LogTime now) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows rows,
+                               session.Run(kFind, SubjectOf(bound.kind, subject)));
+  LogTime whole_at = now;
+  if (rows.size() > 0 && !rows.IsNull(0, 2)) {
+    whole_at = std::max(whole_at, rows.Time(0, 2));
+  }
+  whole_at += bound.each;
+  const LogTime latest = now + bound.each * bound.burst;
+  if (whole_at > latest) {
+    return std::chrono::ceil<seconds>(whole_at - latest);
+  }
+  ALERTSTREAM_RETURN_IF_ERROR(
+      session.Run(kPut, SubjectOf(bound.kind, subject).Integer(0).Time(now).Time(whole_at)));
+  return seconds(0);
+}
+
 Status ForgiveAccount(sql::Session& session, std::string_view subject) {
   ALERTSTREAM_RETURN_IF_ERROR(session.Run(kForget, SubjectOf(kAccountThrottle.kind, subject)));
   return Status::Ok();

@@ -29,6 +29,18 @@ inline constexpr ThrottleRule kAddressThrottle = {"address", 30, std::chrono::se
 inline constexpr ThrottleRule kRegisterThrottle = {"register", 20, std::chrono::seconds(60),
                                                    std::chrono::hours(1), std::chrono::hours(6)};
 
+// How many attempts a subject has at all, whatever becomes of them: so that who knows a password
+// cannot keep the hashing threads busy, or fill the table of sessions.
+struct LoginBound {
+  std::string_view kind;      // As ThrottleRule's.
+  std::chrono::seconds each;  // One attempt more comes back in this time, ...
+  int burst = 0;              // ... up to so many.
+};
+// A person with every device they have, and scripts that log in anew each time.
+inline constexpr LoginBound kAccountBound = {"account_all", std::chrono::seconds(30), 20};
+// An office in the morning. An attempt costs 20 ms of a thread: one address takes 1 % of it.
+inline constexpr LoginBound kAddressBound = {"address_all", std::chrono::seconds(2), 200};
+
 // The wait after `attempts` in a row; 0: none.
 std::chrono::seconds WaitAfter(const ThrottleRule& rule, int attempts);
 
@@ -36,6 +48,9 @@ std::chrono::seconds WaitAfter(const ThrottleRule& rule, int attempts);
 // Not 0: this one is not allowed, and the next in so many seconds; it did not count.
 Result<std::chrono::seconds> CountAttempt(sql::Session& session, const ThrottleRule& rule,
                                           std::string_view subject, LogTime now);
+// Counts one attempt, which nothing gives back. Not 0: as CountAttempt.
+Result<std::chrono::seconds> CountLogin(sql::Session& session, const LoginBound& bound,
+                                        std::string_view subject, LogTime now);
 // The attempt was a success: an account begins anew, an address is given this attempt back.
 Status ForgiveAccount(sql::Session& session, std::string_view subject);
 Status ForgiveAddress(sql::Session& session, std::string_view subject);

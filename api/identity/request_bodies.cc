@@ -4,6 +4,7 @@
 #include <array>
 #include <functional>
 #include <optional>
+#include <set>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -27,6 +28,7 @@ constexpr std::size_t kOriginBytesMax = 256;
 constexpr std::size_t kOriginsMax = 64;  // Shops of one tenant; as in the file of keys.
 constexpr std::size_t kNetworkBytesMax = 64;
 constexpr std::size_t kTimeBytesMax = 40;
+constexpr std::size_t kScopeBytesMax = 16;
 constexpr std::int64_t kRateMax = 1'000'000;  // More than one server takes.
 
 // A body that is read as a rule document is. Belongs to one call.
@@ -209,6 +211,34 @@ void ReadRate(FieldReader& fields, KeyAsk* ask) {
   }
 }
 
+void ReadScopes(Body& body, KeyAsk* ask) {
+  constexpr std::string_view kName = "scopes";
+  ask->scopes = body.Texts(kName, kScopeNames.size(), kScopeBytesMax);
+  const std::set<std::string> known(kScopeNames.begin(), kScopeNames.end());
+  const std::set<std::string> given(ask->scopes.begin(), ask->scopes.end());
+  if (given.size() != ask->scopes.size() ||
+      !std::includes(known.begin(), known.end(), given.begin(), given.end())) {
+    body.fields().Problem(kName, "expected some of ingest, read and manage, each once");
+  } else if (body.fields().Has(kName) && given.empty()) {
+    body.fields().Problem(kName, "expected at least one; without the field it has all");
+  }
+  if (ask->kind == KeyKind::kPublishable && !given.empty() &&
+      given != std::set<std::string>{"ingest"}) {
+    body.fields().Problem(kName, "a publishable key is public and may ingest only");
+  }
+}
+
+// A secret, or an id of the provider: what is wrong with it, the store says.
+Redacted<std::string> CredentialOf(FieldReader& fields, std::string_view name, Need need) {
+  return Redacted<std::string>(fields.Text(name, need, kCredentialBytesMax));
+}
+
+std::string ProviderOf(FieldReader& fields) {
+  constexpr std::array<std::string_view, 1> kProviders = {"twilio"};
+  return std::string(
+      kProviders[fields.Choice("provider", Need::kOptional, kProviders).value_or(0)]);
+}
+
 void ReadExpiry(FieldReader& fields, LogTime now, KeyAsk* ask) {
   constexpr std::string_view kName = "expires_at";
   const std::string text = fields.Text(kName, Need::kOptional, kTimeBytesMax);
@@ -321,6 +351,7 @@ Parsed<KeyAsk> ParseKey(std::string_view text, LogTime now) {
     ReadNetworks(body, &ask);
     ReadRate(fields, &ask);
     ReadExpiry(fields, now, &ask);
+    ReadScopes(body, &ask);
     return ask;
   });
 }
@@ -348,6 +379,54 @@ Parsed<RotateAsk> ParseRotate(std::string_view text) {
     if (seconds) {
       ask.overlap = std::chrono::seconds(*seconds);
     }
+    return ask;
+  });
+}
+
+Parsed<AccountAsk> ParseAccount(std::string_view text) {
+  return ParseBody(text, [](Body& body) {
+    FieldReader& fields = body.fields();
+    AccountAsk ask{.provider = ProviderOf(fields)};
+    ask.name = fields.Text("name", Need::kRequired, dispatch::kAccountNameBytesMax);
+    ask.account_sid = fields.Text("account_sid", Need::kRequired, dispatch::kAccountNameBytesMax);
+    ask.auth_token = CredentialOf(fields, "auth_token", Need::kRequired);
+    ask.api_key_sid = fields.Text("api_key_sid", Need::kOptional, dispatch::kAccountNameBytesMax);
+    ask.api_key_secret = CredentialOf(fields, "api_key_secret", Need::kOptional);
+    ask.public_url = fields.Text("public_url", Need::kRequired, dispatch::kAccountUrlBytesMax);
+    const auto pace =
+        fields.Integer("sends_per_second", Need::kOptional,
+                       {.min = 1, .max = static_cast<std::int64_t>(dispatch::kSendsPerSecondMax)});
+    const auto burst =
+        fields.Integer("burst", Need::kOptional, {.min = 1, .max = dispatch::kSendsBurstMax});
+    ask.sends_per_second =
+        static_cast<double>(pace.value_or(static_cast<std::int64_t>(ask.sends_per_second)));
+    ask.burst = static_cast<std::uint32_t>(burst.value_or(ask.burst));
+    return ask;
+  });
+}
+
+Parsed<CredentialsAsk> ParseCredentials(std::string_view text) {
+  return ParseBody(text, [](Body& body) {
+    FieldReader& fields = body.fields();
+    CredentialsAsk ask{.auth_token = CredentialOf(fields, "auth_token", Need::kOptional)};
+    ask.api_key_sid = fields.Text("api_key_sid", Need::kOptional, dispatch::kAccountNameBytesMax);
+    ask.api_key_secret = CredentialOf(fields, "api_key_secret", Need::kOptional);
+    const auto seconds =
+        fields.Integer("overlap_seconds", Need::kOptional,
+                       {.min = 0, .max = std::chrono::seconds(kTokenOverlapMax).count()});
+    if (seconds) {
+      ask.overlap = std::chrono::seconds(*seconds);
+    }
+    return ask;
+  });
+}
+
+Parsed<NumberAsk> ParseNumber(std::string_view text) {
+  return ParseBody(text, [](Body& body) {
+    FieldReader& fields = body.fields();
+    NumberAsk ask{.provider = ProviderOf(fields)};
+    ask.account = fields.Text("account", Need::kRequired, dispatch::kAccountNameBytesMax);
+    ask.number = fields.Text("number", Need::kRequired, schemas::kPhoneTextBytesMax);
     return ask;
   });
 }

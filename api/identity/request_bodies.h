@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "api/http/problem.h"
+#include "api/identity/account_store.h"
 #include "api/identity/accounts.h"
 #include "api/identity/key_store.h"
 #include "processor/base/redacted.h"
@@ -49,7 +50,7 @@ struct WebsiteAsk {
 Parsed<WebsiteAsk> ParseWebsite(std::string_view body);
 
 // {"kind":"secret|publishable","name"?,"mode":"live|test"?,"origins":[]?,"networks":[]?,
-//  "events_per_second"?,"burst"?,"expires_at"?}; the site is the path's.
+//  "events_per_second"?,"burst"?,"expires_at"?,"scopes":[]?}; the site is the path's.
 Parsed<KeyAsk> ParseKey(std::string_view body, LogTime now);
 
 struct RotateAsk {
@@ -58,6 +59,15 @@ struct RotateAsk {
 };
 // {"what":"key|signing_secret"?,"overlap_seconds"?}; an empty body is {}.
 Parsed<RotateAsk> ParseRotate(std::string_view body);
+
+// {"name","account_sid","auth_token","public_url","provider"?,"api_key_sid"?,"api_key_secret"?,
+//  "sends_per_second"?,"burst"?}. Where the provider is, is not for a tenant to say: our server
+// would call any address in its name.
+Parsed<AccountAsk> ParseAccount(std::string_view body);
+// {"auth_token"?,"api_key_sid"?,"api_key_secret"?,"overlap_seconds"?}
+Parsed<CredentialsAsk> ParseCredentials(std::string_view body);
+// {"account","number","provider"?}
+Parsed<NumberAsk> ParseNumber(std::string_view body);
 
 // In lower case; nothing if it is none as we take it.
 std::optional<std::string> NormalEmail(std::string_view text);

@@ -28,6 +28,7 @@ constexpr std::array kTable = {
     Row{Permission::kManageSites, "manage_sites", "OA___"},
     Row{Permission::kManageKeys, "manage_keys", "OA___"},
     Row{Permission::kManageUsers, "manage_users", "OA___"},
+    Row{Permission::kManageProviders, "manage_providers", "OA___"},
 };
 static_assert(kTable.size() == kPermissions.size());
 
@@ -71,6 +72,30 @@ std::string_view PermissionName(Permission permission) { return RowOf(permission
 
 bool Allows(Role role, Permission permission) {
   return RowOf(permission).roles[static_cast<std::size_t>(role)] != '_';
+}
+
+bool IsLooking(Permission permission) {
+  switch (permission) {
+    case Permission::kReadEvents:
+    case Permission::kReadRecipients:
+    case Permission::kLookUpRecipients:
+    case Permission::kReadPersonalData:
+    case Permission::kReadTriggers:
+    case Permission::kReadDeadLetters:
+    case Permission::kReadUsage:
+    case Permission::kReadSites:
+    case Permission::kReadAudit:
+      return true;
+    case Permission::kWriteTriggers:
+    case Permission::kWriteConsents:
+    case Permission::kSendNotifications:
+    case Permission::kManageSites:
+    case Permission::kManageKeys:
+    case Permission::kManageUsers:
+    case Permission::kManageProviders:
+      break;
+  }
+  return false;
 }
 
 }  // namespace alertstream::api

@@ -39,15 +39,19 @@ enum class Permission : std::uint8_t {
   kManageSites,
   kManageKeys,  // API keys and their secrets; reading their list too.
   kManageUsers,
+  kManageProviders,  // Provider accounts and numbers; reading their lists too.
 };
 inline constexpr std::array kPermissions = {
     Permission::kReadEvents,       Permission::kReadRecipients, Permission::kLookUpRecipients,
     Permission::kReadPersonalData, Permission::kReadTriggers,   Permission::kReadDeadLetters,
     Permission::kReadUsage,        Permission::kReadSites,      Permission::kReadAudit,
     Permission::kWriteTriggers,    Permission::kWriteConsents,  Permission::kSendNotifications,
-    Permission::kManageSites,      Permission::kManageKeys,     Permission::kManageUsers};
+    Permission::kManageSites,      Permission::kManageKeys,     Permission::kManageUsers,
+    Permission::kManageProviders};
 std::string_view PermissionName(Permission permission);  // "read_events", ...
 
 bool Allows(Role role, Permission permission);
+// It is for looking only: what an API key needs the scope `read` for, and for all else `manage`.
+bool IsLooking(Permission permission);
 
 }  // namespace alertstream::api

@@ -12,11 +12,12 @@ void Add(std::string_view part, Sha256* hash) {
   hash->Update(std::to_string(part.size())).Update(":").Update(part);
 }
 
-Digest SignedOf(const ApiKey& key, std::int64_t signed_at_s, std::string_view body) {
+Digest SignedOf(const ApiKey& key, const SignedFor& what, std::string_view body) {
   Sha256 hash;
   Add(key.tenant, &hash);
   Add(key.id, &hash);
-  Add(std::to_string(signed_at_s), &hash);
+  Add(std::to_string(what.signed_at_s), &hash);
+  Add(what.target, &hash);
   Add(body, &hash);
   return hash.Final();
 }
@@ -37,11 +38,12 @@ Digest RequestOf(const http::Request& request) {
 
 }  // namespace
 
-bool UsedSignatures::Use(const ApiKey& key, std::int64_t signed_at_s, const http::Request& request,
-                         LogTime now) {
-  const Digest what = SignedOf(key, signed_at_s, request.body);
+bool UsedSignatures::Use(const ApiKey& key, const SignedFor& signed_for,
+                         const http::Request& request, LogTime now) {
+  const Digest what = SignedOf(key, signed_for, request.body);
   const Digest same = RequestOf(request);
-  const LogTime valid_until = LogTime(std::chrono::seconds(signed_at_s)) + kSignatureWindow;
+  const LogTime valid_until =
+      LogTime(std::chrono::seconds(signed_for.signed_at_s)) + kSignatureWindow;
   const std::lock_guard lock(mutex_);
   if (const auto before = used_.find(what); before != used_.end()) {
     return same != Digest{} && before->second.request == same;

@@ -1,8 +1,9 @@
 // UsedSignatures: which signatures of requests were used already, for as long as they are valid, so
 // that who saw one cannot send it again. Thread-safe; used by AccessGuard.
 //
-// What counts is what was signed (key, time, body), not how the header was written. The memory is
-// of one server and of no restart: what is spread over several servers is refused by each once.
+// What counts is what was signed (key, time, body; of a v2 its target too), not how the header was
+// written. The memory is of one server and of no restart: what is spread over several servers is
+// refused by each once.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +12,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "api/auth/identity.h"
@@ -22,14 +24,20 @@ namespace alertstream::api {
 
 inline constexpr std::size_t kUsedSignaturesMax = 100'000;  // About 200 bytes each.
 
+struct SignedFor {
+  std::int64_t signed_at_s = 0;
+  std::string_view target = {};  // Empty: of a v1, which is good for any.
+};
+
 class UsedSignatures {
  public:
   explicit UsedSignatures(std::size_t count_max = kUsedSignaturesMax) : count_max_(count_max) {}
 
-  // False if `key`'s signature made at `signed_at_s` of the request's body was used. A request with
+  // False if `key`'s signature of this and of the request's body was used. A request with
   // an Idempotency-Key may come again as it was: it changes nothing twice. Forgets the oldest ones
   // when there are too many.
-  bool Use(const ApiKey& key, std::int64_t signed_at_s, const http::Request& request, LogTime now);
+  bool Use(const ApiKey& key, const SignedFor& signed_for, const http::Request& request,
+           LogTime now);
 
  private:
   struct Used {

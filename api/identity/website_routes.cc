@@ -10,6 +10,7 @@
 
 #include "api/control/control_request.h"
 #include "api/identity/request_bodies.h"
+#include "api/identity/table_answers.h"
 #include "api/identity/transaction.h"
 #include "api/query/object_fields.h"
 #include "api/resources/resource_operation.h"
@@ -91,6 +92,7 @@ std::string KeyJson(const KeySummary& key, LogTime now) {
   fields.Text("object", "api_key").Text("id", key.id).Text("kind", KindName(key.kind));
   fields.Text("website", key.site).Text("name", key.name).Text("hint", key.hint);
   fields.Text("status", StatusOf(key, now));
+  fields.Json("scopes", TextsJson(ScopeNames(key.scopes)));
   fields.Json("origins", TextsJson(key.origins)).Json("networks", TextsJson(key.networks));
   if (key.own_rate) {
     fields.Integer("events_per_second", static_cast<std::int64_t>(key.own_rate->per_second));
@@ -118,13 +120,6 @@ std::string NewKeyJson(const NewKey& key) {
   return fields.ToJson();
 }
 
-std::string ListJson(std::string_view url, std::string data) {
-  ObjectFields fields;
-  fields.Text("object", "list").Json("data", std::move(data)).Bool("has_more", false);
-  fields.Text("url", url).Null("next_cursor");
-  return fields.ToJson();
-}
-
 // The record by which a site becomes active or disabled.
 ResourceParse SiteChange(const std::string& id, std::string_view status,
                          const ResourceContext& context) {
@@ -141,28 +136,6 @@ ResourceParse SiteChange(const std::string& id, std::string_view status,
   }
   ControlItem& item = std::get<ControlItems>(parsed).front();
   return ResourceChange{.id = id, .record = std::move(item.records.front())};
-}
-
-ProblemDetails ProblemOf(const Error& error) {
-  switch (error.code()) {
-    case ErrorCode::kNotFound:
-      return {.status = 404, .code = "not_found", .detail = error.message()};
-    case ErrorCode::kConflict:
-      return {.status = 409, .code = "conflict", .detail = error.message()};
-    case ErrorCode::kInvalid:
-    case ErrorCode::kExhausted:
-      return {.status = 422, .code = "validation_failed", .detail = error.message()};
-    case ErrorCode::kDenied:
-    case ErrorCode::kCorrupt:
-      return {.status = 500,
-              .code = "internal",
-              .detail = "The keys' secrets cannot be read; see the server's log."};
-    case ErrorCode::kUnavailable:
-    case ErrorCode::kUnknown:
-    case ErrorCode::kFenced:
-      break;
-  }
-  return {.status = 503, .code = "unavailable", .detail = "The database cannot be reached."};
 }
 
 // Shared by the routes' copies.
@@ -336,7 +309,7 @@ void WebsiteDoor::ListKeys(const OperationPtr& op, const std::string& site) cons
   Need(op, site, [this, op, site] {
     const auto keys = tables_->keys.List(op->caller().tenant, site);
     if (!keys.ok()) {
-      return op->Refuse(ProblemOf(keys.error()));
+      return op->Refuse(TableProblem(keys.error()));
     }
     schemas::JsonList data;
     for (const KeySummary& key : keys.value()) {
@@ -363,7 +336,7 @@ void WebsiteDoor::CreateKey(const OperationPtr& op, const std::string& site) con
     }
     const auto made = tables_->keys.Create(op->caller().tenant, ask, op->caller().actor);
     if (!made.ok()) {
-      return op->Refuse(ProblemOf(made.error()));
+      return op->Refuse(TableProblem(made.error()));
     }
     Learn();
     op->Answer(JsonAnswer(201, NewKeyJson(made.value())));
@@ -384,7 +357,7 @@ void WebsiteDoor::RotateKey(const OperationPtr& op, const std::string& site,
     const auto made = tables_->keys.Rotate(op->caller().tenant, site, key, ask.what, ask.overlap,
                                            op->caller().actor);
     if (!made.ok()) {
-      return op->Refuse(ProblemOf(made.error()));
+      return op->Refuse(TableProblem(made.error()));
     }
     Learn();
     op->Answer(JsonAnswer(200, NewKeyJson(made.value())));
@@ -399,7 +372,7 @@ void WebsiteDoor::RevokeKey(const OperationPtr& op, const std::string& site,
   Need(op, site, [this, op, site, key] {
     const Status revoked = tables_->keys.Revoke(op->caller().tenant, site, key, op->caller().actor);
     if (!revoked.ok()) {
-      return op->Refuse(ProblemOf(revoked.error()));
+      return op->Refuse(TableProblem(revoked.error()));
     }
     Learn();
     op->Answer({.status = 204});

@@ -78,6 +78,9 @@ Verdict Authorize(const http::Request& request, const Identity& identity, LogTim
   if (!key->networks.empty() && !Contains(key->networks, request.peer)) {
     return Forbidden("The API key may not be used from this address.");
   }
+  if (!key->scopes.ingest) {
+    return Forbidden("The API key's scopes do not hold ingest.");
+  }
   switch (key->kind) {
     case KeyKind::kSecret:
       return CheckSignature(request, std::move(key), now);

@@ -14,6 +14,7 @@ namespace alertstream::api {
 namespace {
 
 constexpr std::string_view kProvider = "twilio";
+constexpr std::string_view kNotKnown = "Accounts and numbers are not known now. Call again.";
 constexpr std::string_view kSignatureHeader = "X-Twilio-Signature";
 
 struct VerdictSpec {
@@ -31,6 +32,7 @@ constexpr auto kVerdicts = std::to_array<VerdictSpec>({
     {"wrong_account", 403, "wrong_account"},
     {"malformed", 400, "malformed_request"},
     {"too_large", 413, "too_large"},
+    {"accounts_unavailable", 503, "unavailable"},
     {"log_unavailable", 503, "unavailable"},
 });
 
@@ -99,6 +101,9 @@ TwilioDoor::Reading TwilioDoor::Read(Kind kind, std::string_view account,
     return {.refusal = {Verdict::kTooLarge, "The body is larger than 1 MiB."}};
   }
   const auto known = deps_.identity.FindWebhookAccount(kProvider, account);
+  if (known == nullptr && !deps_.identity.AccountsKnown()) {
+    return {.refusal = {Verdict::kUnavailable, std::string(kNotKnown)}};
+  }
   if (known == nullptr) {
     return {.refusal = {Verdict::kUnknownAccount, "There is no such provider account."}};
   }
@@ -140,6 +145,9 @@ TwilioDoor::Reading TwilioDoor::ReadStatus(std::string_view account, const http:
                              .tenant = TenantOf(account, status.from, status.messaging_service_sid),
                              .partitions = deps_.partitions,
                              .now = deps_.clock.Now()};
+  if (!origin.tenant && !deps_.identity.AccountsKnown()) {
+    return {.refusal = {Verdict::kUnavailable, std::string(kNotKnown)}};
+  }
   auto records = RecordsOfTwilioStatus(status, notification.value(), origin);
   if (!records.ok()) {
     return {.refusal = {Verdict::kMalformed, records.error().message()}};
@@ -165,6 +173,9 @@ TwilioDoor::Reading TwilioDoor::ReadInbound(std::string_view account,
                              .tenant = TenantOf(account, inbound.to, inbound.messaging_service_sid),
                              .partitions = deps_.partitions,
                              .now = deps_.clock.Now()};
+  if (!origin.tenant && !deps_.identity.AccountsKnown()) {
+    return {.refusal = {Verdict::kUnavailable, std::string(kNotKnown)}};
+  }
   auto records = RecordsOfTwilioInbound(inbound, origin);
   if (!records.ok()) {
     return {.refusal = {Verdict::kMalformed, records.error().message()}};

@@ -5,8 +5,8 @@
 //
 // Answers: 204 to a status callback and 200 with empty TwiML to a message, both only once the log
 // has acknowledged it; 400 no signature, or fields that make no sense; 403 a signature that does
-// not fit, or another account's fields; 404 no such account; 413; 503 the log is not available, and
-// Twilio calls again.
+// not fit, or another account's fields; 404 no such account; 413; 503 the log is not available, or
+// accounts and numbers are not known now, and Twilio calls again.
 #pragma once
 
 #include <cstdint>
@@ -51,6 +51,7 @@ class TwilioDoor : public std::enable_shared_from_this<TwilioDoor> {
     kWrongAccount,
     kMalformed,
     kTooLarge,
+    kUnavailable,
     kLogUnavailable,
   };
   struct Answer {

@@ -13,8 +13,8 @@
 namespace alertstream::cli {
 namespace {
 
-// Logins have two threads; keys and audit events share the rest with the outbox.
-constexpr std::size_t kIdentitySessionsMax = 6;
+// Logins have two threads, refreshing two; keys and audit events share the rest with the outbox.
+constexpr std::size_t kIdentitySessionsMax = 8;
 
 constexpr sql::Statement kReadCheck = {"identity.master_key_check",
                                        "SELECT master_key_check FROM identity.deployment"};
@@ -77,6 +77,19 @@ Result<std::unique_ptr<IdentityTables>> IdentityTables::Open(const Settings& set
       new IdentityTables(master_keys, std::move(sealer), database, clock));
 }
 
+Result<std::unique_ptr<IdentityTables>> IdentityTables::OpenExisting(const Settings& settings,
+                                                                     sql::Database& database,
+                                                                     Clock& clock) {
+  if (settings.Secret(Setting::kMasterKey) || HasMasterKeys(settings.Text(Setting::kDataDir))) {
+    return Open(settings, database, clock);
+  }
+  const std::vector<Redacted<std::string>> none = {
+      Redacted<std::string>(RandomBytes(kMasterKeyBytes))};
+  ALERTSTREAM_ASSIGN_OR_RETURN(Sealer sealer, Sealer::Make(none));
+  return std::unique_ptr<IdentityTables>(
+      new IdentityTables(none, std::move(sealer), database, clock));
+}
+
 IdentityTables::IdentityTables(const std::vector<Redacted<std::string>>& master_keys, Sealer sealer,
                                sql::Database& database, Clock& clock)
     : database_(database),
@@ -137,8 +150,15 @@ Result<std::unique_ptr<AccessPart>> AccessPart::Start(const AccessPartDeps& deps
     }
     part->mirror_ = std::make_unique<api::IdentityMirror>(
         tables.database(), tables.sealer(), tables.tokens(), deps.clock,
-        api::IdentityMirrorOptions{.on_change = LogMirror, .on_unreadable_key = LogUnreadableKey});
-    part->joined_ = std::make_unique<api::JoinedIdentity>(deps.keys, *part->mirror_);
+        api::IdentityMirrorOptions{
+            .on_change = LogMirror,
+            .on_unreadable_key = LogUnreadableKey,
+            .on_count = [&metrics = deps.metrics](std::size_t held, std::size_t left_out) {
+              metrics.GaugeOf(MetricId::kIdentityKeys, {"held"}).Set(static_cast<double>(held));
+              metrics.GaugeOf(MetricId::kIdentityKeys, {"left_out"})
+                  .Set(static_cast<double>(left_out));
+            }});
+    part->joined_ = std::make_unique<api::JoinedIdentity>(deps.keys, *part->mirror_, deps.accounts);
     part->identity_ = part->joined_.get();
     users = part->mirror_.get();
   }
@@ -166,19 +186,33 @@ Status AccessPart::AddRoutes(http::Routes* routes, const api::ResourceDeps& reso
                              const api::TenantOpening* opening) {
   if (tables_ != nullptr && opening != nullptr) {
     workers_ = std::make_unique<api::WorkerPool>(api::kAuthWorkers);
+    session_workers_ = std::make_unique<api::WorkerPool>(api::kSessionWorkers);
     auth_ = std::make_unique<api::AuthTables>(api::AuthTables{.accounts = tables_->accounts(),
                                                               .mirror = *mirror_,
                                                               .pool = tables_->pool(),
                                                               .workers = *workers_,
+                                                              .session_workers = *session_workers_,
                                                               .opening = *opening});
     websites_ = std::make_unique<api::WebsiteTables>(
         api::WebsiteTables{.keys = tables_->keys(), .mirror = *mirror_, .pool = tables_->pool()});
+    if (deps_.accounts != nullptr) {
+      account_store_ = std::make_unique<api::AccountStore>(
+          api::AccountStoreDeps{.pool = tables_->pool(),
+                                .sealer = tables_->sealer(),
+                                .clock = deps_.clock,
+                                .configured = deps_.configured});
+      provider_accounts_ = std::make_unique<api::ProviderAccountTables>(api::ProviderAccountTables{
+          .store = *account_store_, .mirror = *deps_.accounts, .pool = tables_->pool()});
+    }
     outbox_ =
         std::make_unique<api::Outbox>(tables_->pool(), *opening, deps_.clock, api::OutboxOptions{});
   }
   ALERTSTREAM_RETURN_IF_ERROR(
       api::AddAuthRoutes(routes, {.clock = deps_.clock, .tables = auth_.get()}));
-  return api::AddWebsiteRoutes(routes, {.resources = resources, .tables = websites_.get()});
+  ALERTSTREAM_RETURN_IF_ERROR(
+      api::AddWebsiteRoutes(routes, {.resources = resources, .tables = websites_.get()}));
+  return api::AddProviderAccountRoutes(
+      routes, {.resources = resources, .tables = provider_accounts_.get()});
 }
 
 std::string AccessPart::Problem() const { return mirror_ == nullptr ? "" : mirror_->Problem(); }
@@ -186,6 +220,7 @@ std::string AccessPart::Problem() const { return mirror_ == nullptr ? "" : mirro
 void AccessPart::Stop() {
   if (workers_ != nullptr) {
     workers_->Stop();
+    session_workers_->Stop();
   }
   if (outbox_ != nullptr) {
     outbox_->Stop();

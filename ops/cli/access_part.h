@@ -10,6 +10,8 @@
 #include "api/auth/identity.h"
 #include "api/http/routes.h"
 #include "api/identity/access.h"
+#include "api/identity/account_mirror.h"
+#include "api/identity/account_store.h"
 #include "api/identity/accounts.h"
 #include "api/identity/audit_log.h"
 #include "api/identity/auth_routes.h"
@@ -17,11 +19,13 @@
 #include "api/identity/joined_identity.h"
 #include "api/identity/key_store.h"
 #include "api/identity/outbox.h"
+#include "api/identity/provider_account_routes.h"
 #include "api/identity/tenant_opening.h"
 #include "api/identity/website_routes.h"
 #include "api/query/worker_pool.h"
 #include "ops/cli/settings.h"
 #include "processor/base/clock.h"
+#include "processor/base/metrics.h"
 #include "processor/base/result.h"
 #include "processor/base/sealing.h"
 #include "projections/sql/database.h"
@@ -35,6 +39,11 @@ class IdentityTables {
   // `database` and `clock` outlive the tables.
   static Result<std::unique_ptr<IdentityTables>> Open(const Settings& settings,
                                                       sql::Database& database, Clock& clock);
+  // As Open, but makes no master key: without one nothing that is sealed can be read, which whoever
+  // reads it is told.
+  static Result<std::unique_ptr<IdentityTables>> OpenExisting(const Settings& settings,
+                                                              sql::Database& database,
+                                                              Clock& clock);
 
   // kDenied: the tables are sealed under another master key. kUnavailable: the database is away.
   Status CheckMasterKey();
@@ -67,8 +76,11 @@ class IdentityTables {
 struct AccessPartDeps {
   const Settings& settings;
   Clock& clock;
-  const api::Identity& keys;          // The file of keys.
-  sql::Database* database = nullptr;  // Null: there are no users, and no keys besides.
+  const api::Identity& keys;                // The file of keys.
+  sql::Database* database = nullptr;        // Null: there are no users, and no keys besides.
+  api::AccountMirror* accounts = nullptr;   // Null with `database`.
+  api::ConfiguredAccounts configured = {};  // Of the file of keys.
+  Metrics& metrics;
 };
 
 class AccessPart {
@@ -104,8 +116,11 @@ class AccessPart {
   const api::Identity* identity_ = nullptr;
   std::unique_ptr<api::AccessGuard> guard_;
   std::unique_ptr<api::WorkerPool> workers_;
+  std::unique_ptr<api::WorkerPool> session_workers_;
   std::unique_ptr<api::AuthTables> auth_;
   std::unique_ptr<api::WebsiteTables> websites_;
+  std::unique_ptr<api::AccountStore> account_store_;
+  std::unique_ptr<api::ProviderAccountTables> provider_accounts_;
   std::unique_ptr<api::Outbox> outbox_;
 };
 

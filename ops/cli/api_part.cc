@@ -144,7 +144,10 @@ Status ApiPart::StartReadSide() {
   ALERTSTREAM_ASSIGN_OR_RETURN(access_, AccessPart::Start({.settings = deps_.settings,
                                                            .clock = deps_.clock,
                                                            .keys = deps_.keys,
-                                                           .database = deps_.database}));
+                                                           .database = deps_.database,
+                                                           .accounts = deps_.accounts,
+                                                           .configured = ConfiguredIn(deps_.keys),
+                                                           .metrics = deps_.context.metrics}));
   if (deps_.database == nullptr) {
     return Status::Ok();
   }

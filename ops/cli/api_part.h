@@ -31,6 +31,7 @@ struct ApiPartDeps {
   const Deployment& deployment;
   Clock& clock;
   const identity::KeysFile& keys;
+  api::AccountMirror* accounts;  // Null with `database`.
   api::ProviderDesk& providers;
   ServerContext context;
   // Of the read side; null without postgres.url. Outlives the part.

@@ -72,6 +72,7 @@ CommandLine::CommandLine()
   AddProjections();
   AddKeys();
   AddUsers();
+  AddNumbers();
   AddWebhook();
   AddNotifications();
   AddMigrate();

@@ -43,7 +43,8 @@ class CommandLine {
   // The command asks a server or a database; no log of its own is at fault.
   bool asks_server() const {
     return path_.starts_with("migrate ") || path_ == "fire" || path_ == "inbound" ||
-           path_.starts_with("providers ") || path_.starts_with("keys ");
+           path_.starts_with("providers ") || path_.starts_with("keys ") ||
+           path_.starts_with("accounts ") || path_.starts_with("numbers ");
   }
 
  private:
@@ -71,6 +72,8 @@ class CommandLine {
   void AddNotifications();
   void AddMigrate();
   void AddProviders();
+  void AddProviderAccounts(CLI::App* providers);
+  void AddNumbers();
   void AddProjections();
   void AddKeys();
   void AddUsers();

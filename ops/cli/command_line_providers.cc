@@ -87,6 +87,7 @@ void CommandLine::AddProviders() {
       ->check(CLI::IsMember({"show", "reset"}));
   breaker_app->add_option("name", breaker->name, "of the account")->check(CheckedName());
   breaker_app->add_option("--provider", breaker->provider, "of the account")->check(CheckedName());
+  AddProviderAccounts(providers);
 }
 
 }  // namespace alertstream::cli

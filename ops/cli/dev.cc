@@ -70,12 +70,12 @@ class DevEndpoints {
   std::string public_url_{kDevPublicUrl};
 };
 
-// The provider simulator inside a dev; it knows the accounts of the keys file.
+// The provider simulator inside a dev; it knows the accounts of the keys file and of the tables.
 class SimulatorPart : public ServerPart {
  public:
   SimulatorPart(std::unique_ptr<simulator::ProviderSimulator> simulator,
-                const identity::KeysFile& keys)
-      : simulator_(std::move(simulator)), keys_(keys) {}
+                const dispatch::ProviderAccounts& accounts)
+      : simulator_(std::move(simulator)), accounts_(accounts) {}
 
   std::string_view name() const override { return "simulator"; }
   HealthState Health() const override {
@@ -86,7 +86,7 @@ class SimulatorPart : public ServerPart {
   }
   void Tick() override {
     std::vector<dispatch::ProviderAccount> accounts;
-    for (const auto& account : keys_.All()) {
+    for (const auto& account : accounts_.All()) {
       accounts.push_back(*account);
     }
     simulator_->SetAccounts(std::move(accounts));
@@ -99,7 +99,7 @@ class SimulatorPart : public ServerPart {
 
  private:
   const std::unique_ptr<simulator::ProviderSimulator> simulator_;
-  const identity::KeysFile& keys_;
+  const dispatch::ProviderAccounts& accounts_;
 };
 
 bool IsJson(const Streams& io) {
@@ -232,25 +232,31 @@ Result<ServerParts> Dev::StartParts(const ServerContext& context) {
   ALERTSTREAM_RETURN_IF_ERROR(OpenDatabase());
   const Settings& settings = *settings_;
   ALERTSTREAM_ASSIGN_OR_RETURN(auto identity,
-                               IdentityPart::Open(settings, program_.clock(), context.metrics,
-                                                  [this](dispatch::ProviderAccount* account) {
-                                                    endpoints_.Adjust(account);
-                                                  }));
+                               IdentityPart::Open({.settings = settings,
+                                                   .clock = program_.clock(),
+                                                   .metrics = context.metrics,
+                                                   .adjust_account =
+                                                       [this](dispatch::ProviderAccount* account) {
+                                                         endpoints_.Adjust(account);
+                                                       },
+                                                   .database = database_.get(),
+                                                   .makes_master_key = true}));
   std::unique_ptr<SimulatorPart> simulator;
   if (arguments_.provider_url.empty()) {
     ALERTSTREAM_ASSIGN_OR_RETURN(auto started,
                                  simulator::ProviderSimulator::Start({}, program_.clock()));
-    simulator = std::make_unique<SimulatorPart>(std::move(started), identity->keys());
+    simulator = std::make_unique<SimulatorPart>(std::move(started), identity->accounts());
   }
   ALERTSTREAM_ASSIGN_OR_RETURN(auto api, ApiPart::Start({.settings = settings,
                                                          .deployment = *deployment_,
                                                          .clock = program_.clock(),
                                                          .keys = identity->keys(),
+                                                         .accounts = identity->mirror(),
                                                          .providers = identity->desk(),
                                                          .context = context,
                                                          .database = database_.get()}));
   endpoints_.Set(simulator ? simulator->url() : arguments_.provider_url, api->url());
-  ALERTSTREAM_RETURN_IF_ERROR(identity->keys().Reload());
+  ALERTSTREAM_RETURN_IF_ERROR(identity->ReloadAccounts());
   if (simulator) {
     simulator->Tick();
   }
@@ -268,7 +274,7 @@ Result<ServerParts> Dev::StartParts(const ServerContext& context) {
                                DispatchPart::Start({.settings = settings,
                                                     .deployment = *deployment_,
                                                     .clock = program_.clock(),
-                                                    .accounts = identity->keys(),
+                                                    .accounts = identity->accounts(),
                                                     .metrics = context.metrics,
                                                     .partitions = std::move(partitions)}));
   identity->desk().SetDispatcher(&dispatcher->dispatcher());

@@ -4,11 +4,13 @@
 #include <span>
 #include <utility>
 
+#include "api/identity/transaction.h"
 #include "ops/cli/api_part.h"
 #include "ops/cli/dispatch_part.h"
 #include "ops/cli/json_object.h"
 #include "ops/cli/projector_part.h"
 #include "ops/cli/read_side.h"
+#include "processor/base/log.h"
 #include "processor/log/kafka/group_offsets.h"
 
 namespace alertstream::cli {
@@ -37,14 +39,19 @@ Result<ServerParts> StartParts(Program& program, const Deployment& deployment,
   if (!targets.api && !targets.dispatcher) {
     return parts;
   }
-  ALERTSTREAM_ASSIGN_OR_RETURN(
-      auto identity, IdentityPart::Open(settings, program.clock(), context.metrics, nullptr));
+  ALERTSTREAM_ASSIGN_OR_RETURN(auto identity,
+                               IdentityPart::Open({.settings = settings,
+                                                   .clock = program.clock(),
+                                                   .metrics = context.metrics,
+                                                   .database = database,
+                                                   .makes_master_key = targets.api}));
   // Behind what it uses: where the dispatcher cannot start, the API that serves already ends first.
   if (targets.api) {
     ALERTSTREAM_ASSIGN_OR_RETURN(auto api, ApiPart::Start({.settings = settings,
                                                            .deployment = deployment,
                                                            .clock = program.clock(),
                                                            .keys = identity->keys(),
+                                                           .accounts = identity->mirror(),
                                                            .providers = identity->desk(),
                                                            .context = context,
                                                            .database = database}));
@@ -58,7 +65,7 @@ Result<ServerParts> StartParts(Program& program, const Deployment& deployment,
                                  DispatchPart::Start({.settings = settings,
                                                       .deployment = deployment,
                                                       .clock = program.clock(),
-                                                      .accounts = identity->keys(),
+                                                      .accounts = identity->accounts(),
                                                       .metrics = context.metrics,
                                                       .partitions = std::move(partitions)}));
     identity->desk().SetDispatcher(&dispatcher->dispatcher());
@@ -82,23 +89,71 @@ Result<ServerTargets> ParseServerTarget(std::string_view text) {
   return targets;
 }
 
-Result<std::unique_ptr<IdentityPart>> IdentityPart::Open(const Settings& settings, Clock& clock,
-                                                         Metrics& metrics,
-                                                         identity::AccountAdjuster adjust_account) {
-  ALERTSTREAM_ASSIGN_OR_RETURN(auto keys, OpenKeys(settings, metrics, std::move(adjust_account)));
-  ALERTSTREAM_ASSIGN_OR_RETURN(auto desk, ServerDesk::Create(*keys, clock));
-  return std::unique_ptr<IdentityPart>(new IdentityPart(std::move(keys), std::move(desk)));
+Result<std::unique_ptr<IdentityPart>> IdentityPart::Open(const IdentityPartDeps& deps) {
+  std::unique_ptr<IdentityPart> part(new IdentityPart());
+  ALERTSTREAM_ASSIGN_OR_RETURN(part->keys_,
+                               OpenKeys(deps.settings, deps.metrics, deps.adjust_account));
+  part->accounts_ = part->keys_.get();
+  ALERTSTREAM_RETURN_IF_ERROR(part->OpenAccounts(deps));
+  ALERTSTREAM_ASSIGN_OR_RETURN(part->desk_, ServerDesk::Create(*part->accounts_, deps.clock));
+  return part;
+}
+
+Status IdentityPart::OpenAccounts(const IdentityPartDeps& deps) {
+  if (deps.database == nullptr) {
+    return Status::Ok();
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      tables_, deps.makes_master_key
+                   ? IdentityTables::Open(deps.settings, *deps.database, deps.clock)
+                   : IdentityTables::OpenExisting(deps.settings, *deps.database, deps.clock));
+  mirror_ = std::make_unique<api::AccountMirror>(
+      *deps.database, tables_->sealer(), deps.clock,
+      api::AccountMirrorOptions{
+          .adjust = deps.adjust_account,
+          .configured = ConfiguredIn(*keys_),
+          .on_change =
+              [](const Status& status) {
+                if (status.ok()) {
+                  Log(LogLevel::kInfo, "accounts_ready", {});
+                } else {
+                  Log(LogLevel::kWarning, "accounts_stale", {{"error", status.error().message()}});
+                }
+              },
+          .on_unserved =
+              [](const std::string& id, const Error& error) {
+                Log(LogLevel::kError, "account_unserved", {{"id", id}, {"error", error.message()}});
+              }});
+  joined_ = std::make_unique<api::JoinedAccounts>(*keys_, *mirror_);
+  accounts_ = joined_.get();
+  return Status::Ok();
+}
+
+Status IdentityPart::ReloadAccounts() {
+  ALERTSTREAM_RETURN_IF_ERROR(keys_->Reload());
+  if (mirror_ != nullptr) {
+    auto session = tables_->pool().Take(api::kSessionWaitMax);
+    // Away: the mirror loads all when it is back.
+    if (session.ok()) {
+      const Status loaded = mirror_->Reload(*session.value());
+      static_cast<void>(loaded);
+    }
+  }
+  return Status::Ok();
 }
 
 HealthState IdentityPart::Health() const {
   JsonObject object;
   object.Text("status", "ready");
-  object.Integer("accounts", static_cast<std::int64_t>(keys_->All().size()));
+  object.Integer("accounts", static_cast<std::int64_t>(accounts_->All().size()));
   return {.ready = true, .body = object.Take()};
 }
 
 bool IdentityPart::Stop(std::chrono::milliseconds /*deadline*/) {
   desk_->Stop();
+  if (mirror_ != nullptr) {
+    mirror_->Stop();
+  }
   return true;
 }
 
@@ -145,6 +200,11 @@ Result<ExitCode> RunServe(Program& program, std::string_view target) {
     return Error(ErrorCode::kInvalid,
                  "--target: a local log belongs to one process; use --target=all, or a log on "
                  "Kafka");
+  }
+  if (target != "processor" && settings.Text(Setting::kRuntimeStandby) != "none") {
+    return Error(ErrorCode::kInvalid,
+                 "--standby (runtime.standby): it goes with --target=processor; the other parts "
+                 "need nobody to stand by, start more of them");
   }
   ALERTSTREAM_ASSIGN_OR_RETURN(
       const Deployment deployment,

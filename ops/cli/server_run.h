@@ -6,12 +6,17 @@
 #include <string>
 #include <string_view>
 
+#include "api/identity/account_mirror.h"
+#include "api/identity/joined_identity.h"
+#include "ops/cli/access_part.h"
 #include "ops/cli/commands/serve.h"
 #include "ops/cli/program.h"
 #include "ops/cli/provider_desk.h"
 #include "ops/cli/wiring.h"
 #include "ops/identity/keys_file.h"
+#include "processor/dispatch/accounts.h"
 #include "processor/log/kafka/group_offsets.h"
+#include "projections/sql/database.h"
 
 namespace alertstream::cli {
 
@@ -24,16 +29,30 @@ struct ServerTargets {
 // processor, api, dispatcher, projector or all.
 Result<ServerTargets> ParseServerTarget(std::string_view text);
 
+struct IdentityPartDeps {
+  const Settings& settings;
+  Clock& clock;
+  Metrics& metrics;
+  identity::AccountAdjuster adjust_account = {};  // May be empty.
+  sql::Database* database = nullptr;              // Null: all is in the file of keys.
+  bool makes_master_key = false;                  // Else one that is there is used.
+};
+
 // Who may call and what messages leave through, as the last part of a server: the others use it.
+// The file of keys, and with a database the accounts and numbers of its tables.
 class IdentityPart : public ServerPart {
  public:
-  // `adjust_account` may be empty. `settings`, `clock` and `metrics` outlive the part.
-  static Result<std::unique_ptr<IdentityPart>> Open(const Settings& settings, Clock& clock,
-                                                    Metrics& metrics,
-                                                    identity::AccountAdjuster adjust_account);
+  // `deps` outlives the part.
+  static Result<std::unique_ptr<IdentityPart>> Open(const IdentityPartDeps& deps);
 
   identity::KeysFile& keys() { return *keys_; }
   ServerDesk& desk() { return *desk_; }
+  // Of the file and of the tables.
+  const dispatch::ProviderAccounts& accounts() const { return *accounts_; }
+  // Null without a database.
+  api::AccountMirror* mirror() { return mirror_.get(); }
+  // Adjusts all accounts anew. Errors as KeysFile::Reload; the database may be away.
+  Status ReloadAccounts();
 
   std::string_view name() const override { return "keys"; }
   HealthState Health() const override;
@@ -41,11 +60,15 @@ class IdentityPart : public ServerPart {
   bool Stop(std::chrono::milliseconds deadline) override;
 
  private:
-  IdentityPart(std::unique_ptr<identity::KeysFile> keys, std::unique_ptr<ServerDesk> desk)
-      : keys_(std::move(keys)), desk_(std::move(desk)) {}
+  IdentityPart() = default;
+  Status OpenAccounts(const IdentityPartDeps& deps);
 
-  const std::unique_ptr<identity::KeysFile> keys_;
-  const std::unique_ptr<ServerDesk> desk_;
+  std::unique_ptr<identity::KeysFile> keys_;
+  std::unique_ptr<IdentityTables> tables_;
+  std::unique_ptr<api::AccountMirror> mirror_;
+  std::unique_ptr<api::JoinedAccounts> joined_;
+  const dispatch::ProviderAccounts* accounts_ = nullptr;
+  std::unique_ptr<ServerDesk> desk_;
 };
 
 // Processor, group offsets and the time to drain, from the settings. `deployment` and what is

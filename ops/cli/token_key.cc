@@ -18,6 +18,8 @@
 namespace alertstream::cli {
 namespace {
 
+constexpr std::string_view kMasterKeyFile = "master.key";
+
 constexpr std::size_t kBase64Digits = 43;  // Of 32 bytes, without padding.
 
 // A descriptor that is closed at the end of its scope.
@@ -164,11 +166,17 @@ Result<Redacted<std::string>> LoadOrCreateTokenKey(const std::string& data_dir) 
 }
 
 Result<std::vector<Redacted<std::string>>> LoadOrCreateMasterKeys(const std::string& data_dir) {
-  ALERTSTREAM_ASSIGN_OR_RETURN(const std::string path, EnsureKeyFile(data_dir, "master.key"));
+  ALERTSTREAM_ASSIGN_OR_RETURN(const std::string path,
+                               EnsureKeyFile(data_dir, std::string(kMasterKeyFile)));
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto text, ReadKeyText(path));
   auto keys = ParseMasterKeys(text.Reveal());
   return keys.ok() ? std::move(keys)
                    : Error(ErrorCode::kInvalid, path + ": " + keys.error().message());
+}
+
+bool HasMasterKeys(const std::string& data_dir) {
+  std::error_code error;
+  return std::filesystem::exists(std::filesystem::path(data_dir) / kMasterKeyFile, error);
 }
 
 }  // namespace alertstream::cli

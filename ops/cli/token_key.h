@@ -31,5 +31,6 @@ Result<std::vector<Redacted<std::string>>> ParseMasterKeys(std::string_view text
 
 // The keys in <data_dir>/master.key; as LoadOrCreateTokenKey.
 Result<std::vector<Redacted<std::string>>> LoadOrCreateMasterKeys(const std::string& data_dir);
+bool HasMasterKeys(const std::string& data_dir);
 
 }  // namespace alertstream::cli

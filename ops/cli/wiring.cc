@@ -255,6 +255,15 @@ Result<std::unique_ptr<identity::KeysFile>> OpenKeys(const Settings& settings, M
   return keys;
 }
 
+api::ConfiguredAccounts ConfiguredIn(const identity::KeysFile& keys) {
+  return {
+      .has_account = [&keys](
+                         std::string_view provider,
+                         std::string_view name) { return keys.Find(provider, name) != nullptr; },
+      .has_number = [&keys](std::string_view provider,
+                            std::string_view number) { return keys.HasNumber(provider, number); }};
+}
+
 std::string CrashMarkerPath(const Settings& settings, const log::EventLog& log,
                             std::int32_t partition) {
   return MarkerIn(StateDirectory(settings, log), partition);

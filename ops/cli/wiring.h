@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "api/identity/account_store.h"
 #include "ops/cli/settings.h"
 #include "ops/identity/keys_file.h"
 #include "processor/base/clock.h"
@@ -76,6 +77,8 @@ Result<std::unique_ptr<state::StateStore>> OpenSideStore(const Settings& setting
 Result<std::unique_ptr<identity::KeysFile>> OpenKeys(const Settings& settings, Metrics& metrics,
                                                      identity::AccountAdjuster adjust_account);
 std::string KeysPath(const Settings& settings);
+// What the file has and tables may not contradict. `keys` outlives it.
+api::ConfiguredAccounts ConfiguredIn(const identity::KeysFile& keys);
 
 // Where the crash marker of a partition lies.
 std::string CrashMarkerPath(const Settings& settings, const log::EventLog& log,

@@ -18,13 +18,12 @@
 namespace alertstream::identity {
 namespace {
 
-constexpr std::size_t kKeyBytesMin = 20;     // The prefix and 14 characters that nobody guesses.
-constexpr std::size_t kIdBytesMax = 64;      // Stands in logs and as the actor of changes.
-constexpr std::size_t kUrlBytesMax = 512;    // Leaves room for the path below it.
-constexpr double kPerSecondMax = 1'000'000;  // Above what one server can take.
-constexpr std::uint32_t kBurstMax = 1'000'000;
+constexpr std::size_t kKeyBytesMin = 20;  // The prefix and 14 characters that nobody guesses.
+constexpr std::size_t kIdBytesMax = 64;   // Stands in logs and as the actor of changes.
+constexpr double kPerSecondMax = dispatch::kSendsPerSecondMax;
+constexpr std::uint32_t kBurstMax = dispatch::kSendsBurstMax;
+constexpr std::size_t kScopesMax = 3;  // There are no more.
 constexpr std::string_view kTwilio = "twilio";
-constexpr std::string_view kTwilioUrl = "https://api.twilio.com";
 
 bool IsPlain(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
@@ -34,21 +33,6 @@ bool IsPlain(char c) {
 bool IsWord(std::string_view text, std::size_t bytes_max) {
   return !text.empty() && text.size() <= bytes_max &&
          std::all_of(text.begin(), text.end(), IsPlain);
-}
-
-// https://HOST[:PORT], and with `may_have_path` a path; no query, no user, no slash at the end.
-bool IsUrl(std::string_view url, bool may_have_path) {
-  const std::size_t scheme = url.starts_with("https://") ? 8 : (url.starts_with("http://") ? 7 : 0);
-  if (scheme == 0 || url.size() > kUrlBytesMax || url.size() == scheme) {
-    return false;
-  }
-  const std::string_view rest = url.substr(scheme);
-  const auto fits = [](char c) {
-    return c > ' ' && c <= '~' && c != '?' && c != '#' && c != '@' && c != '"' && c != '\\';
-  };
-  return rest.front() != '/' && rest.back() != '/' &&
-         (may_have_path || rest.find('/') == std::string_view::npos) &&
-         std::all_of(rest.begin(), rest.end(), fits);
 }
 
 struct Context {
@@ -259,7 +243,7 @@ void AddOrigins(Entry& entry, api::ApiKey* key, KeysContent* content) {
   for (const std::string& origin : key->origins) {
     const bool is_lower =
         std::none_of(origin.begin(), origin.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
-    if (origin != "*" && (!IsUrl(origin, false) || !is_lower)) {
+    if (origin != "*" && (!dispatch::IsServerUrl(origin, dispatch::UrlPath::kNone) || !is_lower)) {
       entry.Refuse("origins",
                    "expected \"*\" or such as \"https://shop.example\", as browsers "
                    "write it: lower case, no path");
@@ -282,9 +266,31 @@ void AddSigningSecrets(Entry& entry, api::ApiKey* key, KeysContent* content) {
   }
 }
 
+void AddScopes(Entry& entry, api::ApiKey* key) {
+  if (!entry.Has("scopes")) {
+    return;
+  }
+  const auto names = entry.Texts("scopes", kScopesMax);
+  api::KeyScopes scopes{.ingest = false, .read = false, .manage = false};
+  for (const std::string& name : names) {
+    bool* const scope = name == "ingest"   ? &scopes.ingest
+                        : name == "read"   ? &scopes.read
+                        : name == "manage" ? &scopes.manage
+                                           : nullptr;
+    if (scope == nullptr) {
+      return entry.Refuse("scopes", "expected some of ingest, read and manage");
+    }
+    *scope = true;
+  }
+  if (names.empty() || key->kind != api::KeyKind::kSecret) {
+    return entry.Refuse("scopes", "at least one, and only for secret keys");
+  }
+  key->scopes = scopes;
+}
+
 void AddKey(Entry& entry, std::set<std::string>* ids, KeysContent* content) {
   entry.Allow({"id", "kind", "key", "tenant", "site", "origins", "signing_secrets",
-               "allow_body_only", "events_per_second", "burst"});
+               "allow_body_only", "events_per_second", "burst", "scopes"});
   api::ApiKey key;
   const auto kind = KindOf(entry.Text("kind"));
   if (!kind) {
@@ -309,6 +315,7 @@ void AddKey(Entry& entry, std::set<std::string>* ids, KeysContent* content) {
   }
   AddOrigins(entry, &key, content);
   AddSigningSecrets(entry, &key, content);
+  AddScopes(entry, &key);
   key.allow_body_only = entry.Bool("allow_body_only", key.allow_body_only);
   if (entry.Has("events_per_second") || entry.Has("burst")) {
     key.own_rate = EventRateOf(entry);
@@ -360,20 +367,21 @@ void AddAccount(Entry& entry, const AccountAdjuster& adjust_account, KeysContent
     entry.Refuse("provider", "expected twilio");
   }
   account.name = entry.Text("name");
-  if (!IsWord(account.name, kIdBytesMax)) {
+  if (!dispatch::IsAccountWord(account.name)) {
     entry.Refuse("name", "expected letters, digits, _ and -, at most 64: part of webhooks' URLs");
   }
   account.account_sid = entry.Text("account_sid");
-  if (!IsWord(account.account_sid, kIdBytesMax)) {
+  if (!dispatch::IsAccountWord(account.account_sid)) {
     entry.Refuse("account_sid", "expected the provider's id of the account, AC...");
   }
   AddCredentials(entry, &account, content);
-  account.base_url = entry.Has("base_url") ? entry.Text("base_url") : std::string(kTwilioUrl);
-  if (!IsUrl(account.base_url, true)) {
+  account.base_url =
+      entry.Has("base_url") ? entry.Text("base_url") : std::string(dispatch::kTwilioUrl);
+  if (!dispatch::IsServerUrl(account.base_url, dispatch::UrlPath::kAllowed)) {
     entry.Refuse("base_url", "expected such as https://api.twilio.com");
   }
   account.public_url = entry.Text("public_url");
-  if (!IsUrl(account.public_url, true)) {
+  if (!dispatch::IsServerUrl(account.public_url, dispatch::UrlPath::kAllowed)) {
     entry.Refuse("public_url",
                  "expected such as https://alerts.example, where the provider reaches us");
   }
@@ -409,6 +417,7 @@ void AddNumber(Entry& entry, KeysContent* content) {
     entry.Refuse("number", "expected a number, +254..., or a sender id of the account");
   }
   std::string tenant = TenantOf(entry, true);
+  content->known_numbers.emplace(provider, number);
   if (!content->numbers.emplace(NumberKey(provider, account, number), std::move(tenant)).second) {
     entry.Refuse("number", "the number of this account stands here twice");
   }

@@ -3,7 +3,7 @@
 // KeysFile (keys_file.h), which answers from it.
 //
 //   [[key]]      id, kind = "publishable" | "secret" | "operator", key, tenant, site, origins,
-//                signing_secrets, allow_body_only, events_per_second, burst
+//                signing_secrets, allow_body_only, events_per_second, burst, scopes
 //   [[tenant]]   id, events_per_second, burst
 //   [[account]]  provider, name, account_sid, auth_tokens | auth_token_files, api_key_sid,
 //                api_key_secret | api_key_secret_file, base_url, public_url, sends_per_second,
@@ -48,7 +48,9 @@ struct KeysContent {
            std::shared_ptr<const api::Identity::WebhookAccount>>
       webhook_accounts;
   std::map<std::string, std::string, std::less<>> numbers;  // NumberKey → tenant.
-  std::vector<std::string> secret_files;                    // As the document names them.
+  // By provider and number, of whichever account.
+  std::set<std::pair<std::string, std::string>> known_numbers;
+  std::vector<std::string> secret_files;  // As the document names them.
 };
 
 // The key of KeysContent::numbers.

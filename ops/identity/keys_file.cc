@@ -109,8 +109,14 @@ struct KeysFile::Impl {
     return content;
   }
 
+  using Stamps = std::vector<std::pair<std::string, Stamp>>;
+
   Status Read();
-  bool Changed();
+  // What the files are now if they are not as they were read; nothing: they are.
+  std::optional<Stamps> Changed();
+  // None of what changed since the files were read is still being written.
+  bool IsSettled(const Stamps& now, const std::optional<Stamps>& before);
+  void Take();
   void Watch();
 
   const KeysFileOptions options;
@@ -120,7 +126,8 @@ struct KeysFile::Impl {
 
   // The file, then its secret files, as they were when they were read last.
   std::mutex read_mutex;
-  std::vector<std::pair<std::string, Stamp>> stamps;  // Guarded by read_mutex.
+  Stamps stamps;     // Guarded by read_mutex.
+  std::string told;  // The fault that on_reload heard of last; of the thread that looks.
 
   std::mutex stop_mutex;
   std::condition_variable stopped;
@@ -131,7 +138,7 @@ struct KeysFile::Impl {
 Status KeysFile::Impl::Read() {
   const std::scoped_lock read_lock(read_mutex);
   // Before the bytes: a change while they are read is seen the next time.
-  std::vector<std::pair<std::string, Stamp>> seen{{options.path, StampOf(options.path)}};
+  Stamps seen{{options.path, StampOf(options.path)}};
   const SecretReader read_secret = [&](const std::string& path) -> Result<Redacted<std::string>> {
     const std::string file = Beside(options.path, path);
     seen.emplace_back(file, StampOf(file));
@@ -146,8 +153,18 @@ Status KeysFile::Impl::Read() {
                     ? ParseKeys(bytes.value(), options.path, read_secret, options.adjust_account)
                     : Result<KeysContent>(bytes.error());
   stamps = std::move(seen);
+  for (const auto& [path, stamp] : stamps) {
+    if (!(StampOf(path) == stamp)) {
+      return Error(ErrorCode::kConflict, fmt::format("{} changed while it was read", path));
+    }
+  }
   if (!parsed.ok()) {
     return parsed.error();
+  }
+  if (bytes.value().empty() && Content() != nullptr) {
+    // What is left by who truncates a file and writes it anew.
+    return Error(ErrorCode::kInvalid,
+                 fmt::format("{} is empty; a comment says that it is meant to be", options.path));
   }
   auto fresh = std::make_shared<const KeysContent>(std::move(parsed).value());
   const std::scoped_lock lock(mutex);
@@ -155,26 +172,54 @@ Status KeysFile::Impl::Read() {
   return Status::Ok();
 }
 
-bool KeysFile::Impl::Changed() {
+std::optional<KeysFile::Impl::Stamps> KeysFile::Impl::Changed() {
   const std::scoped_lock lock(read_mutex);
+  Stamps now;
   for (const auto& [path, stamp] : stamps) {
-    if (!(StampOf(path) == stamp)) {
-      return true;
+    now.emplace_back(path, StampOf(path));
+  }
+  return now == stamps ? std::nullopt : std::optional(std::move(now));
+}
+
+bool KeysFile::Impl::IsSettled(const Stamps& now, const std::optional<Stamps>& before) {
+  if (before == now) {
+    return true;
+  }
+  const std::scoped_lock lock(read_mutex);
+  for (std::size_t i = 0; i < now.size() && i < stamps.size(); ++i) {
+    const Stamp& fresh = now[i].second;
+    const Stamp& read = stamps[i].second;
+    const bool is_another_file = fresh.inode != read.inode || fresh.device != read.device;
+    const bool is_content = fresh.size != read.size || fresh.modified_s != read.modified_s ||
+                            fresh.modified_ns != read.modified_ns;
+    if (is_content && !is_another_file) {
+      return false;
     }
   }
-  return false;
+  return true;
+}
+
+void KeysFile::Impl::Take() {
+  const Status status = Read();
+  const std::string fault = status.ok() ? "" : status.error().message();
+  if (!options.on_reload || (!status.ok() && fault == told)) {
+    return;
+  }
+  told = fault;
+  options.on_reload(status);
 }
 
 void KeysFile::Impl::Watch() {
+  std::optional<Stamps> before;
   std::unique_lock lock(stop_mutex);
   while (!stopped.wait_for(lock, options.look_every, [this] { return stop; })) {
     lock.unlock();
-    if (Changed()) {
-      const Status status = Read();
-      if (options.on_reload) {
-        options.on_reload(status);
-      }
+    auto now = Changed();
+    if (now && IsSettled(*now, before)) {
+      Take();
+      now.reset();
     }
+    before = std::move(now);
     lock.lock();
   }
 }
@@ -232,6 +277,10 @@ std::optional<std::string> KeysFile::TenantOfNumber(std::string_view provider,
   const auto content = impl_->Content();
   const auto found = content->numbers.find(NumberKey(provider, account, number));
   return found == content->numbers.end() ? std::nullopt : std::optional(found->second);
+}
+
+bool KeysFile::HasNumber(std::string_view provider, std::string_view number) const {
+  return impl_->Content()->known_numbers.contains({std::string(provider), std::string(number)});
 }
 
 std::shared_ptr<const api::Identity::WebhookAccount> KeysFile::FindWebhookAccount(

@@ -3,7 +3,9 @@
 //
 // The file and the secret files it names must be for their owner alone (mode 0600). A thread looks
 // once a second whether one of them changed and takes the new content as a whole; one that is
-// broken changes nothing: the keys that were in force stay, and on_reload hears why.
+// broken or empty changes nothing: the keys that were in force stay, and on_reload hears why, once.
+// A file that is written in place is left alone until it was the same at two looks, and while it
+// was read; one that took the place of the other (rename) is taken at once.
 #pragma once
 
 #include <chrono>
@@ -24,7 +26,8 @@ namespace alertstream::identity {
 struct KeysFileOptions {
   std::string path;
   std::chrono::milliseconds look_every{1000};  // 0: never, only Reload.
-  // What became of a changed file; called by the thread that looks. May be empty.
+  // What became of a changed file; called by the thread that looks. A fault is told when it is
+  // another one than before. May be empty.
   std::function<void(const Status& status)> on_reload = {};
   AccountAdjuster adjust_account = {};  // May be empty.
 };
@@ -48,6 +51,9 @@ class KeysFile : public api::Identity, public dispatch::ProviderAccounts {
                                             std::string_view number) const override;
   std::shared_ptr<const WebhookAccount> FindWebhookAccount(std::string_view provider,
                                                            std::string_view account) const override;
+
+  // Of whichever account of the provider.
+  bool HasNumber(std::string_view provider, std::string_view number) const;
 
   std::shared_ptr<const dispatch::ProviderAccount> Find(std::string_view provider,
                                                         std::string_view name) const override;

@@ -59,6 +59,7 @@ enum class MetricId : std::uint8_t {
   kRecoverySeconds,
   kHttpConnections,
   kHttpParked,
+  kIdentityKeys,
   kCircuitState,
   kDispatchInFlight,
   kDispatchWaiting,

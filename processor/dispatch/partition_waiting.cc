@@ -149,7 +149,10 @@ void PartitionDispatch::ChooseFrom(const AccountKey& key) {
       room_.HoldFront(key);
       continue;
     }
-    if (account == nullptr) {
+    if (account == nullptr && !accounts_.Known()) {
+      return;  // It is looked for again; Sweep gives back what waits for too long.
+    }
+    if (account == nullptr || (!account->tenant.empty() && account->tenant != command.tenant())) {
       Refuse(room_.TakeFront(key), Unsendable("account_missing"));
       continue;
     }

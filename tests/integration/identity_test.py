@@ -3,6 +3,7 @@
 logging in, refresh tokens that are used twice, roles, revocation within five seconds, and a
 database that is gone."""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -264,6 +265,192 @@ def without_the_database_keys_serve_on():
         assert api.get("websites", token)[0] == 200
 
 
+TWILIO_TOKEN = "an-auth-token-of-the-test-1"
+ACCOUNT_NUMBER = "+15005550042"
+PERSON = "+16465550042"
+SENDS_THROUGH_MINE = """
+kind: sender
+id: mine
+channel: sms
+provider: twilio
+account: mine
+number: "%s"
+---
+kind: trigger
+id: paid
+event_type: payment.failed
+recipients: {field: data.phone}
+channel: sms
+sender: mine
+template: {body: "Payment failed."}
+message_class: transactional
+""" % ACCOUNT_NUMBER
+
+
+def twilio_calls(dev, account, kind, fields, token=TWILIO_TOKEN, base=None):
+    """A webhook as Twilio signs it: over the URL and the fields in their order."""
+    path = f"/webhooks/twilio/{account}/{kind}"
+    text = (base or dev.info["api_url"]) + path + "".join(n + fields[n] for n in sorted(fields))
+    mac = base64.b64encode(hmac.new(token.encode(), text.encode(), hashlib.sha1).digest()).decode()
+    return call("POST", dev.info["api_url"] + path, urllib.parse.urlencode(fields).encode(), {
+        "Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": mac})
+
+
+def inbound(number, text, sid):
+    return {"AccountSid": "AC" + "0" * 31 + "9", "MessageSid": sid, "From": PERSON, "To": number,
+            "Body": text, "NumMedia": "0", "SmsStatus": "received"}
+
+
+def fire(dev, number):
+    status, _, answer = dev.ingest(
+        {"event_type": "payment.failed", "id": f"p{number}", "data": {"phone": PERSON}},
+        headers={"Prefer": "wait=5"})
+    assert status == 200, (status, answer)
+    return answer["decisions"]
+
+
+def an_account_and_a_number_of_the_tables_carry_messages():
+    with harness.Deployment() as deployment:
+        dev = Dev(deployment)
+        api = Api(dev)
+        token = api.login(dev.info["user_email"], dev.info["user_password"])[2]["access_token"]
+        file = deployment.directory / "twilio.token"
+        file.write_text(TWILIO_TOKEN + "\n")
+        file.chmod(0o600)
+        # Where the simulator is, only whoever runs the deployment may say.
+        made = deployment.run(
+            "providers", "accounts", "add", "mine", "--tenant", "demo", "--account-sid",
+            "AC" + "0" * 31 + "9", "--auth-token-file", file, "--base-url",
+            "http://provider.invalid", "--public-url", "http://dev.invalid", "-o", "json")
+        account = json.loads(made.stdout)["id"]
+        status, _, claim = api.post("numbers", {"account": "mine", "number": ACCOUNT_NUMBER}, token)
+        assert status == 201 and claim["number"] == ACCOUNT_NUMBER, (status, claim)
+        rules = deployment.directory / "rules.yaml"
+        rules.write_text(SENDS_THROUGH_MINE)
+        deployment.run("triggers", "apply", "-f", rules, "--tenant", "demo")
+
+        # The server within five seconds; the simulator, which is told of accounts, within one more.
+        harness.wait_for("the account is known", lambda: deployment.run(
+            "providers", "test", "mine", "--to", "+16465550043", "--from", ACCOUNT_NUMBER,
+            expect=None).returncode == 0, 6)
+        before = dev.messages()["total"]
+        decisions = fire(dev, 1)
+        assert [d["outcome"] for d in decisions] == ["SEND"], decisions
+        harness.wait_for("the SMS", lambda: dev.messages()["total"] == before + 1, 10)
+        assert {each["from"] for each in dev.messages()["messages"]} == {ACCOUNT_NUMBER}
+        harness.wait_for("its receipt", lambda: any(
+            row["status"] == "delivered" for row in json.loads(deployment.run(
+                "notifications", "list", "-o", "json").stdout)), 10)
+
+        # Signed with another token; then the STOP, which has to find its tenant.
+        message = inbound(ACCOUNT_NUMBER, "STOP", "SM" + "0" * 31 + "1")
+        assert twilio_calls(dev, "mine", "inbound", message, "another-auth-token")[0] == 403
+        status, _, answer = twilio_calls(dev, "mine", "inbound", message)
+        assert status == 200, (status, answer)
+        harness.wait_for("the STOP is obeyed", lambda: [
+            (d["outcome"], d["reason"].lower()) for d in fire(dev, time.time())
+        ] == [("SUPPRESS", "opted_out")], 10)
+
+        # A new token counts everywhere within seconds, the one before for the overlap.
+        file.write_text("another-auth-token-of-the-test\n")
+        deployment.run("providers", "accounts", "rotate", "mine", "--auth-token-file", file,
+                       "--overlap", "0s")
+        harness.wait_for("the old token is refused", lambda: twilio_calls(
+            dev, "mine", "inbound", inbound(ACCOUNT_NUMBER, "hello", "SM" + "0" * 31 + "2"))[0]
+            == 403, 5)
+        assert twilio_calls(dev, "mine", "inbound",
+                            inbound(ACCOUNT_NUMBER, "hello", "SM" + "0" * 31 + "2"),
+                            "another-auth-token-of-the-test")[0] == 200
+
+        assert api.delete("provider-accounts/" + account, token)[0] == 409, "its number is claimed"
+        assert api.delete("numbers/" + claim["id"], token)[0] == 204
+        deployment.run("providers", "accounts", "remove", "mine")
+        harness.wait_for("its webhooks are nobody's", lambda: twilio_calls(
+            dev, "mine", "inbound", message, "another-auth-token-of-the-test")[0] == 404, 5)
+        actions = {each["action"] for each in api.get("audit?limit=100", token)[2]["data"]}
+        assert {"provider_account.add", "provider_account.rotate", "provider_account.remove",
+                "number.claim", "number.release"} <= actions, actions
+        said = deployment.log_of(dev.process)
+        for secret in (TWILIO_TOKEN, "another-auth-token-of-the-test", ACCOUNT_NUMBER, PERSON):
+            assert secret not in said
+
+
+def accounts_and_numbers_are_their_tenants():
+    with harness.Deployment() as deployment:
+        dev = Dev(deployment)
+        api = Api(dev)
+        demo = api.login(dev.info["user_email"], dev.info["user_password"])[2]["access_token"]
+        stranger = api.register("joe@other.example", "Other")["access_token"]
+        ask = {"account_sid": "AC1", "auth_token": TWILIO_TOKEN, "public_url": "https://a.example"}
+        status, _, account = api.post("provider-accounts", {"name": "own", **ask}, demo)
+        assert status == 201 and TWILIO_TOKEN not in json.dumps(account), (status, account)
+        assert api.post("provider-accounts", {"name": "own", **ask}, stranger)[0] == 409
+        # `main` is in the file of keys.
+        status, _, problem = api.post("provider-accounts", {"name": "main", **ask}, demo)
+        assert status == 409 and "file of keys" in problem["detail"], problem
+        status, _, problem = api.post("provider-accounts",
+                                      {"name": "x", "base_url": "http://10.0.0.1", **ask}, demo)
+        assert status == 422, problem
+        assert api.post("provider-accounts", {"name": "theirs", **ask}, stranger)[0] == 201
+        status, _, claim = api.post("numbers", {"account": "own", "number": ACCOUNT_NUMBER}, demo)
+        assert status == 201, claim
+        assert api.post("numbers", {"account": "own", "number": ACCOUNT_NUMBER},
+                        demo)[2]["id"] == claim["id"]
+        status, _, problem = api.post("numbers", {"account": "theirs", "number": ACCOUNT_NUMBER},
+                                      stranger)
+        assert status == 409 and problem["code"] == "conflict", problem
+        assert "demo" not in json.dumps(problem) and "555" not in json.dumps(problem), problem
+        for name in ("own", "main", "none"):
+            body = {"account": name, "number": "+15005550043"}
+            assert api.post("numbers", body, stranger)[0] == 404, name
+        # Another tenant's are not even there.
+        others = api.get("provider-accounts", stranger)[2]["data"]
+        assert [each["name"] for each in others] == ["theirs"], others
+        assert api.get("numbers", stranger)[2]["data"] == []
+        assert api.delete("numbers/" + claim["id"], stranger)[0] == 404
+        assert api.delete("provider-accounts/" + account["id"], stranger)[0] == 404
+        assert api.post(f"provider-accounts/{account['id']}/rotate",
+                        {"auth_token": TWILIO_TOKEN}, stranger)[0] == 404
+        # Roles.
+        password = deployment.directory / "password"
+        password.write_text(PASSWORD)
+        password.chmod(0o600)
+        for role in ("admin", "editor", "viewer", "auditor"):
+            deployment.run("users", "create", "--email", f"{role}@shop.example", "--role", role,
+                           "--password-file", password)
+            token = api.login(f"{role}@shop.example")[2]["access_token"]
+            for path in ("provider-accounts", "numbers"):
+                expected = 200 if role == "admin" else 403
+                assert api.get(path, token)[0] == expected, (role, path)
+                assert (api.post(path, {}, token)[0] == 403) == (role != "admin"), (role, path)
+                assert api.delete(f"{path}/x", token)[0] == (404 if role == "admin" else 403)
+        for path in ("provider-accounts", "numbers"):
+            assert api.get(path)[0] == 401 and api.delete(path + "/x", None)[0] == 401
+            assert api.post(path, {})[0] == 401
+        listed = deployment.run("numbers", "list", "-o", "json").stdout
+        assert [row["tenant"] for row in json.loads(listed)] == ["demo"], listed
+
+
+def a_key_may_what_its_scopes_say():
+    with harness.Deployment() as deployment:
+        api = Api(Dev(deployment))
+        token = api.register("jane@shop.example")["access_token"]
+        assert api.post("websites", {"url": "https://shop.example"}, token)[0] == 201
+        keys = "websites/shop.example/keys"
+        status, _, only = api.post(keys, {"kind": "secret", "scopes": ["ingest"]}, token)
+        assert status == 201, only
+        assert api.post(keys, {"kind": "publishable", "scopes": ["read"]}, token)[0] == 422
+        assert api.post(keys, {"kind": "secret", "scopes": []}, token)[0] == 422
+        assert signed(api, only, {"event_type": "form.sent", "id": "e1", "data": {}})[0] == 202
+        status, _, problem = api.get("triggers", key=only["key"])
+        assert status == 403 and "scopes" in problem["detail"], problem
+        reading = api.post(keys, {"kind": "secret", "scopes": ["read"]}, token)[2]
+        assert api.get("triggers", key=reading["key"])[0] == 200
+        assert signed(api, reading, {"event_type": "form.sent", "id": "e2", "data": {}})[0] == 403
+        listed = {each["id"]: each["scopes"] for each in api.get(keys, token)[2]["data"]}
+        assert listed == {only["id"]: ["ingest"], reading["id"]: ["read"]}, listed
+
+
 if __name__ == "__main__":
     harness.main([
         a_tenant_registers_and_its_keys_work,
@@ -271,4 +458,7 @@ if __name__ == "__main__":
         roles_decide_and_tenants_are_apart,
         a_revocation_holds_within_five_seconds,
         without_the_database_keys_serve_on,
+        an_account_and_a_number_of_the_tables_carry_messages,
+        accounts_and_numbers_are_their_tenants,
+        a_key_may_what_its_scopes_say,
     ])

@@ -22,6 +22,7 @@ class FakeKeys final : public Identity {
     keys_[presented] = std::make_shared<const ApiKey>(std::move(key));
   }
   void SetAvailable(bool available) { available_ = available; }
+  void SetAccountsKnown(bool known) { accounts_known_ = known; }
   void SetRate(const std::string& tenant, const EventRate& rate) { rates_[tenant] = rate; }
   // Of Twilio, as everything that tests have so far.
   void AddNumber(const std::string& account, const std::string& number, const std::string& tenant) {
@@ -37,6 +38,7 @@ class FakeKeys final : public Identity {
     return found == keys_.end() ? nullptr : found->second;
   }
   bool Available() const override { return available_; }
+  bool AccountsKnown() const override { return accounts_known_; }
   EventRate RateOf(std::string_view tenant) const override {
     const auto found = rates_.find(tenant);
     return found == rates_.end() ? EventRate() : found->second;
@@ -58,6 +60,7 @@ class FakeKeys final : public Identity {
 
  private:
   bool available_ = true;
+  bool accounts_known_ = true;
   static constexpr std::string_view kProvider = "twilio";
 
   std::map<std::string, std::shared_ptr<const ApiKey>, std::less<>> keys_;

@@ -39,6 +39,34 @@ TEST(RequestSignatureTest, TheVectorsAreAccepted) {
   EXPECT_EQ(SignRequest(Keys().front(), kSignedAt, kBody), kHeader);
 }
 
+TEST(RequestSignatureTest, ABoundSignatureIsGoodForItsTargetAlone) {
+  constexpr std::string_view kTarget = "POST./api/v1/triggers";
+  const auto verify = [](std::string_view header, std::string_view target,
+                         std::string_view body = kBody) {
+    return Verify(header, body, {.now = kNow, .target = target});
+  };
+  const std::string bound = SignBoundRequest(Keys().front(), kSignedAt, kTarget, kBody);
+  // HMAC-SHA256("ak_test_secret", "1700000000.POST./api/v1/triggers\n" + the body).
+  EXPECT_EQ(bound,
+            "t=1700000000,v2=70abe9343fd09a318a81674eed4f4b1bb8905436d76e758ab94d3123c57d6283");
+  EXPECT_TRUE(verify(bound, kTarget).ok());
+  for (const std::string_view other :
+       {"PUT./api/v1/triggers", "POST./api/v1/triggers/x", "POST./api/v1/triggers?dry=1"}) {
+    EXPECT_EQ(verify(bound, other).error().code(), ErrorCode::kDenied) << other;
+  }
+  EXPECT_EQ(verify(bound, kTarget, "{}").error().code(), ErrorCode::kDenied);
+  // The boundary of target and body is signed.
+  const std::string joined = SignBoundRequest(Keys().front(), kSignedAt, "DELETE./a", ".b");
+  EXPECT_FALSE(verify(joined, "DELETE./a.b", "").ok());
+  // A v1 goes on being good alone, and does not help a v2 that does not fit.
+  EXPECT_TRUE(verify(kHeader, kTarget).ok());
+  EXPECT_EQ(verify(kHeader + ",v2=" + kOtherHex, kTarget).error().code(), ErrorCode::kDenied);
+  // Where no target is asked for, a v2 says nothing, and is not enough.
+  EXPECT_TRUE(Verify(kHeader + ",v2=" + kOtherHex).ok());
+  EXPECT_EQ(Verify(bound).error().code(), ErrorCode::kInvalid);
+  EXPECT_EQ(Verify("v2=" + kOtherHex).error().code(), ErrorCode::kInvalid);
+}
+
 TEST(RequestSignatureTest, TheBodyIsTakenByteForByte) {
   for (const std::string& body : {""s, "\0"s, "\xff\xfe"s, std::string(1 << 20, '{')}) {
     const std::string header = SignRequest(Keys().front(), kSignedAt, body);

@@ -182,12 +182,14 @@ TEST(UsedSignaturesTest, TheOldestIsForgottenFirst) {
   const ApiKey key{.id = "key_1", .tenant = "acme"};
   const LogTime now = ManualClock::kNoon;
   const std::int64_t at = ToMicros(now) / 1'000'000;
-  const auto use = [&](const std::string& body) { return used.Use(key, at, {.body = body}, now); };
+  const auto use = [&](const std::string& body) {
+    return used.Use(key, {at}, {.body = body}, now);
+  };
   EXPECT_TRUE(use("a"));
   EXPECT_TRUE(use("b"));
   EXPECT_FALSE(use("a")) << "what is refused takes no room";
   EXPECT_FALSE(use("b"));
-  EXPECT_TRUE(used.Use({.id = "key_2", .tenant = "acme"}, at, {.body = "b"}, now));
+  EXPECT_TRUE(used.Use({.id = "key_2", .tenant = "acme"}, {at}, {.body = "b"}, now));
   EXPECT_TRUE(use("c"));
   EXPECT_TRUE(use("a")) << "forgotten";
 }
@@ -208,6 +210,53 @@ TEST_F(AccessTest, TheKeyOfOneWebsiteManagesNeitherKeysNorWebsites) {
   EXPECT_EQ(StatusOf(Admit(fields, Permission::kReadSites)), 200);
   EXPECT_EQ(StatusOf(Admit(fields, Permission::kManageKeys)), 403);
   EXPECT_EQ(StatusOf(Admit(fields, Permission::kManageSites)), 403);
+  EXPECT_EQ(StatusOf(Admit(fields, Permission::kManageProviders)), 403);
+}
+
+TEST_F(AccessTest, ABoundSignatureIsGoodForItsRouteAlone) {
+  const auto ask = [&](const std::string& path, const std::string& signed_path,
+                       std::string_view query = "") {
+    http::Request request{
+        .method = "DELETE", .path = path, .query = std::string(query), .peer = "10.1.2.3"};
+    request.headers.Add("X-API-Key", "as_sk_1");
+    request.headers.Add("X-Signature",
+                        SignBoundRequest(kSecret, ToMicros(ManualClock::kNoon) / 1'000'000,
+                                         "DELETE." + signed_path, ""));
+    return StatusOf(guard_.Admit(request, Permission::kManageSites));
+  };
+  EXPECT_EQ(ask("/api/v1/websites/a", "/api/v1/websites/b"), 403);
+  EXPECT_EQ(ask("/api/v1/websites/a", "/api/v1/websites/a", "x=1"), 403);
+  EXPECT_EQ(ask("/api/v1/websites/a", "/api/v1/websites/a"), 200);
+  EXPECT_EQ(ask("/api/v1/websites/a", "/api/v1/websites/a"), 403) << "once";
+  EXPECT_EQ(ask("/api/v1/websites/b", "/api/v1/websites/b"), 200) << "in the same second";
+  EXPECT_EQ(ask("/api/v1/websites/c", "/api/v1/websites/c?x=1", "x=1"), 200);
+}
+
+TEST_F(AccessTest, AKeysScopesBoundWhatItMay) {
+  keys_.Add("as_sk_read", {.id = "key_5",
+                           .kind = KeyKind::kSecret,
+                           .tenant = "acme",
+                           .signing_secrets = {kSecret},
+                           .scopes = {.ingest = true, .read = true, .manage = false}});
+  keys_.Add("as_sk_write", {.id = "key_6",
+                            .kind = KeyKind::kSecret,
+                            .tenant = "acme",
+                            .signing_secrets = {kSecret},
+                            .scopes = {.ingest = true, .read = false, .manage = true}});
+  const Fields reads = {{"X-API-Key", "as_sk_read"}};
+  const Fields writes = {{"X-API-Key", "as_sk_write"}};
+  for (const Permission permission : kPermissions) {
+    if (permission == Permission::kManageUsers) {
+      continue;  // Of no key at all.
+    }
+    const bool is_looking = IsLooking(permission);
+    EXPECT_EQ(StatusOf(Admit(reads, permission)), is_looking ? 200 : 403)
+        << PermissionName(permission);
+    EXPECT_EQ(StatusOf(Admit(writes, permission)), is_looking ? 403 : 200)
+        << PermissionName(permission);
+  }
+  const auto answer = Admit(reads, Permission::kWriteTriggers);
+  EXPECT_THAT(std::get<http::Response>(answer).body, HasSubstr("scopes do not hold manage"));
 }
 
 TEST_F(AccessTest, AKeyWithNetworksIsUsedFromThereOnly) {

@@ -79,7 +79,7 @@ class AccountsTest : public ::testing::Test {
     return db_.Ask({"test.changed",
                     "SELECT string_agg(CASE subject WHEN sha256(E'address\\n192.0.2.1') "
                     "THEN 'address' WHEN sha256(E'account\\njane@shop.example') THEN 'account' "
-                    "ELSE 'other' END, ' ' ORDER BY n) FROM identity.changed"});
+                    "ELSE 'all' END, ' ' ORDER BY n) FROM identity.changed"});
   }
 
   IdentityDatabase db_;
@@ -141,9 +141,10 @@ TEST_F(AccountsTest, AFailureOfAnUnknownAccountCostsAWriteThatLeavesNothing) {
   ASSERT_EQ(Refused(accounts_.LogIn(Login())), ErrorCode::kDenied);
   EXPECT_EQ(Changed(), "account");
   EXPECT_EQ(db_.Ask({"test.failures",
-                     "SELECT string_agg(failures::text, ' ') "
+                     "SELECT string_agg(failures::text, ' ' ORDER BY failures) "
                      "FROM identity.login_failures"}),
-            "1 1");
+            "0 0 1 1")
+      << "the bounds count no failures";
   EXPECT_EQ(CountAudit("login.fail"), "0");
 }
 
@@ -166,7 +167,7 @@ TEST_F(AccountsTest, TheAddressIsLockedBeforeTheAccount) {
   ASSERT_EQ(Refused(accounts_.LogIn(Login("wrong horse"))), ErrorCode::kDenied);
   NoteChanges();
   Granted(accounts_.LogIn(Login()));
-  EXPECT_EQ(Changed(), "address account address account")
+  EXPECT_EQ(Changed(), "address account all all address account")
       << "as an attempt is counted, so when it is forgiven";
 }
 
@@ -380,6 +381,34 @@ TEST(WaitAfterTest, TheWaitDoublesUpToItsMost) {
   EXPECT_EQ(WaitAfter(kAccountThrottle, 14), seconds(512));
   EXPECT_EQ(WaitAfter(kAccountThrottle, 15), seconds(900));
   EXPECT_EQ(WaitAfter(kAccountThrottle, 1'000'000), seconds(900));
+}
+
+TEST_F(AccountsTest, WhoKnowsThePasswordLogsInSoOftenAndNoMore) {
+  Register();
+  for (int i = 0; i < kAccountBound.burst; ++i) {
+    ASSERT_EQ(Refused(accounts_.LogIn(Login())), std::nullopt) << i;
+  }
+  const auto refused = accounts_.LogIn(Login());
+  ASSERT_EQ(Refused(refused), ErrorCode::kExhausted);
+  EXPECT_EQ(std::get<Refusal>(refused).retry_after, kAccountBound.each);
+  EXPECT_EQ(CountAudit("login"), std::to_string(kAccountBound.burst)) << "no session was made";
+  db_.clock().Advance(kAccountBound.each);
+  EXPECT_EQ(Refused(accounts_.LogIn(Login())), std::nullopt) << "one comes back in time";
+  EXPECT_EQ(Refused(accounts_.LogIn(Login())), ErrorCode::kExhausted);
+}
+
+TEST_F(AccountsTest, AnAddressLogsInSoOftenWhoeverItIs) {
+  auto session = db_.pool().Take(std::chrono::milliseconds(1000));
+  ASSERT_TRUE(session.ok());
+  const LogTime now = db_.clock().Now();
+  const auto count = [&](const char* address) {
+    return CountLogin(*session.value(), kAddressBound, address, now).value();
+  };
+  for (int i = 0; i < kAddressBound.burst; ++i) {
+    ASSERT_EQ(count("192.0.2.1"), seconds(0)) << i;
+  }
+  EXPECT_EQ(count("192.0.2.1"), kAddressBound.each);
+  EXPECT_EQ(count("192.0.2.2"), seconds(0));
 }
 
 }  // namespace

@@ -355,18 +355,59 @@ TEST_F(KeysTest, AnAccessTokenEndsWithItsSessionOrItsRole) {
   EXPECT_EQ(mirror->CallerOf(fresh).error().code(), ErrorCode::kUnavailable);
 }
 
-TEST_F(KeysTest, ANumberIsOneTenants) {
+TEST_F(KeysTest, AKeyMayWhatItsScopesSay) {
+  const NewKey all = Create({});
+  const NewKey narrow = Create({.scopes = {"read", "ingest"}});
+  const NewKey publishable =
+      Create({.kind = KeyKind::kPublishable, .origins = {"https://a.example"}});
   const auto mirror = Mirror();
-  EXPECT_EQ(mirror->TenantOfNumber("twilio", "main", "+15005550006"), std::nullopt);
-  auto session = db_.database().Open({.role = "alertstream_identity"});
-  constexpr sql::Statement kClaim = {"test.claim",
-                                     "INSERT INTO identity.number_claims VALUES ($1, 'twilio', "
-                                     "'main', '+15005550006', now(), 'u')"};
-  ASSERT_TRUE(session.value()->Run(kClaim, sql::Params().Text("acme")).ok());
-  const auto taken = session.value()->Run(kClaim, sql::Params().Text("other"));
-  ASSERT_FALSE(taken.ok());
-  EXPECT_EQ(taken.error().code(), ErrorCode::kConflict);
-  EXPECT_EQ(Mirror()->TenantOfNumber("twilio", "main", "+15005550006"), "acme");
+  const auto scopes = [&](const NewKey& key) { return mirror->FindKey(key.key.Reveal())->scopes; };
+  EXPECT_EQ(scopes(all), KeyScopes());
+  EXPECT_EQ(scopes(narrow), (KeyScopes{.manage = false}));
+  EXPECT_EQ(scopes(publishable), (KeyScopes{.read = false, .manage = false}));
+  const auto rotated =
+      store_.Rotate("acme", "", narrow.id, Rotated::kKey, std::chrono::seconds(60), "usr_1");
+  ASSERT_TRUE(rotated.ok()) << rotated.error().message();
+  Look(*mirror);
+  EXPECT_EQ(scopes(rotated.value()), (KeyScopes{.manage = false})) << "its successor may no more";
+}
+
+TEST_F(KeysTest, MoreKeysThanAServerHoldsLeaveTheOldestServing) {
+  std::vector<NewKey> made;
+  for (int i = 0; i < 4; ++i) {
+    made.push_back(Create({}));
+    db_.clock().Advance(seconds(1));
+  }
+  std::size_t held = 0;
+  std::size_t left_out = 0;
+  IdentityMirror mirror(db_.database(), db_.sealer(), db_.tokens(), db_.clock(),
+                        {.keys_max = 3,
+                         .look_every = milliseconds(std::chrono::hours(1)),
+                         .on_count = [&](std::size_t in, std::size_t out) {
+                           held = in;
+                           left_out = out;
+                         }});
+  mirror.Stop();
+  EXPECT_EQ(held, 3U);
+  EXPECT_EQ(left_out, 1U);
+  EXPECT_THAT(mirror.Problem(), ::testing::HasSubstr("1 live keys more than the 3"));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_NE(mirror.FindKey(made[static_cast<std::size_t>(i)].key.Reveal()), nullptr) << i;
+  }
+  EXPECT_EQ(mirror.FindKey(made[3].key.Reveal()), nullptr);
+  EXPECT_FALSE(mirror.Available()) << "nobody can say that there is no such key";
+  // A revocation and a new secret of those that are held go on being noticed.
+  ASSERT_TRUE(store_.Revoke("acme", "", made[0].id, "u").ok());
+  const auto secret =
+      store_.Rotate("acme", "", made[1].id, Rotated::kSigningSecret, seconds(60), "u");
+  ASSERT_TRUE(secret.ok());
+  Look(mirror);
+  EXPECT_EQ(mirror.FindKey(made[0].key.Reveal()), nullptr);
+  EXPECT_TRUE(Signs(*mirror.FindKey(made[1].key.Reveal()), secret.value().signing_secret));
+  // So there is room.
+  EXPECT_EQ(left_out, 0U);
+  EXPECT_TRUE(mirror.Available());
+  EXPECT_NE(mirror.FindKey(made[3].key.Reveal()), nullptr);
 }
 
 }  // namespace

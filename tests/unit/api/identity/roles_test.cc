@@ -19,8 +19,8 @@ TEST(RolesTest, EveryRoleMayDoExactlyThis) {
   };
   const auto editor = plus(
       looking, {"look_up_recipients", "write_triggers", "write_consents", "send_notifications"});
-  const auto all = plus(
-      editor, {"read_personal_data", "read_audit", "manage_sites", "manage_keys", "manage_users"});
+  const auto all = plus(editor, {"read_personal_data", "read_audit", "manage_sites", "manage_keys",
+                                 "manage_users", "manage_providers"});
   const std::map<std::string, std::set<std::string>> expected = {
       {"owner", all},
       {"admin", all},
@@ -37,6 +37,14 @@ TEST(RolesTest, EveryRoleMayDoExactlyThis) {
     }
   }
   EXPECT_EQ(actual, expected);
+}
+
+TEST(RolesTest, WhatOnlyLooksIsCalledSo) {
+  for (const Permission permission : kPermissions) {
+    const std::string_view name = PermissionName(permission);
+    EXPECT_EQ(IsLooking(permission), name.starts_with("read_") || name.starts_with("look_up_"))
+        << name;
+  }
 }
 
 TEST(RolesTest, ARolesNameIsReadBack) {

@@ -279,6 +279,22 @@ TEST_F(TwilioDoorTest, TheSendersNumberTellsTheTenantElseTheService) {
   EXPECT_EQ(Count("accepted"), 6);
 }
 
+TEST_F(TwilioDoorTest, WhileAccountsAreNotKnownTheProviderIsToldToCallAgain) {
+  identity_.SetAccountsKnown(false);
+  const Form stranger = With(With(InboundForm(), "To", "+15005550009"), "MessageSid", "SM9");
+  EXPECT_EQ(Post(kInbound, stranger).status, 503) << "whose number it is may be known later";
+  EXPECT_EQ(Post(kStatus, With(StatusForm(), "From", "+15005550009")).status, 503);
+  const auto response = PostRaw("/webhooks/twilio/other/status", "", "");
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(response.headers.Find("Retry-After"), "1");
+  EXPECT_EQ(Count("accounts_unavailable"), 3);
+  EXPECT_EQ(Records(schemas::Topic::kInboundMessages, "_unrouted"), 0);
+  EXPECT_EQ(Post(kInbound, InboundForm()).status, 200) << "what is known is taken";
+  identity_.SetAccountsKnown(true);
+  EXPECT_EQ(Post(kInbound, stranger).status, 200);
+  EXPECT_EQ(Records(schemas::Topic::kInboundMessages, "_unrouted"), 1);
+}
+
 TEST_F(TwilioDoorTest, WithoutALogTheProviderIsToldToCallAgain) {
   log_.FailWrites(true);
   const auto response = Post(kStatus, StatusForm());

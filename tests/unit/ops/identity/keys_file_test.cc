@@ -6,6 +6,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <fstream>
+#include <string>
 
 #include "processor/base/clock.h"
 #include "tests/unit/ops/cli/scratch_directory.h"
@@ -107,6 +109,8 @@ TEST_F(KeysFileTest, AnswersBothPorts) {
 
   EXPECT_EQ(keys.TenantOfNumber("twilio", "main", "+15550006789"), "acme");
   EXPECT_EQ(keys.TenantOfNumber("twilio", "other", "+15550006789"), std::nullopt);
+  EXPECT_TRUE(keys.HasNumber("twilio", "+15550006789"));
+  EXPECT_FALSE(keys.HasNumber("twilio", "+15550006780"));
 
   const auto account = keys.Find("twilio", "main");
   ASSERT_NE(account, nullptr);
@@ -232,6 +236,89 @@ TEST_F(KeysFileTest, AChangeIsTakenAsAWholeAndABrokenOneKeepsWhatWasInForce) {
   EXPECT_TRUE(wait([&] {
     return keys.Find("twilio", "main")->auth_tokens[0].Reveal() == "00001111222233334444";
   }));
+}
+
+// Writes in place, as a shell's > does: the file is the same one, of another length.
+void WriteInPlace(const std::string& path, const std::string& content) {
+  std::ofstream file(path, std::ios::trunc | std::ios::binary);
+  file << content;
+  ASSERT_TRUE(file.flush().good());
+}
+
+TEST_F(KeysFileTest, AFileThatIsBeingWrittenIsNotTaken) {
+  Write("keys.toml", kGood);
+  Write("token", "fedcba98765432100123");
+  const auto opened = Open(std::chrono::milliseconds(500));
+  ASSERT_TRUE(opened.ok());
+  const KeysFile& keys = *opened.value();
+  Clock& clock = SystemClock();
+  const std::string path = scratch_ / "keys.toml";
+  const std::string first = "[[key]]\nid = \"ops\"\nkind = \"operator\"\n";
+  const std::string second = "key = \"as_op_fedcba9876543210\"\n";
+  // Grows at every look: half of it is sound TOML with other keys, or none.
+  const auto end = clock.SinceBoot() + std::chrono::milliseconds(1600);
+  for (std::string grown; clock.SinceBoot() < end; grown += "# more\n") {
+    WriteInPlace(path, grown);
+    clock.SleepFor(std::chrono::milliseconds(10));
+    ASSERT_NE(keys.FindKey("as_sk_0123456789abcdef"), nullptr) << grown.size();
+  }
+  EXPECT_EQ(good_ + bad_, 0) << "nothing was taken, and nothing was wrong";
+  WriteInPlace(path, first + second);
+  const auto until = clock.SinceBoot() + std::chrono::seconds(10);
+  while (keys.FindKey("as_op_fedcba9876543210") == nullptr && clock.SinceBoot() < until) {
+    clock.SleepFor(std::chrono::milliseconds(5));
+  }
+  EXPECT_NE(keys.FindKey("as_op_fedcba9876543210"), nullptr);
+  EXPECT_EQ(keys.FindKey("as_sk_0123456789abcdef"), nullptr);
+}
+
+TEST_F(KeysFileTest, AnEmptyFileKeepsWhatWasInForceAndIsToldOnce) {
+  Write("keys.toml", kGood);
+  Write("token", "fedcba98765432100123");
+  const auto opened = Open(std::chrono::milliseconds(5));
+  ASSERT_TRUE(opened.ok());
+  Clock& clock = SystemClock();
+  const auto wait = [&](const auto& condition) {
+    const auto end = clock.SinceBoot() + std::chrono::seconds(10);
+    while (!condition() && clock.SinceBoot() < end) {
+      clock.SleepFor(std::chrono::milliseconds(2));
+    }
+    return condition();
+  };
+  WriteInPlace(scratch_ / "keys.toml", "");
+  ASSERT_TRUE(wait([this] { return bad_ > 0; }));
+  EXPECT_NE(opened.value()->FindKey("as_sk_0123456789abcdef"), nullptr);
+  // Touched, and empty still: the same fault is no news.
+  WriteInPlace(scratch_ / "keys.toml", "");
+  clock.SleepFor(std::chrono::milliseconds(100));
+  EXPECT_EQ(bad_, 1);
+  EXPECT_EQ(opened.value()->Reload().error().code(), ErrorCode::kInvalid);
+  WriteInPlace(scratch_ / "keys.toml", "# no keys\n");
+  EXPECT_TRUE(wait([&] { return opened.value()->FindKey("as_sk_0123456789abcdef") == nullptr; }));
+}
+
+TEST_F(KeysFileTest, ScopesNarrowASecretKey) {
+  std::string text = kGood;
+  const std::string key = "key = \"as_sk_0123456789abcdef\"\n";
+  text.insert(text.find(key), "scopes = [\"ingest\", \"read\"]\n");
+  Write("keys.toml", text);
+  Write("token", "fedcba98765432100123");
+  auto opened = Open();
+  ASSERT_TRUE(opened.ok()) << opened.error().message();
+  EXPECT_EQ(opened.value()->FindKey("as_sk_0123456789abcdef")->scopes,
+            (api::KeyScopes{.manage = false}));
+  for (const char* wrong : {"scopes = []\n", "scopes = [\"all\"]\n", "scopes = \"read\"\n"}) {
+    text = kGood;
+    text.insert(text.find(key), wrong);
+    Write("keys.toml", text);
+    opened = Open();
+    ASSERT_FALSE(opened.ok()) << wrong;
+    EXPECT_THAT(opened.error().message(), HasSubstr("key.scopes: "));
+  }
+  text = kGood;
+  text.insert(text.find("key = \"as_pk_"), "scopes = [\"read\"]\n");
+  Write("keys.toml", text);
+  EXPECT_THAT(Open().error().message(), HasSubstr("only for secret keys"));
 }
 
 }  // namespace

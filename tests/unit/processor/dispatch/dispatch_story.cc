@@ -75,9 +75,22 @@ void OneAccount::Change(const std::function<void(ProviderAccount*)>& change) {
   Publish();
 }
 
+void OneAccount::SetKnown(bool known) {
+  const std::lock_guard lock(mutex_);
+  known_ = known;
+}
+
+bool OneAccount::Known() const {
+  const std::lock_guard lock(mutex_);
+  return known_;
+}
+
 std::shared_ptr<const ProviderAccount> OneAccount::Find(std::string_view provider,
                                                         std::string_view name) const {
   const std::lock_guard lock(mutex_);
+  if (!known_) {
+    return nullptr;
+  }
   if (provider == "twilio" && name == "other") {
     auto other = std::make_shared<ProviderAccount>(account_);
     other->name = "other";

@@ -31,15 +31,19 @@ class OneAccount final : public ProviderAccounts {
  public:
   explicit OneAccount(std::string url);
   void Change(const std::function<void(ProviderAccount*)>& change);
+  // While they are not known nothing is found.
+  void SetKnown(bool known);
 
   std::shared_ptr<const ProviderAccount> Find(std::string_view provider,
                                               std::string_view name) const override;
   std::vector<std::shared_ptr<const ProviderAccount>> All() const override;
+  bool Known() const override;
 
  private:
   void Publish() { current_ = std::make_shared<const ProviderAccount>(account_); }
 
   mutable std::mutex mutex_;
+  bool known_ = true;
   ProviderAccount account_;
   std::shared_ptr<const ProviderAccount> current_;  // Shared with whoever found it.
 };

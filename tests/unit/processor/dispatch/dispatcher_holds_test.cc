@@ -136,6 +136,32 @@ TEST(DispatcherHoldsTest, AnExpiredCommandIsNotSent) {
   EXPECT_EQ(story.provider.count(), 0);
 }
 
+TEST(DispatcherHoldsTest, WhileAccountsAreNotKnownCommandsWait) {
+  DispatchStory story;
+  story.accounts.SetKnown(false);
+  const auto dispatcher = story.Start();
+  story.journal.Batch({story.Sms(1)});
+  SystemClock().SleepFor(std::chrono::milliseconds(200));  // Many steps.
+  EXPECT_THAT(story.Attempts(), ElementsAre());
+  story.accounts.SetKnown(true);
+  ASSERT_TRUE(story.AwaitAttempts(2));
+  EXPECT_THAT(story.Attempts(), UnorderedElementsAre("1 started", "1 result accepted"));
+}
+
+TEST(DispatcherHoldsTest, AnAccountOfAnotherTenantSendsNothing) {
+  DispatchStory story;
+  story.accounts.Change([](ProviderAccount* account) { account->tenant = "somebody-else"; });
+  const auto dispatcher = story.Start();
+  story.journal.Batch({story.Sms(1)});
+  ASSERT_TRUE(story.AwaitAttempts(1));
+  EXPECT_THAT(story.Attempts(), ElementsAre("1 result perm_request account_missing"));
+  EXPECT_EQ(story.provider.count(), 0);
+  story.accounts.Change([&](ProviderAccount* account) { account->tenant = story.Sms(2).tenant(); });
+  story.journal.Batch({story.Sms(2)});
+  ASSERT_TRUE(story.AwaitAttempts(3));
+  EXPECT_EQ(story.provider.count(), 1);
+}
+
 TEST(DispatcherHoldsTest, WhatCannotBeSentIsAnsweredWithoutACall) {
   DispatchStory story;
   auto account = story.Sms(1);
