@@ -25,6 +25,8 @@ namespace {
 // How much longer than its statement_timeout a call may take before its connection is cut: the
 // server ends the statement by itself if it is alive.
 constexpr std::chrono::milliseconds kGrace{5000};
+// BEGIN and ROLLBACK read and write nothing: a server that takes longer is not there.
+constexpr std::chrono::milliseconds kBracketMax{5000};
 // A script is several statements, each with the time of one.
 constexpr int kScriptStatements = 10;
 // Locks of a transaction that nobody goes on with; longer than any pause of ours within one.
@@ -299,7 +301,7 @@ Status PostgresSession::Begin(const sql::TransactionOptions& options) {
     return Error(ErrorCode::kInvalid, "no tenant's name holds U+0000");
   }
   Rollback();
-  Status begun = Guarded("BEGIN", timeout_, [&] {
+  Status begun = Guarded("BEGIN", std::min(timeout_, kBracketMax), [&] {
     std::string text = options.one_snapshot ? "BEGIN ISOLATION LEVEL REPEATABLE READ" : "BEGIN";
     text += options.read_only ? " READ ONLY" : "";
     if (!options.tenant.empty()) {
@@ -331,7 +333,9 @@ void PostgresSession::Rollback() {
   if (std::exchange(transaction_, Transaction::kNone) == Transaction::kNone || lost_) {
     return;
   }
-  if (!Guarded("ROLLBACK", timeout_, [&] { Work().exec("ROLLBACK"); }).ok()) {
+  if (!Guarded("ROLLBACK", std::min(timeout_, kBracketMax), [&] {
+         Work().exec("ROLLBACK");
+       }).ok()) {
     lost_ = true;  // Nobody knows what the session is in the middle of.
   }
 }
@@ -402,10 +406,10 @@ std::string ConnectionTextOf(const SessionTarget& target, const sql::SessionOpti
   if (options.keeps_tenant) {
     settings["options"] += " -c default_transaction_read_only=on";
   }
-  // A host that has gone away is noticed within a minute also while nothing is asked.
-  settings.try_emplace("keepalives_idle", "30");
-  settings.try_emplace("keepalives_interval", "10");
-  settings.try_emplace("keepalives_count", "3");
+  // A host that has gone away is noticed within 20 s also while nothing is asked.
+  settings.try_emplace("keepalives_idle", "10");
+  settings.try_emplace("keepalives_interval", "5");
+  settings.try_emplace("keepalives_count", "2");
   if (!target.password.empty()) {
     settings["password"] = target.password;
   }

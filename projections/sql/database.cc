@@ -200,16 +200,20 @@ struct Pool::Impl {
   void GiveBack(std::unique_ptr<Session> session) {
     session->Rollback();
     const bool is_alive = session->alive();
-    if (!is_alive) {
-      session.reset();
-    }
+    std::vector<std::unique_ptr<Session>> doubtful;  // Closed without the lock.
     {
       const std::scoped_lock lock(mutex);
       --taken;
       if (is_alive) {
         idle.push_back(std::move(session));
+      } else {
+        // What ended one may have ended them all, and a server that went silently is noticed by
+        // the time limit of a call only: not once for each.
+        doubtful.swap(idle);
       }
     }
+    session.reset();
+    doubtful.clear();
     freed.notify_one();
   }
 

@@ -205,6 +205,27 @@ TEST(PoolTest, DeadSessionsAreReplacedAndAFailureToConnectStandsForAMoment) {
   EXPECT_EQ(database.open_now, 1);
 }
 
+TEST(PoolTest, WhenASessionBreaksThoseThatWaitAreNotTrustedEither) {
+  FakeDatabase database;
+  Pool pool(database, {}, 3);
+  {
+    auto first = pool.Take(milliseconds(0));
+    auto second = pool.Take(milliseconds(0));
+    auto third = pool.Take(milliseconds(0));
+    ASSERT_TRUE(first.ok() && second.ok() && third.ok());
+  }
+  EXPECT_EQ(database.open_now, 3);
+  {
+    auto lease = pool.Take(milliseconds(0));
+    ASSERT_TRUE(lease.ok());
+    database.refuses_tenants = true;
+    EXPECT_FALSE((*lease.value()).KeepTenant("a").ok());
+  }
+  EXPECT_EQ(database.open_now, 0);
+  ASSERT_TRUE(pool.Take(milliseconds(0)).ok());
+  EXPECT_EQ(database.opened, 4);
+}
+
 TEST(TenantPoolTest, ATenantGetsTheSessionThatIsItsOwnAlready) {
   FakeDatabase database;
   TenantPool pool(database, {}, 2);
