@@ -9,6 +9,7 @@
 #include "processor/base/crypto.h"
 #include "processor/base/id.h"
 #include "processor/base/log.h"
+#include "processor/base/safeguards.h"
 #include "processor/dispatch/read_range.h"
 #include "schemas/input_codec.h"
 #include "schemas/limits.h"
@@ -165,8 +166,13 @@ void SetCheckpoint(const Checkpoint& checkpoint, v1::Envelope* envelope) {
 Result<std::unique_ptr<AttemptLog>> AttemptLog::Open(log::EventLog& log,
                                                      const AttemptLogOptions& options) {
   auto attempts = std::unique_ptr<AttemptLog>(new AttemptLog(log, options));
-  const std::string base = fmt::format("alertstream-dispatch-{}-{}",
-                                       ToHex(options.log_id).substr(0, 12), options.partition);
+  std::string base = fmt::format("alertstream-dispatch-{}-{}", ToHex(options.log_id).substr(0, 12),
+                                 options.partition);
+  if (!Holds(Safeguard::kDispatcherFence)) {
+    // Ids of its own, which nobody before it has held.
+    static int opened = 0;
+    base.append(fmt::format("-{}", ++opened));
+  }
   ALERTSTREAM_ASSIGN_OR_RETURN(attempts->transactors_[0], log.OpenTransactor(base + "-a"));
   ALERTSTREAM_ASSIGN_OR_RETURN(attempts->transactors_[1], log.OpenTransactor(base + "-b"));
   return attempts;

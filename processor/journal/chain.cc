@@ -4,6 +4,8 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include "processor/base/safeguards.h"
+
 namespace alertstream::journal {
 namespace {
 
@@ -50,7 +52,7 @@ Result<Tail> Continue(const Tail& tail, const v1::JournalRecord& record, std::st
     return Broken(partition, offset,
                   fmt::format("seq {} follows {}: records are missing", record.seq(), tail.seq));
   }
-  if (record.prev_hash() != AsView(tail.hash)) {
+  if (Holds(Safeguard::kPrevHash) && record.prev_hash() != AsView(tail.hash)) {
     return Broken(
         partition, offset,
         fmt::format("prev_hash of seq {} does not match the record before it", record.seq()));

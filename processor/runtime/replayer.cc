@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "processor/base/clock.h"
+#include "processor/base/safeguards.h"
 #include "processor/engine/dead_letter.h"
 #include "processor/journal/merkle.h"
 
@@ -213,7 +214,7 @@ Status Replayer::Apply(const v1::JournalRecord& record, journal::Tail tail) {
     return state_.map().status();
   }
   const Difference difference = Compare(record, refolded);
-  if (difference.inputs || difference.outputs) {
+  if (Holds(Safeguard::kRootComparison) && (difference.inputs || difference.outputs)) {
     mismatch_ = Mismatch{.seq = record.seq(),
                          .journal_offset = tail.offset,
                          .history_changed = difference.inputs,

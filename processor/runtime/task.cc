@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "processor/base/safeguards.h"
 #include "processor/engine/state_keys.h"
 #include "processor/runtime/replayer.h"
 #include "schemas/envelope.pb.h"
@@ -26,6 +27,12 @@ constexpr std::size_t kShareBytes = engine::kBatchInputBytesMax / schemas::kInpu
 constexpr std::chrono::seconds kFlushEvery{1};
 constexpr std::chrono::milliseconds kRetryPause{100};
 constexpr std::chrono::seconds kLookAheadEvery{1};
+
+// Two rivals that hold one id each must not both be able to claim. Without the safeguard either id
+// will do.
+std::size_t ClaimId(const std::string& instance) {
+  return Holds(Safeguard::kClaimOnA) || instance.ends_with('1') ? kA : kB;
+}
 
 std::size_t IndexOf(schemas::Topic topic) {
   for (std::size_t i = 0; i < schemas::kInputTopics.size(); ++i) {
@@ -99,7 +106,9 @@ Result<std::unique_ptr<PartitionTask>> PartitionTask::Start(log::EventLog& log,
   ALERTSTREAM_RETURN_IF_ERROR(task->CatchUp());
   ALERTSTREAM_RETURN_IF_ERROR(task->OpenTransactors());
   ALERTSTREAM_RETURN_IF_ERROR(task->Fence());
-  ALERTSTREAM_RETURN_IF_ERROR(task->CatchUp());
+  if (Holds(Safeguard::kTailAfterFences)) {
+    ALERTSTREAM_RETURN_IF_ERROR(task->CatchUp());
+  }
   if (state.tail().seq > 0 && !options.accept_clock) {
     ALERTSTREAM_RETURN_IF_ERROR(task->time_.CheckStart(state.tail().now));
   }
@@ -185,8 +194,9 @@ Status PartitionTask::Claim() {
                             !time_.CheckStart(last).ok());
   // The state before a batch whose outcome was unknown: it is not part of history yet.
   record.set_state_root((pending_ ? pending_->root_before : state_.map().root()).ToBytes());
-  ALERTSTREAM_RETURN_IF_ERROR(CommitRecord(record, kA));
-  next_id_ = kB;
+  const std::size_t id = ClaimId(options_.instance);
+  ALERTSTREAM_RETURN_IF_ERROR(CommitRecord(record, id));
+  next_id_ = 1 - id;
   return Status::Ok();
 }
 
@@ -275,6 +285,9 @@ InputSpans PartitionTask::Choose() {
 bool PartitionTask::BehindHorizon(const InputSpans& chosen) {
   const auto horizon = horizon_.Get(static_cast<std::int32_t>(state_.partition()));
   horizon_known_ = horizon.has_value();
+  if (!Holds(Safeguard::kPermissionFirst)) {
+    return true;
+  }
   if (!horizon) {
     return false;
   }
@@ -494,6 +507,9 @@ Result<std::optional<v1::JournalSkip>> PartitionTask::FindSkipRequest(
 
 Status PartitionTask::CommitPending(BatchReport* report) {
   transaction_.Build(state_, pending_->consumed, effects_, pending_->record);
+  if (!Holds(Safeguard::kApplyAfterCommit)) {
+    ALERTSTREAM_RETURN_IF_ERROR(state_.Flush());
+  }
   const auto begun = clock_.SinceBoot();
   const Status committed =
       transactors_[next_id_]->Commit(transaction_.records(), options_.commit_timeout);

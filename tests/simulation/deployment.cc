@@ -7,7 +7,9 @@
 
 #include "processor/runtime/identity.h"
 #include "tests/simulation/models/decision_model.h"
+#include "tests/simulation/models/delivery_model.h"
 #include "tests/simulation/models/journal_model.h"
+#include "tests/simulation/models/projection_model.h"
 
 namespace alertstream::simulation {
 namespace {
@@ -21,6 +23,14 @@ constexpr std::chrono::milliseconds kLogTimeout{8'000};
 // Progress is promised so soon after the last fault's end (I7).
 constexpr Micros kRestWithin{30'000'000};
 constexpr Micros kHorizonEvery{60'000};
+
+// Who owns the same thing; the standby owns nothing.
+std::size_t PartnerOf(std::size_t role) {
+  constexpr std::array<Role, kRoles> kPartners = {
+      Role::kProcessorTwo,  Role::kProcessorOne, Role::kStandby,     Role::kDispatcherTwo,
+      Role::kDispatcherOne, Role::kProjectorTwo, Role::kProjectorOne};
+  return static_cast<std::size_t>(kPartners[role]);
+}
 
 }  // namespace
 
@@ -44,7 +54,8 @@ Deployment::Deployment(std::uint64_t seed, const FaultPlan& plan, const RunOptio
   writer_ = std::make_unique<runtime::StoryWriter>(outside_log_, 1);
   workload_ = std::make_unique<Workload>(world_, *writer_, seed);
   workload_->Setup();
-  wanted_[0] = true;
+  wanted_[static_cast<std::size_t>(Role::kProcessorOne)] = true;
+  wanted_[static_cast<std::size_t>(Role::kDispatcherOne)] = true;
 }
 
 Deployment::~Deployment() { world_.End(); }
@@ -67,6 +78,12 @@ Violations Deployment::Run() {
     world_.Spawn(processes_[i], [this, i] { LiveProcessor(i); });
   }
   world_.Spawn(At(Role::kStandby), [this] { LiveStandby(); });
+  for (const Role role : {Role::kDispatcherOne, Role::kDispatcherTwo}) {
+    world_.Spawn(At(role), [this, role] { LiveDispatcher(static_cast<std::size_t>(role)); });
+  }
+  for (const Role role : {Role::kProjectorOne, Role::kProjectorTwo}) {
+    world_.Spawn(At(role), [this, role] { LiveProjector(static_cast<std::size_t>(role)); });
+  }
   for (const Fault& fault : plan_) {
     world_.At(fault.at, [this, fault] { Happen(fault); });
   }
@@ -90,6 +107,10 @@ void Deployment::EndFaults() {
   Say(outside_, "the faults are over");
   faults_over_ = true;
   broker_.ClearFaults();
+  provider_.answer_time = 40ms;
+  provider_.silent_until = provider_.failing_until = provider_.resetting_until = world_.now();
+  database_.away_until.clear();
+  database_.faults.clear();
   for (Process& process : processes_) {
     process.crash_in.reset();
     process.paused_until = world_.now();
@@ -149,9 +170,13 @@ void Deployment::HappenTo(const Fault& fault, Process& process) {
       wanted_[role] = true;
       return;
     case FaultKind::kRace:
-      if (role < 2) {
-        wanted_ = {true, true};
+      wanted_[role] = true;
+      wanted_[PartnerOf(role)] = true;
+      if (role < restart_.size()) {
         restart_ = {true, true};
+      } else {
+        process.down = true;
+        processes_[PartnerOf(role)].down = true;
       }
       return;
     case FaultKind::kBitRot:
@@ -175,12 +200,25 @@ void Deployment::HappenTo(const Fault& fault, Process& process) {
       return;
     }
     case FaultKind::kProviderSlow:
+      provider_.answer_time = amount;
+      return;
     case FaultKind::kProviderSilent:
+      provider_.silent_until = world_.now() + amount;
+      return;
     case FaultKind::kProviderErrors:
+      provider_.failing_until = world_.now() + amount;
+      return;
     case FaultKind::kProviderResets:
+      provider_.resetting_until = world_.now() + amount;
+      return;
     case FaultKind::kDatabaseAway:
+      database_.away_until[&process] = world_.now() + amount;
+      return;
     case FaultKind::kDatabaseAnswerLost:
+      database_.faults[&process] = DatabaseFault::kAnswerLost;
+      return;
     case FaultKind::kDatabaseRequestLost:
+      database_.faults[&process] = DatabaseFault::kRequestLost;
       return;
   }
 }
@@ -196,10 +234,22 @@ runtime::PartitionConfig Deployment::ConfigOf() const {
 // The supervisor starts what died, after a moment.
 void Deployment::Revive(Process& process) {
   ++process.crashes;
-  process.down = false;
   process.crash_in.reset();
   Say(process, "died");
-  world_.Sleep(world_.rng().Time(5ms, 900ms));
+  Rest(process, world_.rng().Time(5ms, 900ms));
+}
+
+// A process that does not run cannot die.
+void Deployment::Rest(Process& process, Micros duration) {
+  process.down = false;
+  try {
+    world_.Sleep(duration);
+  } catch (const Crash&) {
+    if (world_.ending()) {
+      throw;
+    }
+  }
+  process.down = false;
 }
 
 // False: somebody else owns the partition and this process does not want it.
@@ -209,7 +259,7 @@ bool Deployment::WaitForTurn(std::size_t index) {
   }
   world_.Sleep(world_.rng().Time(20ms, 400ms));
   // Nobody is left who wants it: whoever notices first.
-  if (!wanted_[index] && !wanted_[1 - index]) {
+  if (!wanted_[index] && !wanted_[PartnerOf(index)]) {
     wanted_[index] = true;
   }
   return wanted_[index];
@@ -236,9 +286,8 @@ void Deployment::LiveProcessor(std::size_t index) {
     if (world_.ending()) {
       return;
     }
-    process.down = false;
     while (owned->horizon_runs) {
-      world_.Sleep(1ms);
+      Rest(process, 1ms);
     }
     if (died) {
       Revive(process);
@@ -263,8 +312,8 @@ Status Deployment::Own(std::size_t index, const std::shared_ptr<Owned>& owned) {
   ALERTSTREAM_ASSIGN_OR_RETURN(
       owned->task,
       PartitionTask::Start(log, *owned->state, *owned->horizon, *clocks_[index], options));
-  Say(process, fmt::format("owns, seq {} epoch {}", owned->state->tail().seq,
-                           owned->task->owner().epoch));
+  Say(process,
+      fmt::format("owns, seq {} epoch {}", owned->state->tail().seq, owned->task->owner().epoch));
   owned->horizon_runs = true;
   world_.Spawn(process, [this, owned] {
     try {
@@ -313,8 +362,8 @@ void Deployment::React(std::size_t index, const Status& ended) {
   if (ended.ok()) {
     return;
   }
-  Say(process, fmt::format("ends: {}: {}", ErrorCodeName(ended.error().code()),
-                           ended.error().message()));
+  Say(process,
+      fmt::format("ends: {}: {}", ErrorCodeName(ended.error().code()), ended.error().message()));
   switch (ended.error().code()) {
     case ErrorCode::kFenced:
       wanted_[index] = false;
@@ -334,7 +383,7 @@ void Deployment::React(std::size_t index, const Status& ended) {
     case ErrorCode::kUnknown:
       break;
   }
-  world_.Sleep(world_.rng().Time(50ms, 1500ms));
+  Rest(process, world_.rng().Time(50ms, 1500ms));
 }
 
 // --- standby
@@ -368,7 +417,7 @@ void Deployment::LiveStandby() {
       }
       disk.Wipe();
     }
-    world_.Sleep(200ms);
+    Rest(process, 200ms);
   }
 }
 
@@ -419,19 +468,30 @@ std::string Deployment::WhatIsMissing() const {
   if (standby_seq_ < history.journal.size()) {
     return fmt::format("the standby is at seq {} of {}", standby_seq_, history.journal.size());
   }
-  return "";
+  if (database_.tables().Seq() < static_cast<std::int64_t>(history.journal.size())) {
+    return fmt::format("the read model is at seq {} of {}", database_.tables().Seq(),
+                       history.journal.size());
+  }
+  return UnfinishedCommand(broker_, history);
 }
 
 void Deployment::CheckAfterwards() {
   const History history = ReadHistory(broker_, strays_, &violations_);
   CheckDecisions(history, workload_->inputs(), &violations_);
+  CheckDeliveries(broker_, provider_.accepted(), &violations_);
+  if (violations_.empty()) {
+    CheckProjection(history, database_, &violations_);
+  }
+  if (database_.tables().Seq() < database_.seq_max()) {
+    Fail("I8", "the read model's position went back");
+  }
   if (seen_seq_ > history.journal.size()) {
     Fail("I8", fmt::format("seq {} was accepted, the journal ends with {}", seen_seq_,
                            history.journal.size()));
   }
   if (!history.journal.empty() && violations_.empty()) {
     CheckRoots(history.journal.back().state_root());
-    CheckAuditNoticesChanges();
+    CheckAuditNoticesChanges(history);
   }
 }
 
@@ -453,6 +513,42 @@ void Deployment::CheckRoots(const std::string& journal_root) {
   }
 }
 
-void Deployment::CheckAuditNoticesChanges() {}
+bool Deployment::AuditNotices() {
+  const auto report = runtime::Audit(outside_log_, writer_->identity().log_id,
+                                     {.cache_bytes = 1 << 20, .check_outputs = false});
+  return !report.status.ok() && report.status.error().code() == ErrorCode::kCorrupt;
+}
+
+// Somebody changes what is stored, once the run is over; only half of it could be noticed by a
+// journal without hashes, the other half by one without roots.
+void Deployment::CheckAuditNoticesChanges(const History& history) {
+  Rng rng(seed_ ^ 0x74616d70ULL);
+  if (rng.Chance(0.5)) {
+    // In a record that another one follows: the last one's hash stands nowhere.
+    const log::TopicPartition journal{Topic::kJournal, 0};
+    const std::size_t at = rng.Below(history.journal.size() - 1);
+    v1::JournalRecord changed = history.journal[at];
+    changed.set_instance(changed.instance() + "x");
+    broker_.Tamper(journal, history.journal_offsets[at], changed.SerializeAsString());
+    if (!AuditNotices()) {
+      Fail("I2", fmt::format("journal seq {} was changed and the audit does not notice", at + 1));
+    }
+    return;
+  }
+  for (const auto& [place, input] : workload_->inputs()) {
+    const log::TopicPartition where{place.topic, 0};
+    if (input.kind == InputKind::kEvent && rng.Chance(0.1)) {
+      std::string value =
+          broker_.Slots(where)[static_cast<std::size_t>(place.offset)].record->value;
+      value.back() = static_cast<char>(value.back() ^ 1);
+      broker_.Tamper(where, place.offset, value);
+      if (!AuditNotices()) {
+        Fail("I3", fmt::format("site-events offset {} was changed and the audit does not notice",
+                               place.offset));
+      }
+      return;
+    }
+  }
+}
 
 }  // namespace alertstream::simulation

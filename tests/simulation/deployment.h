@@ -1,6 +1,6 @@
-// Deployment: the processes of one simulated run, made of the real parts behind simulated ports, and
-// the faults that a plan does to them. A process that dies starts again, as its supervisor would
-// have it. Belongs to the world's thread.
+// Deployment: the processes of one simulated run, made of the real parts behind simulated ports,
+// and the faults that a plan does to them. A process that dies starts again, as its supervisor
+// would have it. Belongs to the world's thread.
 #pragma once
 
 #include <array>
@@ -13,9 +13,12 @@
 
 #include "processor/runtime/replayer.h"
 #include "processor/runtime/task.h"
+#include "tests/simulation/models/journal_model.h"
 #include "tests/simulation/models/violation.h"
 #include "tests/simulation/plan.h"
+#include "tests/simulation/sim_database.h"
 #include "tests/simulation/sim_log.h"
+#include "tests/simulation/sim_provider.h"
 #include "tests/simulation/sim_store.h"
 #include "tests/simulation/workload.h"
 #include "tests/simulation/world.h"
@@ -51,6 +54,10 @@ class Deployment {
   // Bodies of fibers.
   void LiveProcessor(std::size_t index);
   void LiveStandby();
+  void LiveDispatcher(std::size_t index);
+  void LiveProjector(std::size_t index);
+  Status Dispatch(std::size_t index);
+  Status Project(std::size_t index);
   bool WaitForTurn(std::size_t index);
   Status Own(std::size_t index, const std::shared_ptr<Owned>& owned);
   Status RunTask(std::size_t index, Owned& owned);
@@ -59,13 +66,15 @@ class Deployment {
                 state::StateStore& store);
   runtime::PartitionConfig ConfigOf() const;
   void Revive(Process& process);
+  void Rest(Process& process, Micros duration);
 
   // After the run.
   bool AtRest() const;
   std::string WhatIsMissing() const;
   void CheckAfterwards();
   void CheckRoots(const std::string& journal_root);
-  void CheckAuditNoticesChanges();
+  void CheckAuditNoticesChanges(const History& history);
+  bool AuditNotices();
 
   const std::uint64_t seed_;
   const FaultPlan plan_;
@@ -79,8 +88,10 @@ class Deployment {
   std::vector<std::unique_ptr<ProcessClock>> clocks_;  // As processes_.
   std::unique_ptr<runtime::StoryWriter> writer_;
   std::unique_ptr<Workload> workload_;
-  std::array<SimDisk, 3> disks_;          // Of both processors and the standby.
-  std::array<bool, 2> wanted_{};          // Processors that want to own the partition.
+  std::array<SimDisk, 3> disks_;  // Of both processors and the standby.
+  SimProvider provider_{world_};
+  SimDatabase database_;
+  std::array<bool, kRoles> wanted_{};  // Who wants to own the partition.
   std::array<bool, 2> restart_{};
   std::string standby_root_;
   std::uint64_t standby_seq_ = 0;

@@ -8,7 +8,7 @@
 namespace alertstream::simulation {
 namespace {
 
-constexpr std::size_t kFaultsMax = 24;
+constexpr std::size_t kFaultsMax = 40;
 
 struct KindSpec {
   const char* name;
@@ -81,8 +81,8 @@ FaultPlan MakePlan(std::uint64_t seed) {
     const KindSpec& spec = kKinds[kind];
     plan.push_back({.at = rng.Time(Micros{200'000}, kFaultsEnd),
                     .kind = static_cast<FaultKind>(kind),
-                    .target = static_cast<Role>(rng.Between(static_cast<int>(spec.first),
-                                                            static_cast<int>(spec.last))),
+                    .target = static_cast<Role>(
+                        rng.Between(static_cast<int>(spec.first), static_cast<int>(spec.last))),
                     .amount = rng.Between(spec.low, spec.high)});
   }
   std::stable_sort(plan.begin(), plan.end(),

@@ -24,30 +24,30 @@ inline constexpr std::size_t kRoles = 7;
 const char* NameOf(Role role);
 
 enum class FaultKind : std::uint8_t {
-  kCrash,             // In the port call that is `amount` calls away.
-  kPowerLoss,         // As kCrash now; the newest `amount` writes of its store are lost.
-  kPause,             // SIGSTOP for `amount` ms.
+  kCrash,      // In the port call that is `amount` calls away.
+  kPowerLoss,  // As kCrash now; the newest `amount` writes of its store are lost.
+  kPause,      // SIGSTOP for `amount` ms.
   kCommitRequestLost,
   kCommitAnswerLost,
   kCommitRequestLate,  // `amount` ms.
   kCommitRefused,
-  kSlowMarkers,        // `amount` ms.
-  kSlowPermissions,    // Opt-outs and inbound messages reach the process `amount` ms late.
-  kSlowOutputs,        // The same for commands and decisions.
-  kLogAway,            // `amount` ms.
-  kClockStep,          // The wall clock is `amount` ms wrong.
-  kTakeOver,           // The process tries to own its partition.
-  kRace,               // Both processes of this kind start anew at the same time.
-  kBitRot,             // Of the process's store.
-  kDiskLost,           // The process dies and its store is gone.
-  kStrayOutput,        // A copy of an old command or decision is appended to its topic.
-  kProviderSlow,       // `amount` ms an answer.
-  kProviderSilent,     // Accepts and does not answer, for `amount` ms.
-  kProviderErrors,     // 500 and 429, for `amount` ms.
-  kProviderResets,     // The connection breaks after the request, for `amount` ms.
-  kDatabaseAway,       // `amount` ms.
-  kDatabaseAnswerLost,  // The next commit is applied, its answer lost.
-  kDatabaseRequestLost, // The next commit is not applied; nobody knows.
+  kSlowMarkers,          // `amount` ms.
+  kSlowPermissions,      // Opt-outs and inbound messages reach the process `amount` ms late.
+  kSlowOutputs,          // The same for commands and decisions.
+  kLogAway,              // `amount` ms.
+  kClockStep,            // The wall clock is `amount` ms wrong.
+  kTakeOver,             // The process tries to own its partition.
+  kRace,                 // Both processes of this kind start anew at the same time.
+  kBitRot,               // Of the process's store.
+  kDiskLost,             // The process dies and its store is gone.
+  kStrayOutput,          // A copy of an old command or decision is appended to its topic.
+  kProviderSlow,         // `amount` ms an answer.
+  kProviderSilent,       // Accepts and does not answer, for `amount` ms.
+  kProviderErrors,       // 500 and 429, for `amount` ms.
+  kProviderResets,       // The connection breaks after the request, for `amount` ms.
+  kDatabaseAway,         // `amount` ms.
+  kDatabaseAnswerLost,   // The next commit is applied, its answer lost.
+  kDatabaseRequestLost,  // The next commit is not applied; nobody knows.
 };
 inline constexpr std::size_t kFaultKinds = 24;
 const char* NameOf(FaultKind kind);
@@ -65,7 +65,7 @@ std::string TextOf(const Fault& fault);
 using FaultPlan = std::vector<Fault>;
 
 // Until then faults happen; after it everybody has to come to rest.
-inline constexpr Micros kFaultsEnd{12'000'000};
+inline constexpr Micros kFaultsEnd{15'000'000};
 
 // Swarm testing: each seed has its own weights, many of them zero, so that rare kinds meet often.
 FaultPlan MakePlan(std::uint64_t seed);

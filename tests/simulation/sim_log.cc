@@ -421,8 +421,9 @@ Result<std::vector<log::Appended>> SimLog::Append(std::span<const log::NewRecord
   std::vector<log::Appended> appended;
   for (const auto& record : records) {
     const std::int64_t offset = broker_.Add(record, StoredSlot::State::kVisible);
-    appended.push_back({offset, broker_.Slots({record.topic, record.partition})[
-                                    static_cast<std::size_t>(offset)].record->append_time});
+    appended.push_back(
+        {offset, broker_.Slots({record.topic, record.partition})[static_cast<std::size_t>(offset)]
+                     .record->append_time});
   }
   if (process_ != nullptr && !world_.Delay(kCallMin, kCallMax)) {
     return Away();

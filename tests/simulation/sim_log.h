@@ -21,11 +21,11 @@ namespace alertstream::simulation {
 
 // What becomes of the next commit that gets as far as its end.
 enum class CommitFault : std::uint8_t {
-  kRequestLost,   // Unknown; open until an Init or its time-out.
-  kAnswerLost,    // Unknown; applied.
-  kRequestLate,   // Unknown; applied later, unless an Init comes first.
-  kRefused,       // Unavailable; aborted.
-  kSlowMarkers,   // ok; readable only later.
+  kRequestLost,  // Unknown; open until an Init or its time-out.
+  kAnswerLost,   // Unknown; applied.
+  kRequestLate,  // Unknown; applied later, unless an Init comes first.
+  kRefused,      // Unavailable; aborted.
+  kSlowMarkers,  // ok; readable only later.
 };
 
 struct StoredRecord {
@@ -39,7 +39,7 @@ struct StoredRecord {
 struct StoredSlot {
   enum class State : std::uint8_t { kVisible, kOpen, kHidden };
   State state = State::kHidden;
-  Micros settled_at{};  // When it stopped to be open.
+  Micros settled_at{};                         // When it stopped to be open.
   std::shared_ptr<const StoredRecord> record;  // Null: a marker.
 };
 

@@ -1,6 +1,6 @@
 // SimDisk and SimStore: the state store of a simulated process. The disk outlives its process; a
-// write is applied whole or not at all, what was not synced is lost with the power, and rotten bytes
-// are found by their checksum when they are read. Belongs to the world's thread.
+// write is applied whole or not at all, what was not synced is lost with the power, and rotten
+// bytes are found by their checksum when they are read. Belongs to the world's thread.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 // Workload: what the outside world appends in one run: events with repeated ids, opt-outs, answers
-// of people, consents, records that nobody can decode. It remembers what it appended where, which is
-// all that the models believe. Belongs to the world's thread.
+// of people, consents, records that nobody can decode. It remembers what it appended where, which
+// is all that the models believe. Belongs to the world's thread.
 #pragma once
 
 #include <cstdint>

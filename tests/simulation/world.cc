@@ -250,8 +250,8 @@ class SimulatedSystemClock final : public Clock {
     if (world == nullptr || world->running() == nullptr) {
       outside_ += std::chrono::milliseconds(1);
     }
-    return (world == nullptr ? std::chrono::microseconds{} : world->now()) +
-           std::chrono::hours{1} + outside_;
+    return (world == nullptr ? std::chrono::microseconds{} : world->now()) + std::chrono::hours{1} +
+           outside_;
   }
   void SleepFor(std::chrono::milliseconds duration) override {
     auto* world = simulation::World::Current();

@@ -45,11 +45,11 @@ struct Crash {};
 // What dies, pauses and has a clock together.
 struct Process {
   std::string name;
-  bool down = false;                // Dies at its next port call.
+  bool down = false;                 // Dies at its next port call.
   std::optional<int> crash_in = {};  // Dies in the port call after so many more.
-  Micros paused_until{};            // Its fibers do not run before that.
-  Micros skew{};                    // Its wall clock minus the true one.
-  Micros log_away_until{};          // Its calls to the log fail before that.
+  Micros paused_until{};             // Its fibers do not run before that.
+  Micros skew{};                     // Its wall clock minus the true one.
+  Micros log_away_until{};           // Its calls to the log fail before that.
   int crashes = 0;
 };
 

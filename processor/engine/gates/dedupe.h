@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "processor/base/safeguards.h"
 #include "processor/engine/limits.h"
 #include "schemas/state.pb.h"
 
@@ -15,7 +16,8 @@ enum class DedupeVerdict { kFirst, kDuplicate, kConflict };
 // also when its sweep has not run yet.
 inline DedupeVerdict DedupeGate(const v1::DedupeState* seen, std::string_view body_sha256,
                                 LogTime now) {
-  if (seen == nullptr || now - FromMicros(seen->at_us()) >= kDedupeWindow) {
+  if (!Holds(Safeguard::kDedupeWindow) || seen == nullptr ||
+      now - FromMicros(seen->at_us()) >= kDedupeWindow) {
     return DedupeVerdict::kFirst;
   }
   return seen->body_sha256() == body_sha256 ? DedupeVerdict::kDuplicate : DedupeVerdict::kConflict;

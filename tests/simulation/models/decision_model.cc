@@ -151,8 +151,8 @@ class Model {
     const auto found = decided_.find(offset);
     const std::size_t count = found == decided_.end() ? 0 : found->second.size();
     if (count != (expected.empty() ? 0U : 1U)) {
-      Fail("I1", fmt::format("site-events offset {}: decided {} times, expected '{}'", offset, count,
-                             expected));
+      Fail("I1", fmt::format("site-events offset {}: decided {} times, expected '{}'", offset,
+                             count, expected));
       return;
     }
     if (count == 0) {

@@ -123,7 +123,8 @@ class Reader {
       }
       if (stamp.seq == 0 || stamp.seq > history_.journal.size() ||
           history_.journal[stamp.seq - 1].owner_epoch() != stamp.epoch) {
-        Fail("I2", fmt::format("{} offset {}: of no journal record", schemas::NameOf(topic), offset));
+        Fail("I2",
+             fmt::format("{} offset {}: of no journal record", schemas::NameOf(topic), offset));
         continue;
       }
       ++counts[stamp.seq];

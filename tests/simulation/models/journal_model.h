@@ -1,6 +1,7 @@
 // JournalModel: what the stored journal must be, checked on the broker's own records without any of
-// the code that reads or writes it: one unbroken chain, one owner an epoch (I2), every input covered
-// once and in order (I1), and outputs that belong to it. The other models stand on its chain. Pure.
+// the code that reads or writes it: one unbroken chain, one owner an epoch (I2), every input
+// covered once and in order (I1), and outputs that belong to it. The other models stand on its
+// chain. Pure.
 #pragma once
 
 #include <cstdint>
