@@ -167,8 +167,19 @@ Result<std::vector<TopicInfo>> KafkaTopics::Describe(std::chrono::milliseconds t
   return infos;
 }
 
+Result<std::vector<TopicInfo>> KafkaTopics::ListAsApplied(const Deadline& deadline) {
+  for (;;) {
+    auto infos = List(deadline);
+    if (!applied_.load() || !infos.ok() || deadline.Passed() ||
+        std::none_of(infos.value().begin(), infos.value().end(), Missing)) {
+      return infos;
+    }
+    SystemClock().SleepFor(kSpreadPoll);
+  }
+}
+
 Result<std::int32_t> KafkaTopics::Partitions(std::chrono::milliseconds timeout) {
-  ALERTSTREAM_ASSIGN_OR_RETURN(const auto infos, List(Deadline(timeout)));
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto infos, ListAsApplied(Deadline(timeout)));
   for (const auto& info : infos) {
     const auto& name = client_->context().NameOf(info.topic);
     if (!info.exists) {
@@ -215,7 +226,9 @@ Status KafkaTopics::Apply(const TopicPlan& plan, std::chrono::milliseconds timeo
     ALERTSTREAM_RETURN_IF_ERROR(Create(infos, plan, deadline));
   }
   ALERTSTREAM_RETURN_IF_ERROR(Mend(infos, deadline));
-  return AwaitSpread(deadline);
+  ALERTSTREAM_RETURN_IF_ERROR(AwaitSpread(deadline));
+  applied_.store(true);
+  return Status::Ok();
 }
 
 Status KafkaTopics::Create(const std::vector<TopicInfo>& topics, const TopicPlan& plan,

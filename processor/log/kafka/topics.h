@@ -39,6 +39,7 @@ class KafkaTopics {
  private:
   // Existence, partitions and replication only.
   Result<std::vector<TopicInfo>> List(const Deadline& deadline);
+  Result<std::vector<TopicInfo>> ListAsApplied(const Deadline& deadline);
   Status Create(const std::vector<TopicInfo>& topics, const TopicPlan& plan,
                 const Deadline& deadline);
   Status Mend(const std::vector<TopicInfo>& topics, const Deadline& deadline);
@@ -47,6 +48,8 @@ class KafkaTopics {
 
   const std::shared_ptr<KafkaHandle> client_;
   std::atomic<std::int32_t> partitions_ = 0;
+  // Every topic is there since Apply: a broker that does not list one has not heard of it yet.
+  std::atomic<bool> applied_ = false;
 };
 
 }  // namespace alertstream::log
