@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdio>
 #include <utility>
 #include <vector>
 
@@ -38,7 +39,7 @@ struct List {
 constexpr const char* kNumbers =
     " FROM (SELECT 't' || n % 10 AS tenant, n, lpad(n::text, 26, '0') AS tail,"
     " '2026-01-15 00:00:00+00'::timestamptz + n * interval '{0} seconds' AS at"
-    " FROM generate_series(1, {1}) n) o";
+    " FROM generate_series(1, {1}::bigint) n) o";
 
 std::vector<List> Lists() {
   // Of a tenant's rows each event type, trigger, status and so on has a share that is not the
@@ -233,6 +234,7 @@ bool RunList(Tables* tables, std::uint16_t port, const List& list, const PagesOp
   tables->Fill(list, options.rows);
   fmt::print("{}: {} rows in {:.0f} s, {:.1f} GB\n", list.table, options.rows, Now() - begun,
              tables->Gigabytes());
+  std::fflush(stdout);
   const pqxx::result rows = tables->Sample(list, options.requests);
   std::vector<float> all;
   bool is_met = true;
@@ -246,6 +248,7 @@ bool RunList(Tables* tables, std::uint16_t port, const List& list, const PagesOp
   }
   fmt::print("  {:<34} p50 {:6.2f} ms   p99 {:7.2f} ms\n", "all of " + list.path,
              PercentileOf(all, 0.5), PercentileOf(all, 0.99));
+  std::fflush(stdout);
   tables->Empty(list);
   return is_met;
 }
