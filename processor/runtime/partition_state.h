@@ -35,6 +35,9 @@ class PartitionState {
 
   engine::Fold& fold() { return fold_; }
   state::StateMap& map() { return map_; }
+  // Of the last sealed batch.
+  const state::StateRoot& map_root() const { return map_.root(); }
+  std::size_t map_bytes() const { return map_.bytes(); }
   const PartitionConfig& config() const { return config_; }
   std::uint32_t partition() const { return static_cast<std::uint32_t>(config_.fold.partition); }
 

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "processor/runtime/partition_state.h"
-#include "schemas/envelope.pb.h"
+#include "processor/runtime/processor_slot.h"
 
 namespace alertstream::runtime {
 namespace {
@@ -16,25 +16,14 @@ constexpr std::chrono::milliseconds kLogTimeout{5'000};
 constexpr std::chrono::milliseconds kIdleWait{200};
 // While events are held, the horizon is looked at again after this.
 constexpr std::chrono::milliseconds kHeldWait{5};
-// The newest leases that are looked at: one every kLeaseEvery during kLeaseLive, from a few
-// instances, with transaction markers between them.
-constexpr std::int64_t kLeasesLookedAt = 200;
+// How often a standby asks for the journal's end.
+constexpr std::chrono::milliseconds kFollowEvery{100};
+// A standby that was at the journal's end so recently is not behind.
+constexpr std::chrono::milliseconds kFollowedFresh{500};
+// What was followed is written to the store this often.
+constexpr std::chrono::seconds kFollowFlushEvery{1};
 
 }  // namespace
-
-struct Processor::Slot {
-  std::int32_t partition = 0;
-  std::thread thread;
-  mutable std::mutex mutex;
-  PartitionStatus status;         // Guarded by mutex.
-  PartitionTask* task = nullptr;  // Guarded by mutex; while it is owned.
-  Owner owner;                    // Guarded by mutex.
-  std::string lease_error;        // Guarded by mutex: a skew found by the lease thread.
-  std::array<std::int64_t, schemas::kInputTopicCount> positions{};  // Passed; guarded by mutex.
-  std::chrono::microseconds held_since{};
-  std::chrono::microseconds held_before{};  // The waits that are over.
-  bool needs_person = false;                // Guarded by mutex: waiting does not help.
-};
 
 Processor::Processor(log::EventLog& log, Clock& clock, ProcessorOptions options)
     : log_(log),
@@ -43,8 +32,11 @@ Processor::Processor(log::EventLog& log, Clock& clock, ProcessorOptions options)
       horizon_(log, clock, options_.partitions) {
   ALERTSTREAM_CHECK(options_.partitions.size() <= kPartitionsPerProcessMax);
   for (const std::int32_t partition : options_.partitions) {
-    auto slot = std::make_unique<Slot>();
+    auto slot = std::make_unique<Slot>(options_.task.instance);
     slot->partition = partition;
+    slot->standby = std::find(options_.standby.begin(), options_.standby.end(), partition) !=
+                    options_.standby.end();
+    slot->may_take_over = options_.take_over && !slot->standby;
     slot->status.partition = partition;
     slot->status.phase = "starting";
     slots_.push_back(std::move(slot));
@@ -60,7 +52,7 @@ void Processor::Start() {
     slot->thread = std::thread([this, raw = slot.get()] { RunPartition(*raw); });
   }
   if (!log_.ExclusiveWriter()) {
-    lease_thread_ = std::thread([this] { WriteLeases(); });
+    lease_thread_ = std::thread([this] { RunLeases(); });
   }
 }
 
@@ -98,7 +90,7 @@ void Processor::SetPhase(Slot& slot, const std::string& phase, const std::string
 
 void Processor::RunPartition(Slot& slot) {
   while (!stop_) {
-    const alertstream::Status ended = RunOwned(slot);
+    const alertstream::Status ended = RunOnce(slot);
     if (stop_) {
       break;
     }
@@ -112,6 +104,9 @@ void Processor::RunPartition(Slot& slot) {
                           code == ErrorCode::kDenied || code == ErrorCode::kInvalid ||
                           code == ErrorCode::kNotFound;
       slot.lease_error.clear();
+      slot.superseded.clear();
+      slot.following = false;
+      slot.status.progress = {};
     }
     SetPhase(slot, "stopped", ended.error().message());
     const auto until = clock_.SinceBoot() + kRestartAfter;
@@ -121,140 +116,218 @@ void Processor::RunPartition(Slot& slot) {
   }
 }
 
-// When each instance wrote its newest lease that it did not release, as the records up to offset
-// `last` say, from `distance` before it on.
-Result<std::map<std::string, LogTime>> Processor::ReadLeases(std::int32_t partition,
-                                                             std::int64_t last,
-                                                             std::int64_t distance) {
-  ALERTSTREAM_ASSIGN_OR_RETURN(auto leases,
-                               Sources::Open(log_, {{{schemas::Topic::kOwnership, partition},
-                                                     std::max<std::int64_t>(0, last - distance)}}));
-  std::map<std::string, LogTime> live;
-  const auto deadline = clock_.SinceBoot() + kLogTimeout;
-  while (leases.Passed(0) <= last) {
-    ALERTSTREAM_RETURN_IF_ERROR(leases.Fill(0, 1024, 1 << 20));
-    if (leases.AtHand(0).empty()) {
-      if (clock_.SinceBoot() > deadline) {
-        return Error(ErrorCode::kUnavailable, "the ownership topic cannot be read");
-      }
-      leases.Pause(std::chrono::milliseconds(10));
-      continue;
-    }
-    for (const auto& each : leases.AtHand(0)) {
-      v1::Lease lease;
-      if (each.offset == 0 ||
-          !lease.ParseFromArray(each.value.data(), static_cast<int>(each.value.size()))) {
-        continue;
-      }
-      if (lease.released()) {
-        live.erase(lease.instance());
-      } else {
-        live[lease.instance()] = each.append_time;
-      }
-    }
-    leases.Consume(0, leases.AtHand(0).size());
-  }
-  return live;
-}
-
-Status Processor::CheckLease(Slot& slot) {
-  if (log_.ExclusiveWriter()) {
-    return alertstream::Status::Ok();
-  }
-  // A record of our own tells the log's time.
-  v1::Lease probe;
-  probe.set_partition(static_cast<std::uint32_t>(slot.partition));
-  probe.set_instance(options_.task.instance);
-  probe.set_released(true);
-  probe.set_at_us(ToMicros(clock_.Now()));
-  const std::string bytes = probe.SerializeAsString();
-  const log::NewRecord record{schemas::Topic::kOwnership, slot.partition, schemas::kLogKey, bytes};
-  ALERTSTREAM_ASSIGN_OR_RETURN(const auto appended,
-                               log_.Append(std::span(&record, 1), kLogTimeout));
-  ALERTSTREAM_RETURN_IF_ERROR(LogTimeSource(clock_).CheckSkew(appended[0].append_time));
-  if (options_.take_over) {
-    return alertstream::Status::Ok();
-  }
-  // The oldest leases are deleted with time: then fewer are looked at.
-  std::int64_t distance = kLeasesLookedAt;
-  auto live = ReadLeases(slot.partition, appended[0].offset, distance);
-  while (!live.ok() && live.error().code() == ErrorCode::kCorrupt && distance > 0) {
-    distance /= 2;
-    live = ReadLeases(slot.partition, appended[0].offset, distance);
-  }
-  ALERTSTREAM_RETURN_IF_ERROR(live);
-  for (const auto& [instance, at] : live.value()) {
-    if (instance != options_.task.instance && appended[0].append_time - at < kLeaseLive) {
-      return Error(ErrorCode::kFenced,
-                   fmt::format("partition {} is owned by instance '{}', whose lease is live; stop "
-                               "it, or start with --take-over",
-                               slot.partition, instance));
-    }
-  }
-  return alertstream::Status::Ok();
-}
-
-Status Processor::AppendLease(Slot& slot) {
-  if (log_.ExclusiveWriter()) {
-    return alertstream::Status::Ok();
-  }
-  v1::Lease lease;
-  lease.set_partition(static_cast<std::uint32_t>(slot.partition));
-  lease.set_instance(options_.task.instance);
-  lease.set_at_us(ToMicros(clock_.Now()));
-  const std::string bytes = lease.SerializeAsString();
-  const log::NewRecord record{schemas::Topic::kOwnership, slot.partition, schemas::kLogKey, bytes};
-  ALERTSTREAM_RETURN_IF_ERROR(log_.Append(std::span(&record, 1), kLogTimeout));
-  return alertstream::Status::Ok();
-}
-
-Status Processor::RunOwned(Slot& slot) {
+// From nothing to the end of the task, or of standing by.
+Status Processor::RunOnce(Slot& slot) {
   SetPhase(slot, "starting", "");
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto identity,
                                CheckMarkers(log_, options_.token_key, slot.partition, kLogTimeout));
-  ALERTSTREAM_RETURN_IF_ERROR(CheckLease(slot));
-  // From here on others wait: the claim comes before the lease thread's next round.
-  ALERTSTREAM_RETURN_IF_ERROR(AppendLease(slot));
-  ALERTSTREAM_ASSIGN_OR_RETURN(const auto store, options_.open_store(slot.partition));
+  if (!slot.standby) {
+    ALERTSTREAM_RETURN_IF_ERROR(CheckLease(slot));
+    // From here on others wait: the claim comes before the lease thread's next round.
+    ALERTSTREAM_RETURN_IF_ERROR(AppendLease(slot));
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(const OpenedState opened, OpenPartition(slot, identity));
+  alertstream::Status ended = RunOpened(slot, opened);
+  // A store whose files are damaged does not mend: the next start restores a snapshot.
+  const alertstream::Status& store = opened.state->map().status();
+  slot.damaged = !store.ok() && store.error().code() == ErrorCode::kCorrupt;
+  return ended;
+}
+
+Result<OpenedState> Processor::OpenPartition(Slot& slot, const LogIdentity& identity) {
   const PartitionConfig config{
       .log_id = identity.log_id,
       .fold = {.token_key = options_.token_key,
                .partition = slot.partition,
                .partitions = identity.partitions},
       .cache_bytes = options_.cache_bytes / std::max<std::size_t>(1, slots_.size())};
-  ALERTSTREAM_ASSIGN_OR_RETURN(const auto state, PartitionState::Open(config, *store));
+  const OpenStateOptions options{
+      .open_store = options_.open_store,
+      .snapshots = options_.snapshots.store.get(),
+      .damaged = slot.damaged,
+      .note = [&](const SnapshotNote& note) { NoteSnapshot(slot, note); },
+      .progress =
+          [&](const Progress& progress) {
+            SetPhase(slot, "restoring", "");
+            TellProgress(slot, progress);
+          },
+      .cancelled = [this] { return stop_.load(); }};
+  return OpenState(config, clock_, options);
+}
+
+Status Processor::RunOpened(Slot& slot, const OpenedState& opened) {
+  if (slot.standby) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(const bool take_over, Follow(slot, opened));
+    if (!take_over) {
+      return opened.state->Flush();
+    }
+    SetPhase(slot, "starting", "");
+    ALERTSTREAM_RETURN_IF_ERROR(AppendLease(slot));
+  }
   SetPhase(slot, "catching_up", "");
   TaskOptions task_options = options_.task;
   task_options.cancelled = [this] { return stop_.load(); };
+  ProgressMeter meter(clock_);
+  task_options.on_catch_up = [&](std::int64_t at, std::int64_t end) {
+    TellProgress(slot, meter.At(static_cast<std::uint64_t>(at), static_cast<std::uint64_t>(end)));
+  };
   if (options_.crash_marker_path) {
     task_options.crash_marker_path = options_.crash_marker_path(slot.partition);
   }
-  ALERTSTREAM_ASSIGN_OR_RETURN(const auto task,
-                               PartitionTask::Start(log_, *state, horizon_, clock_, task_options));
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      const auto task, PartitionTask::Start(log_, *opened.state, horizon_, clock_, task_options));
   {
     const std::lock_guard lock(slot.mutex);
     slot.task = task.get();
     slot.owner = task->owner();
     slot.needs_person = false;
     slot.status.owner_epoch = task->owner().epoch;
+    slot.status.progress = {};
     slot.positions = task->passed();
   }
+  slot.may_take_over = false;
   SetPhase(slot, "owner", "");
-  alertstream::Status ended = RunTask(slot, *task);
-  {
-    const std::lock_guard lock(slot.mutex);
-    slot.task = nullptr;
-    slot.status.idle = false;
+  alertstream::Status ended = RunTask(slot, *task, opened);
+  const std::lock_guard lock(slot.mutex);
+  slot.task = nullptr;
+  slot.status.idle = false;
+  if (!ended.ok() && ended.error().code() == ErrorCode::kFenced) {
+    slot.guard.Fenced(clock_.SinceBoot());
+    slot.status.backed_off = slot.guard.BackedOff(clock_.SinceBoot());
+    if (slot.status.backed_off && options_.on_back_off) {
+      options_.on_back_off(slot.partition);
+    }
   }
   return ended;
 }
 
-Status Processor::RunTask(Slot& slot, PartitionTask& task) {
+// Decides behind the owner and compares, until this instance is to own the partition (true) or the
+// processor stops.
+Result<bool> Processor::Follow(Slot& slot, const OpenedState& opened) {
+  PartitionState& state = *opened.state;
+  ALERTSTREAM_ASSIGN_OR_RETURN(
+      const auto replayer, Replayer::Open(log_, state,
+                                          {.engine_version_max = options_.task.engine_version_max,
+                                           .cancelled = [this] { return stop_.load(); }}));
+  SnapshotMaker maker(options_.snapshots, clock_, state);
+  ProgressMeter meter(clock_);
+  SetPhase(slot, "catching_up", "");
+  bool reached = false;
+  auto flushed_at = clock_.SinceBoot();
+  while (!stop_) {
+    const alertstream::Status caught_up = replayer->CatchUp([&](std::int64_t at, std::int64_t end) {
+      if (!reached) {
+        TellProgress(slot,
+                     meter.At(static_cast<std::uint64_t>(at), static_cast<std::uint64_t>(end)));
+      }
+    });
+    if (!caught_up.ok() && caught_up.error().code() != ErrorCode::kUnavailable) {
+      const std::lock_guard lock(slot.mutex);
+      slot.following = false;
+      slot.status.mismatches += replayer->mismatch() ? 1 : 0;
+      return caught_up.error();
+    }
+    if (caught_up.ok()) {
+      reached = true;
+      SetFollowed(slot, state, replayer->progress());
+      SetPhase(slot, "standby", "");
+    } else if (!stop_) {
+      SetPhase(slot, "waiting_for_log", caught_up.error().message());
+    }
+    if (clock_.SinceBoot() - flushed_at > kFollowFlushEvery) {
+      flushed_at = clock_.SinceBoot();
+      ALERTSTREAM_RETURN_IF_ERROR(state.Flush());
+    }
+    MakeSnapshot(slot, maker, opened);
+    if (const auto cause = reached ? WantedOf(slot) : std::nullopt) {
+      if (options_.on_take_over) {
+        options_.on_take_over(slot.partition, *cause);
+      }
+      return true;
+    }
+    clock_.SleepFor(kFollowEvery);
+  }
+  const std::lock_guard lock(slot.mutex);
+  slot.following = false;
+  return false;
+}
+
+// Why this standby is to take over now, if it is.
+std::optional<TakeOverCause> Processor::WantedOf(Slot& slot) {
+  const std::lock_guard lock(slot.mutex);
+  const std::uint64_t epoch = slot.status.owner_epoch;
+  slot.status.backed_off = slot.guard.BackedOff(clock_.SinceBoot());
+  std::optional<TakeOverCause> cause;
+  if (!slot.lease_error.empty()) {
+    return cause;  // With a wrong clock it would lose the partition at once.
+  }
+  if (slot.book.Ordered(epoch)) {
+    cause = TakeOverCause::kOrder;
+  } else if (options_.auto_take_over && !slot.status.backed_off && slot.book.Stale(epoch)) {
+    cause = TakeOverCause::kStaleLease;
+  }
+  slot.following = !cause;
+  return cause;
+}
+
+void Processor::SetFollowed(Slot& slot, const PartitionState& state,
+                            const ReplayProgress& progress) {
+  const std::lock_guard lock(slot.mutex);
+  slot.following = true;
+  slot.needs_person = false;
+  slot.status.seq = state.tail().seq;
+  slot.status.owner_epoch = state.tail().owner_epoch;
+  slot.status.followed_batches = progress.batches;
+  slot.status.progress = {};
+  slot.status.cache_bytes = state.map_bytes();
+  slot.status.followed_at = clock_.SinceBoot();
+}
+
+void Processor::MakeSnapshot(Slot& slot, SnapshotMaker& maker, const OpenedState& opened) {
+  if (maker.Due(*opened.state) && opened.state->Flush().ok()) {
+    NoteSnapshot(slot, maker.Make(*opened.state, *opened.store));
+  }
+}
+
+void Processor::NoteSnapshot(Slot& slot, const SnapshotNote& note) {
+  if (note.event == SnapshotEvent::kMade || note.event == SnapshotEvent::kRestored) {
+    const std::lock_guard lock(slot.mutex);
+    slot.status.snapshot_seq = note.seq;
+  }
+  if (options_.on_snapshot) {
+    options_.on_snapshot(slot.partition, note);
+  }
+}
+
+void Processor::TellProgress(Slot& slot, const Progress& progress) {
+  const auto now = clock_.SinceBoot();
+  if (now - slot.progress_at < kProgressEvery) {
+    return;
+  }
+  slot.progress_at = now;
+  std::string phase;
+  {
+    const std::lock_guard lock(slot.mutex);
+    slot.status.progress = progress;
+    phase = slot.status.phase;
+  }
+  if (options_.on_progress) {
+    options_.on_progress(slot.partition, phase, progress);
+  }
+}
+
+Status Processor::RunTask(Slot& slot, PartitionTask& task, const OpenedState& opened) {
+  SnapshotMaker maker(options_.snapshots, clock_, *opened.state);
   while (!stop_) {
     {
       const std::lock_guard lock(slot.mutex);
       if (!slot.lease_error.empty()) {
         return Error(ErrorCode::kInvalid, slot.lease_error);
+      }
+      if (!slot.superseded.empty()) {
+        // A commit would say so too; an idle partition commits nothing.
+        return Error(ErrorCode::kFenced, fmt::format("partition {}: instance '{}' took over",
+                                                     slot.partition, slot.superseded));
       }
     }
     auto ran = task.RunOnce();
@@ -300,10 +373,16 @@ Status Processor::RunTask(Slot& slot, PartitionTask& task) {
           slot, long_held ? "holding" : "owner",
           long_held ? "the ends of the permission topics are not known; site events wait" : "");
     }
-    if (report) {
-      if (options_.on_batch) {
-        options_.on_batch(slot.partition, *report);
+    if (report && options_.on_batch) {
+      options_.on_batch(slot.partition, *report);
+    }
+    if (maker.Due(*opened.state)) {
+      ALERTSTREAM_RETURN_IF_ERROR(task.Flush());
+      if (opened.state->flushed()) {
+        NoteSnapshot(slot, maker.Make(*opened.state, *opened.store));
       }
+    }
+    if (report) {
       continue;
     }
     if (held || task.stopped()) {
@@ -316,66 +395,29 @@ Status Processor::RunTask(Slot& slot, PartitionTask& task) {
   return task.Flush();
 }
 
-void Processor::WriteLeases() {
-  while (true) {
-    const bool last = stop_;
-    std::vector<std::string> bytes;
-    std::vector<Slot*> owned;
-    for (auto& slot : slots_) {
-      const std::lock_guard lock(slot->mutex);
-      if (slot->task == nullptr && !last) {
-        continue;
-      }
-      v1::Lease lease;
-      lease.set_partition(static_cast<std::uint32_t>(slot->partition));
-      lease.set_instance(options_.task.instance);
-      lease.set_owner_epoch(slot->owner.epoch);
-      lease.set_owner_nonce(slot->owner.nonce);
-      lease.set_released(last);
-      lease.set_at_us(ToMicros(clock_.Now()));
-      bytes.push_back(lease.SerializeAsString());
-      owned.push_back(slot.get());
-    }
-    std::vector<log::NewRecord> records;
-    for (std::size_t i = 0; i < owned.size(); ++i) {
-      records.push_back(
-          {schemas::Topic::kOwnership, owned[i]->partition, schemas::kLogKey, bytes[i]});
-    }
-    if (!records.empty()) {
-      const auto appended =
-          log_.Append(records, last ? std::chrono::milliseconds(1000) : kLogTimeout);
-      if (appended.ok()) {
-        for (std::size_t i = 0; i < owned.size(); ++i) {
-          const auto skew = LogTimeSource(clock_).CheckSkew(appended.value()[i].append_time);
-          const std::lock_guard lock(owned[i]->mutex);
-          owned[i]->lease_error = skew.ok() ? "" : skew.error().message();
-        }
-      }
-    }
-    if (last) {
-      return;
-    }
-    const auto until = clock_.SinceBoot() + kLeaseEvery;
-    while (!stop_ && clock_.SinceBoot() < until) {
-      clock_.SleepFor(std::chrono::milliseconds(25));
-    }
-  }
-}
-
 std::vector<PartitionStatus> Processor::Status() const {
   std::vector<PartitionStatus> all;
   for (const auto& slot : slots_) {
     const std::lock_guard lock(slot->mutex);
-    all.push_back(slot->status);
-    all.back().positions = slot->positions;
+    PartitionStatus status = slot->status;
+    status.positions = slot->positions;
+    if (slot->following) {
+      // How long ago it was as far as the journal.
+      const auto behind = clock_.SinceBoot() - status.followed_at;
+      status.lag_seconds = status.phase == "standby" && behind < kFollowedFresh
+                               ? 0
+                               : static_cast<double>(behind.count()) / 1e6;
+    }
+    all.push_back(std::move(status));
   }
   return all;
 }
 
 bool Processor::Ready() const {
   const auto all = Status();
-  return std::all_of(all.begin(), all.end(),
-                     [](const PartitionStatus& status) { return status.phase == "owner"; });
+  return std::all_of(all.begin(), all.end(), [](const PartitionStatus& status) {
+    return status.phase == "owner" || status.phase == "standby";
+  });
 }
 
 Status Processor::WaitUntilDrained(std::chrono::milliseconds timeout) {

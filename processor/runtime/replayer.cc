@@ -98,8 +98,8 @@ Status Replayer::CatchUp(const Progress& progress) {
     return Error(ErrorCode::kConflict,
                  fmt::format("state of partition {} is ahead of the journal: it stands at seq {}, "
                              "which the journal does not have. The log was truncated or restored "
-                             "from an older copy; restore it, or delete the state directory to "
-                             "accept the shorter history",
+                             "from an older copy; restore it, or delete the partition's state and "
+                             "snapshots to accept the shorter history",
                              state_.partition(), state_.tail().seq));
   }
   return Status::Ok();
@@ -126,7 +126,7 @@ Status Replayer::VerifyTail(const log::RecordView& record, const v1::JournalReco
     return Error(ErrorCode::kConflict,
                  fmt::format("state of partition {}: journal record seq {} has another hash than "
                              "the one this state was made from; it is of another history. Delete "
-                             "the state directory to rebuild it",
+                             "the partition's state and snapshots to rebuild it",
                              state_.partition(), tail.seq));
   }
   tail_verified_ = true;
@@ -164,6 +164,9 @@ Result<bool> Replayer::Step() {
                    fmt::format("journal of partition {} at offset {}: no journal record",
                                state_.partition(), record.offset));
     }
+    if (tail_verified_ && IsBeyond(record, decoded)) {
+      return false;
+    }
     if (!tail_verified_) {
       const auto hint = state_.journal_hint();
       ALERTSTREAM_RETURN_IF_ERROR(VerifyTail(record, decoded));
@@ -185,6 +188,11 @@ Result<bool> Replayer::Step() {
     sources_->Consume(kJournalSource, 1);
     return true;
   }
+}
+
+bool Replayer::IsBeyond(const log::RecordView& record, const v1::JournalRecord& decoded) const {
+  return (options_.now_max && FromMicros(decoded.now_us()) > *options_.now_max) ||
+         (options_.offset_max && record.offset > *options_.offset_max);
 }
 
 Status Replayer::Apply(const v1::JournalRecord& record, journal::Tail tail) {

@@ -26,6 +26,10 @@ struct ReplayOptions {
   std::uint32_t engine_version_max = engine::kEngineVersion;
   // Ends CatchUp with kUnavailable when it returns true. May be empty.
   std::function<bool()> cancelled;
+  // Stops before the first journal record that is later, as if the journal ended there: the state
+  // as it was then.
+  std::optional<LogTime> now_max;
+  std::optional<std::int64_t> offset_max;
 };
 
 struct ReplayProgress {
@@ -67,6 +71,7 @@ class Replayer {
       : log_(log), state_(state), options_(options) {}
 
   Status OpenSources();
+  bool IsBeyond(const log::RecordView& record, const v1::JournalRecord& decoded) const;
   Status VerifyTail(const log::RecordView& record, const v1::JournalRecord& decoded);
   Status Apply(const v1::JournalRecord& record, journal::Tail tail);
   Status FoldBatch(const v1::JournalRecord& record, v1::JournalRecord* refolded);

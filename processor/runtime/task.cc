@@ -124,7 +124,7 @@ Status PartitionTask::CatchUp() {
                                Replayer::Open(log_, state_,
                                               {.engine_version_max = options_.engine_version_max,
                                                .cancelled = options_.cancelled}));
-  return replayer->CatchUp();
+  return replayer->CatchUp(options_.on_catch_up);
 }
 
 Status PartitionTask::OpenTransactors() {

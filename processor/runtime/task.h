@@ -34,6 +34,8 @@ struct TaskOptions {
   std::chrono::milliseconds claim_timeout{30'000};
   // Ends waiting for the log and long catch-ups when it returns true. May be empty. Thread-safe.
   std::function<bool()> cancelled;
+  // Told now and then while the journal is caught up with: where, and its end. May be empty.
+  std::function<void(std::int64_t at, std::int64_t end)> on_catch_up;
   // Between two records, for tests.
   engine::Fold::Probe probe;
 };

@@ -1,14 +1,17 @@
 // Whole processors, on real threads and the machine's clock, over one memory log.
 #include "processor/runtime/processor.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "schemas/envelope.pb.h"
 #include "tests/support/runtime_story.h"
 
 namespace alertstream::runtime {
@@ -25,19 +28,61 @@ constexpr std::int32_t kPartitions = 2;
 class ProcessorTest : public ::testing::Test {
  protected:
   std::unique_ptr<Processor> Make(const std::string& instance, bool take_over = false) {
-    ProcessorOptions options;
-    options.partitions = {0, 1};
-    options.token_key = token_key_;
-    options.task.instance = instance;
+    ProcessorOptions options = OptionsOf(instance);
     options.take_over = take_over;
-    options.open_store = [](std::int32_t) -> Result<std::unique_ptr<state::StateStore>> {
-      return std::unique_ptr<state::StateStore>(std::make_unique<state::MemoryStore>());
-    };
     options.on_batch = [this](std::int32_t, const BatchReport& report) {
       const std::lock_guard lock(mutex_);
       inputs_ += report.inputs;
     };
     return std::make_unique<Processor>(log_, SystemClock(), std::move(options));
+  }
+
+  // One that follows both partitions.
+  std::unique_ptr<Processor> MakeStandby(const std::string& instance, bool auto_take_over) {
+    ProcessorOptions options = OptionsOf(instance);
+    options.standby = {0, 1};
+    options.auto_take_over = auto_take_over;
+    options.on_take_over = [this](std::int32_t, TakeOverCause cause) {
+      const std::lock_guard lock(mutex_);
+      causes_.push_back(cause);
+    };
+    return std::make_unique<Processor>(log_, SystemClock(), std::move(options));
+  }
+
+  ProcessorOptions OptionsOf(const std::string& instance) {
+    ProcessorOptions options;
+    options.partitions = {0, 1};
+    options.token_key = token_key_;
+    options.task.instance = instance;
+    options.open_store = [](std::int32_t) -> Result<std::unique_ptr<state::StateStore>> {
+      return std::unique_ptr<state::StateStore>(std::make_unique<state::MemoryStore>());
+    };
+    return options;
+  }
+
+  // What `processor takeover` writes.
+  void Order(const std::string& instance, std::int32_t partition, std::uint64_t epoch) {
+    v1::Lease order;
+    order.set_partition(static_cast<std::uint32_t>(partition));
+    order.set_instance(instance);
+    order.set_owner_epoch(epoch);
+    order.set_released(true);
+    const std::string bytes = order.SerializeAsString();
+    const log::NewRecord record{Topic::kOwnership, partition, kTakeOverKey, bytes};
+    ASSERT_TRUE(log_.Append(std::span(&record, 1), 5s).ok());
+  }
+
+  bool WaitForPhase(const Processor& processor, const std::string& phase) {
+    const auto deadline = SystemClock().SinceBoot() + kPatience;
+    while (SystemClock().SinceBoot() < deadline) {
+      const auto all = processor.Status();
+      if (std::all_of(all.begin(), all.end(),
+                      [&](const PartitionStatus& status) { return status.phase == phase; })) {
+        return true;
+      }
+      SystemClock().SleepFor(5ms);
+    }
+    return false;
   }
 
   // Waits until a partition says so.
@@ -65,6 +110,7 @@ class ProcessorTest : public ::testing::Test {
   HmacKey token_key_ = StoryKey();
   std::mutex mutex_;
   std::size_t inputs_ = 0;
+  std::vector<TakeOverCause> causes_;
 };
 
 // Two tenants, one of each partition.
@@ -131,6 +177,84 @@ TEST_F(ProcessorTest, AReleasedLeaseDoesNotHoldUpTheNextInstance) {
   const auto second = Make("two");
   second->Start();
   EXPECT_TRUE(second->WaitUntilDrained(4s).ok());
+}
+
+TEST_F(ProcessorTest, AStandbyFollowsAndTakesOverWhenItIsTold) {
+  for (const auto tenant : kTenants) {
+    writer_.Shop(tenant);
+    writer_.Order(tenant, "o1");
+  }
+  const auto first = Make("one");
+  first->Start();
+  ASSERT_TRUE(first->WaitUntilDrained(kPatience).ok());
+  const auto standby = MakeStandby("two", false);
+  standby->Start();
+  ASSERT_TRUE(WaitForPhase(*standby, "standby"));
+  EXPECT_TRUE(standby->Ready());
+  for (const auto tenant : kTenants) {
+    writer_.Order(tenant, "o2");
+  }
+  ASSERT_TRUE(first->WaitUntilDrained(kPatience).ok());
+  SystemClock().SleepFor(300ms);
+  for (std::int32_t p = 0; p < kPartitions; ++p) {
+    const auto followed = standby->Status()[static_cast<std::size_t>(p)];
+    EXPECT_EQ(followed.seq, first->Status()[static_cast<std::size_t>(p)].seq);
+    EXPECT_GE(followed.followed_batches, 2U);
+    EXPECT_EQ(followed.mismatches, 0U);
+    EXPECT_EQ(followed.lag_seconds, 0.0);
+  }
+  // An order that names another epoch, or another instance, is not for it.
+  Order("two", 0, 7);
+  Order("three", 0, 1);
+  SystemClock().SleepFor(1s);
+  EXPECT_EQ(standby->Status()[0].phase, "standby");
+
+  Order("two", 0, 1);
+  Order("two", 1, 1);
+  ASSERT_TRUE(WaitForPhase(*standby, "owner"));
+  // The first notices although nothing is decided, and does not take it back.
+  EXPECT_TRUE(WaitForError(*first, "'two'"));
+  for (const auto tenant : kTenants) {
+    writer_.Order(tenant, "o3");
+  }
+  ASSERT_TRUE(standby->WaitUntilDrained(kPatience).ok());
+  for (std::int32_t p = 0; p < kPartitions; ++p) {
+    EXPECT_EQ(DecisionsOf(p), 3U);
+    EXPECT_EQ(standby->Status()[static_cast<std::size_t>(p)].owner_epoch, 2U);
+  }
+  first->Stop();
+  standby->Stop();
+  EXPECT_THAT(causes_, ::testing::ElementsAre(TakeOverCause::kOrder, TakeOverCause::kOrder));
+}
+
+TEST_F(ProcessorTest, AnAutomaticStandbyTakesOverWhenTheLeaseIsStaleAndNotBefore) {
+  writer_.Shop("acme");
+  auto first = Make("one");
+  first->Start();
+  ASSERT_TRUE(first->WaitUntilDrained(kPatience).ok());
+  const auto standby = MakeStandby("two", true);
+  standby->Start();
+  ASSERT_TRUE(WaitForPhase(*standby, "standby"));
+  SystemClock().SleepFor(kLeaseLive + 1s);
+  ASSERT_EQ(standby->Status()[0].phase, "standby") << "its owner lives";
+  const auto stopped_at = SystemClock().SinceBoot();
+  first->Stop();
+  ASSERT_TRUE(WaitForPhase(*standby, "owner"));
+  const auto took = SystemClock().SinceBoot() - stopped_at;
+  EXPECT_GT(took, 4s);
+  EXPECT_LT(took, 10s);
+  writer_.Order("acme", "o1");
+  ASSERT_TRUE(standby->WaitUntilDrained(kPatience).ok());
+  EXPECT_EQ(DecisionsOf(writer_.HomeOf("acme")), 1U);
+
+  // One that is fenced follows again.
+  const auto third = Make("three", true);
+  third->Start();
+  ASSERT_TRUE(third->WaitUntilDrained(kPatience).ok());
+  ASSERT_TRUE(WaitForPhase(*standby, "standby"));
+  standby->Stop();
+  third->Stop();
+  EXPECT_EQ(causes_.front(), TakeOverCause::kStaleLease);
 }
 
 TEST_F(ProcessorTest, AWrongTokenKeyEndsTheWaitWithItsReason) {

@@ -1,0 +1,42 @@
+// What a Processor keeps of each of its partitions. Used by processor.cc and processor_leases.cc
+// only.
+#pragma once
+
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "processor/runtime/lease_book.h"
+#include "processor/runtime/processor.h"
+
+namespace alertstream::runtime {
+
+struct Processor::Slot {
+  explicit Slot(const std::string& instance) : book(instance) {}
+
+  std::int32_t partition = 0;
+  bool standby = false;  // Follows until it is told to own, and again after it was fenced.
+  std::thread thread;
+
+  mutable std::mutex mutex;
+  // Guarded by mutex.
+  PartitionStatus status;
+  PartitionTask* task = nullptr;  // While it is owned.
+  Owner owner;
+  bool following = false;
+  std::string lease_error;  // A skew found by the lease thread.
+  std::string superseded;   // The instance that owns the partition now, as its lease says.
+  std::array<std::int64_t, schemas::kInputTopicCount> positions{};  // Passed.
+  bool needs_person = false;                                        // Waiting does not help.
+  LeaseBook book;
+  TakeOverGuard guard;
+
+  // Of the partition's thread.
+  bool may_take_over = false;  // From a live owner, once.
+  bool damaged = false;        // Its store failed with kCorrupt.
+  std::chrono::microseconds held_since{};
+  std::chrono::microseconds held_before{};  // The waits that are over.
+  std::chrono::microseconds progress_at{};  // When it was last told.
+};
+
+}  // namespace alertstream::runtime
