@@ -201,11 +201,6 @@ Result<ExitCode> RunServe(Program& program, std::string_view target) {
                  "--target: a local log belongs to one process; use --target=all, or a log on "
                  "Kafka");
   }
-  if (target != "processor" && settings.Text(Setting::kRuntimeStandby) != "none") {
-    return Error(ErrorCode::kInvalid,
-                 "--standby (runtime.standby): it goes with --target=processor; the other parts "
-                 "need nobody to stand by, start more of them");
-  }
   ALERTSTREAM_ASSIGN_OR_RETURN(
       const Deployment deployment,
       OpenDeployment(settings, program.clock(),
