@@ -8,6 +8,7 @@
 #include "api/docs/embedded.h"
 #include "ops/cli/commands/about.h"
 #include "ops/cli/commands/explain.h"
+#include "ops/cli/commands/progress_file.h"
 #include "ops/cli/commands/status.h"
 #include "ops/cli/commands/tail.h"
 #include "ops/cli/commands/topics.h"
@@ -67,6 +68,9 @@ CommandLine::CommandLine()
   AddAuthor();
   AddComply();
   AddRepair();
+  AddStandby();
+  AddState();
+  AddReplay();
   AddClient();
   AddProviders();
   AddProjections();
@@ -94,6 +98,12 @@ void CommandLine::AddNamed(CLI::App* app, const std::string& flag, const std::st
                            const std::string& help) {
   app->add_option_function<std::string>(
       flag, [this, key](const std::string& value) { arguments_.named[key] = value; }, help);
+}
+
+void CommandLine::AddNamedWord(CLI::App* app, const std::string& flag, const std::string& key,
+                               const std::string& value, const std::string& help) {
+  app->add_flag_function(
+      flag, [this, key, value](std::int64_t) { arguments_.named[key] = value; }, help);
 }
 
 void CommandLine::AddNamedSwitch(CLI::App* app, const std::string& flag, const std::string& key,
@@ -145,7 +155,9 @@ void CommandLine::AddRun() {
   auto* target = Keep(std::string());
   CLI::App* serve = Add(&app_, "serve", "Run until SIGTERM",
                         "serve --target=all\n"
-                        "  alertstream serve --target=processor --log kafka://127.0.0.1:9092",
+                        "  alertstream serve --target=processor --log kafka://127.0.0.1:9092\n"
+                        "  alertstream serve --target=processor --standby --auto --instance two "
+                        "--log kafka://127.0.0.1:9092",
                         [target](Program& program) { return RunServe(program, *target); });
   serve
       ->add_option("--target", *target, "what to run: processor, api, dispatcher, projector or all")
@@ -156,6 +168,10 @@ void CommandLine::AddRun() {
   AddNamed(serve, "--metrics-port", "metrics.port", "of /metrics and /health; 0: a free one");
   AddNamedSwitch(serve, "--take-over", "take_over",
                  "start although another instance holds a live lease");
+  AddNamedWord(serve, "--standby", "runtime.standby", "all",
+               "follow the owned partitions instead, ready to take over (Kafka)");
+  AddNamedSwitch(serve, "--auto", "runtime.auto_take_over",
+                 "with --standby: take over when the owner's lease is stale");
   AddTopics();
   AddSeed();
 }
@@ -206,21 +222,32 @@ void CommandLine::AddLook() {
   Add(&app_, "status", "Partitions: owner, journal, lag", "status --data-dir .alertstream",
       [](Program& program) {
         return program.Read([&](const Session& session) {
-          return ShowStatus(session, [&](std::int32_t partition) {
-            return runtime::CrashMarker::Peek(
-                CrashMarkerPath(program.settings(), session.log, partition));
-          });
+          return ShowStatus(
+              session,
+              [&](std::int32_t partition) {
+                return runtime::CrashMarker::Peek(
+                    CrashMarkerPath(program.settings(), session.log, partition));
+              },
+              [&](std::int32_t partition) {
+                return ReadProgress(ProgressPath(program.settings(), session.log, partition),
+                                    session.clock.Now());
+              });
         });
       });
   AddTail();
   auto* what = Keep(std::string());
-  Add(&app_, "explain", "Why something was or was not sent, gate by gate",
-      "explain last        (or the beginning of an id: evt_, dec_, ntf_)",
-      [what](Program& program) {
-        return program.Read([&](const Session& session) { return Explain(session, *what); });
-      })
-      ->add_option("id", *what, "last, or an event, decision or notification")
-      ->required();
+  auto* past = Keep(PastArguments{});
+  CLI::App* explain =
+      Add(&app_, "explain", "Why something was or was not sent, gate by gate",
+          "explain last        (or the beginning of an id: evt_, dec_, ntf_)\n"
+          "  alertstream explain dec_01JD3J --at 2026-01-31T12:00:00Z",
+          [what, past](Program& program) {
+            return WithPast(program, *past, [&](const Session& session, const PastOptions& then) {
+              return Explain(session, *what, then);
+            });
+          });
+  explain->add_option("id", *what, "last, or an event, decision or notification")->required();
+  AddPast(explain, past);
   AddTopic();
   auto* strict = Keep(false);
   Add(&app_, "doctor", "Check settings, log, rights, keys, clock and disk",

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "ops/cli/commands/replay.h"
 #include "ops/cli/program.h"
 
 namespace alertstream::cli {
@@ -52,6 +53,8 @@ class CommandLine {
                 const std::string& example, Command command);
   void AddNamed(CLI::App* app, const std::string& flag, const std::string& key,
                 const std::string& help);
+  void AddNamedWord(CLI::App* app, const std::string& flag, const std::string& key,
+                    const std::string& value, const std::string& help);
   void AddNamedSwitch(CLI::App* app, const std::string& flag, const std::string& key,
                       const std::string& help);
   void AddGlobals();
@@ -67,6 +70,9 @@ class CommandLine {
   void AddConsent();
   void AddOptOut();
   void AddRepair();
+  void AddStandby();
+  void AddState();
+  void AddReplay();
   void AddClient();
   void AddWebhook();
   void AddNotifications();
@@ -77,6 +83,16 @@ class CommandLine {
   void AddProjections();
   void AddKeys();
   void AddUsers();
+
+  // --at and --state of a command that shows the past; what they name is opened by WithPast.
+  struct PastArguments {
+    std::string at;
+    std::string state;
+  };
+  static void AddPast(CLI::App* app, PastArguments* values);
+  static Result<ExitCode> WithPast(
+      Program& program, const PastArguments& values,
+      const std::function<Result<ExitCode>(const Session& session, const PastOptions& past)>& body);
 
   // A group of commands that does nothing itself.
   CLI::App* Group(const std::string& name, const std::string& help) {

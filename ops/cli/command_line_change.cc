@@ -147,13 +147,18 @@ void CommandLine::AddConsent() {
     app->add_option("--evidence", values->evidence, "kind of evidence; later than a STOP lifts it");
     app->add_flag("--written", values->written, "express written consent, for marketing");
   }
-  Add(consent, "show", "What is in force for a person", "consent show +254700000001 --tenant acme",
-      [values](Program& program) {
-        return program.Read(
-            [&](const Session& session) { return ShowConsent(session, values->address); });
-      })
-      ->add_option("phone", values->address, "the person, +254...")
-      ->required();
+  auto* past = Keep(PastArguments{});
+  CLI::App* show =
+      Add(consent, "show", "What is in force for a person",
+          "consent show +254700000001 --tenant acme\n"
+          "  alertstream consent show +254700000001 --tenant acme --at 2026-01-31T12:00:00Z",
+          [values, past](Program& program) {
+            return WithPast(program, *past, [&](const Session& session, const PastOptions& then) {
+              return ShowConsent(session, values->address, then);
+            });
+          });
+  show->add_option("phone", values->address, "the person, +254...")->required();
+  AddPast(show, past);
 }
 
 void CommandLine::AddOptOut() {

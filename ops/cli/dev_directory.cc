@@ -30,9 +30,9 @@ namespace {
 constexpr std::chrono::milliseconds kEndingMax{2000};
 constexpr std::chrono::milliseconds kPause{20};
 // All that ever lies in a data directory of ours, besides the lock.
-constexpr std::array<std::string_view, 9> kOurs = {"log",       "state",     "state-kafka",
-                                                   "postgres",  "token.key", "master.key",
-                                                   "keys.toml", "dev.json",  "seeding"};
+constexpr std::array<std::string_view, 10> kOurs = {
+    "log",       "state",      "state-kafka", "snapshots", "postgres",
+    "token.key", "master.key", "keys.toml",   "dev.json",  "seeding"};
 constexpr std::string_view kBrowserKey = "demo-browser";
 constexpr std::string_view kServerKey = "demo-server";
 constexpr std::string_view kOperatorKey = "demo-operator";

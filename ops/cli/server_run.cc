@@ -172,6 +172,9 @@ Result<ServeOptions> MakeServeOptions(Program& program, const Deployment& deploy
       MakeProcessorOptions(settings, deployment,
                            {.instance = settings.Text(Setting::kInstance),
                             .assigned = settings.Text(Setting::kRuntimeAssigned)}));
+  options.progress_path = [&settings, &deployment](std::int32_t partition) {
+    return ProgressPath(settings, *deployment.log, partition);
+  };
   if (program.local()) {
     return options;
   }
@@ -200,6 +203,11 @@ Result<ExitCode> RunServe(Program& program, std::string_view target) {
     return Error(ErrorCode::kInvalid,
                  "--target: a local log belongs to one process; use --target=all, or a log on "
                  "Kafka");
+  }
+  if (target != "processor" && settings.Text(Setting::kRuntimeStandby) != "none") {
+    return Error(ErrorCode::kInvalid,
+                 "--standby (runtime.standby): it goes with --target=processor; the other parts "
+                 "need nobody to stand by, start more of them");
   }
   ALERTSTREAM_ASSIGN_OR_RETURN(
       const Deployment deployment,

@@ -71,9 +71,15 @@ enum class Setting : std::uint8_t {
   kRuntimeAssigned,
   kRuntimeCacheBytes,
   kRuntimeDrainTimeout,
+  kRuntimeStandby,
+  kRuntimeAutoTakeOver,
+  kRuntimeSnapshotDir,
+  kRuntimeSnapshotEvery,
+  kRuntimeSnapshotBatches,
+  kRuntimeSnapshotsKept,
 };
 inline constexpr std::size_t kSettingCount =
-    static_cast<std::size_t>(Setting::kRuntimeDrainTimeout) + 1;
+    static_cast<std::size_t>(Setting::kRuntimeSnapshotsKept) + 1;
 
 enum class SettingType : std::uint8_t {
   kText,

@@ -125,6 +125,21 @@ constexpr std::array<SettingSpec, kSettingCount> kTable = {{
      "memory for hot state of all partitions together"},
     {Setting::kRuntimeDrainTimeout, "runtime.drain_timeout", kDuration, "10s", kSecondUs,
      600 * kSecondUs, "", "how long SIGTERM waits for batches under way"},
+    {Setting::kRuntimeStandby, "runtime.standby", kText, "none", 0, 0, "",
+     "partitions that this instance follows and can take over (Kafka): none, all of "
+     "runtime.assigned, or others such as 4-7"},
+    {Setting::kRuntimeAutoTakeOver, "runtime.auto_take_over", kBool, "false", 0, 0, "",
+     "take a followed partition over when its owner wrote no lease for 5 s of the log's time"},
+    {Setting::kRuntimeSnapshotDir, "runtime.snapshot_dir", kText, "", 0, 0, "",
+     "directory of snapshots of state; empty: snapshots in data_dir. On another file system a "
+     "snapshot is a copy, and deciding waits for it"},
+    {Setting::kRuntimeSnapshotEvery, "runtime.snapshot_every", kDuration, "10m", kSecondUs,
+     7 * 86'400 * kSecondUs, "", "a working partition's state is kept as a snapshot this often"},
+    {Setting::kRuntimeSnapshotBatches, "runtime.snapshot_batches", kInteger, "50000", 1,
+     1'000'000'000, "", "and after so many batches, if they come sooner"},
+    // state::kSnapshotsKeptMax
+    {Setting::kRuntimeSnapshotsKept, "runtime.snapshots_kept", kInteger, "3", 0, 100, "",
+     "snapshots a partition; 0: none are made"},
 }};
 
 constexpr bool IsInOrder() {

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
@@ -16,7 +17,9 @@
 #include "processor/engine/state_keys.h"
 #include "processor/log/local/local_log.h"
 #include "processor/log/local/store.h"
+#include "processor/state/directory/snapshot_directory.h"
 #include "processor/state/rocksdb/rocksdb_store.h"
+#include "processor/state/rocksdb/state_reader.h"
 
 namespace alertstream::cli {
 namespace {
@@ -50,6 +53,48 @@ std::filesystem::path StateDirectory(const Settings& settings, const log::EventL
     c = plain ? c : '_';
   }
   return DataDir(settings) / "state-kafka" / name;
+}
+
+// The same for snapshots, which must not lie where a state directory is deleted. Those of a log
+// that was made anew are not looked at.
+std::filesystem::path SnapshotDirectory(const Settings& settings, const Deployment& deployment) {
+  const std::string& given = settings.Text(Setting::kRuntimeSnapshotDir);
+  std::filesystem::path directory =
+      given.empty() ? DataDir(settings) / "snapshots" : std::filesystem::path(given);
+  if (!deployment.log->ExclusiveWriter()) {
+    directory /= StateDirectory(settings, *deployment.log).filename();
+  }
+  return directory / deployment.identity.ToText();
+}
+
+// What runtime.standby names is followed: "all" are those that are assigned, others come to them.
+Status AddStandby(const Settings& settings, const Deployment& deployment,
+                  runtime::ProcessorOptions* options) {
+  const std::string& text = settings.Text(Setting::kRuntimeStandby);
+  options->auto_take_over = settings.Bool(Setting::kRuntimeAutoTakeOver);
+  if (text == "none") {
+    return !options->auto_take_over
+               ? Status::Ok()
+               : Status(Error(ErrorCode::kInvalid,
+                              "--auto (runtime.auto_take_over): it goes with --standby"));
+  }
+  if (deployment.log->ExclusiveWriter()) {
+    return Error(ErrorCode::kInvalid,
+                 "--standby (runtime.standby): a local log has one process, which holds its "
+                 "directory's lock: nobody can follow it or take over while it lives. Start "
+                 "another process when it is gone, or put the log on Kafka");
+  }
+  options->standby = options->partitions;
+  if (text != "all") {
+    ALERTSTREAM_ASSIGN_OR_RETURN(options->standby,
+                                 ParseAssigned(text, deployment.identity.partitions));
+    options->partitions.insert(options->partitions.end(), options->standby.begin(),
+                               options->standby.end());
+    std::sort(options->partitions.begin(), options->partitions.end());
+    options->partitions.erase(std::unique(options->partitions.begin(), options->partitions.end()),
+                              options->partitions.end());
+  }
+  return Status::Ok();
 }
 
 std::string MarkerIn(const std::filesystem::path& state, std::int32_t partition) {
@@ -191,6 +236,7 @@ Result<runtime::ProcessorOptions> MakeProcessorOptions(const Settings& settings,
   runtime::ProcessorOptions options;
   ALERTSTREAM_ASSIGN_OR_RETURN(options.partitions,
                                ParseAssigned(ownership.assigned, deployment.identity.partitions));
+  ALERTSTREAM_RETURN_IF_ERROR(AddStandby(settings, deployment, &options));
   if (options.partitions.size() > runtime::kPartitionsPerProcessMax) {
     return Error(ErrorCode::kInvalid,
                  fmt::format("runtime.assigned: {} partitions are more than one process should "
@@ -212,6 +258,13 @@ Result<runtime::ProcessorOptions> MakeProcessorOptions(const Settings& settings,
   options.crash_marker_path = [directory](std::int32_t partition) {
     return MarkerIn(directory, partition);
   };
+  options.snapshots = {
+      .store = state::OpenSnapshotDirectory(
+          {.directory = SnapshotDirectory(settings, deployment).string(),
+           .state_directory = directory.string()}),
+      .every = settings.Duration(Setting::kRuntimeSnapshotEvery),
+      .batches = static_cast<std::uint64_t>(settings.Integer(Setting::kRuntimeSnapshotBatches)),
+      .kept = static_cast<std::size_t>(settings.Integer(Setting::kRuntimeSnapshotsKept))};
   return options;
 }
 
@@ -264,9 +317,26 @@ api::ConfiguredAccounts ConfiguredIn(const identity::KeysFile& keys) {
                             std::string_view number) { return keys.HasNumber(provider, number); }};
 }
 
+std::string ProgressPath(const Settings& settings, const log::EventLog& log,
+                         std::int32_t partition) {
+  return (StateDirectory(settings, log) / fmt::format("{}.progress", partition)).string();
+}
+
 std::string CrashMarkerPath(const Settings& settings, const log::EventLog& log,
                             std::int32_t partition) {
   return MarkerIn(StateDirectory(settings, log), partition);
+}
+
+Result<std::unique_ptr<state::StateStore>> OpenStateDirectory(const std::string& directory) {
+  return state::OpenStateReader(directory, engine::IsHistoryKey);
+}
+
+Result<std::unique_ptr<state::StateStore>> OpenStateFor(const std::string& directory,
+                                                        std::int32_t partition) {
+  ALERTSTREAM_RETURN_IF_ERROR(MakeDirectory(directory));
+  return state::OpenRocksDbStore(
+      (std::filesystem::path(directory) / std::to_string(partition)).string(), engine::IsHistoryKey,
+      state::StoreMemory::Create(kStoreMemoryBytes));
 }
 
 struct ScratchStores::Memory {

@@ -84,6 +84,16 @@ api::ConfiguredAccounts ConfiguredIn(const identity::KeysFile& keys);
 std::string CrashMarkerPath(const Settings& settings, const log::EventLog& log,
                             std::int32_t partition);
 
+// Where the progress of a partition that restores or catches up lies, for `status`.
+std::string ProgressPath(const Settings& settings, const log::EventLog& log,
+                         std::int32_t partition);
+
+// The state of a partition as it lies in `directory`, for looking at (state_reader.h).
+Result<std::unique_ptr<state::StateStore>> OpenStateDirectory(const std::string& directory);
+// Opens or makes the state of `partition` in `directory`/<partition>: for `replay run`.
+Result<std::unique_ptr<state::StateStore>> OpenStateFor(const std::string& directory,
+                                                        std::int32_t partition);
+
 // Stores in a temporary directory that is removed with this object: for audits.
 class ScratchStores {
  public:

@@ -48,6 +48,10 @@ enum class MetricId : std::uint8_t {
   kDispatches,
   kProjectionTransactions,
   kProjectionRows,
+  kSnapshots,
+  kTakeOvers,
+  kFollowedBatches,
+  kRootMismatches,
   // Gauges.
   kBuildInfo,
   kReady,
@@ -66,6 +70,12 @@ enum class MetricId : std::uint8_t {
   kDispatchHeld,
   kProjectionLagSeconds,
   kProjectionSeq,
+  kStandby,
+  kStandbyLagSeconds,
+  kTakeOverBackedOff,
+  kSnapshotSeq,
+  kCatchUpRemaining,
+  kCatchUpEtaSeconds,
   // Histograms.
   kCommitSeconds,
   kFoldSeconds,
@@ -74,9 +84,10 @@ enum class MetricId : std::uint8_t {
   kIngestAckSeconds,
   kDispatchSeconds,
   kProjectionSeconds,
+  kSnapshotSeconds,
 };
 inline constexpr std::size_t kMetricCount =
-    static_cast<std::size_t>(MetricId::kProjectionSeconds) + 1;
+    static_cast<std::size_t>(MetricId::kSnapshotSeconds) + 1;
 
 enum class MetricType : std::uint8_t { kCounter, kGauge, kHistogram };
 

@@ -76,12 +76,17 @@ struct Found {
   std::uint64_t seq = 0;
 };
 
-Result<Found> Search(const Session& session, const Wanted& wanted) {
+// What was decided up to `at`, if it is given.
+Result<Found> Search(const Session& session, const Wanted& wanted,
+                     std::optional<LogTime> at = std::nullopt) {
   std::optional<Found> newest;
   std::int64_t newest_us = 0;
   ALERTSTREAM_RETURN_IF_ERROR(ForEachBatch(
       session, {Topic::kDecisions},
       [&](std::int32_t, const runtime::ReleasedBatch& batch) -> Status {
+        if (at && FromMicros(batch.journal.now_us()) > *at) {
+          return Status::Ok();
+        }
         for (const auto& output : batch.outputs) {
           v1::DecisionRecord record;
           const auto& value = output.record.value;
@@ -167,7 +172,7 @@ void Keep(v1::Fact fact, Facts* facts) {
   }
 }
 
-Result<Facts> ReadFacts(const Session& session, const Found& found) {
+Result<Facts> ReadFacts(const Session& session, const Found& found, std::optional<LogTime> at) {
   Facts facts;
   const v1::DecisionRecord& first = found.parts.front();
   for (const auto& part : found.parts) {
@@ -180,6 +185,9 @@ Result<Facts> ReadFacts(const Session& session, const Found& found) {
   ALERTSTREAM_RETURN_IF_ERROR(
       ForEachBatchOf(session, static_cast<std::int32_t>(first.event().partition()), {Topic::kFacts},
                      [&](std::int32_t, const runtime::ReleasedBatch& batch) -> Status {
+                       if (at && FromMicros(batch.journal.now_us()) > *at) {
+                         return Status::Ok();
+                       }
                        for (const auto& output : batch.outputs) {
                          v1::Fact fact;
                          const auto& value = output.record.value;
@@ -213,7 +221,9 @@ std::string Headline(const v1::Decision& decision) {
 
 class Explainer {
  public:
-  Explainer(const Session& session, const Found& found) : session_(session), found_(found) {}
+  // `past` may be null.
+  Explainer(const Session& session, const Found& found, PastState* past)
+      : session_(session), found_(found), past_(past) {}
 
   Result<ExitCode> Run();
 
@@ -230,22 +240,71 @@ class Explainer {
   void PrintDeliveries(const v1::Decision& decision);
   void PrintGate(int number, const v1::GateResult& gate, const v1::Decision* decision);
   void PrintJson();
+  Result<std::map<std::string, v1::RecipientState>> PeopleThen() const;
+  void PrintPast();
 
   const Session& session_;
   const Found& found_;
+  PastState* past_;
   EventAtHand event_;
   Facts facts_;
+  std::map<std::string, v1::RecipientState> people_then_;  // By token.
 };
 
 Result<ExitCode> Explainer::Run() {
   ALERTSTREAM_RETURN_IF_ERROR(ReadEvent(session_, found_.parts.front().event(), &event_));
-  ALERTSTREAM_ASSIGN_OR_RETURN(facts_, ReadFacts(session_, found_));
+  const auto at = past_ == nullptr ? std::nullopt : std::optional(past_->now);
+  ALERTSTREAM_ASSIGN_OR_RETURN(facts_, ReadFacts(session_, found_, at));
+  if (past_ != nullptr) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(people_then_, PeopleThen());
+  }
   if (session_.Json()) {
     PrintJson();
   } else {
     PrintText();
   }
   return ExitCode::kOk;
+}
+
+// The permissions of everybody whom the chosen decisions are about, as the past state has them.
+Result<std::map<std::string, v1::RecipientState>> Explainer::PeopleThen() const {
+  std::map<std::string, v1::RecipientState> people;
+  for (const auto& part : found_.parts) {
+    for (const auto& decision : part.decisions()) {
+      if (!Chosen(decision) || decision.recipient_token().empty() ||
+          people.size() >= kExplainedMax) {
+        continue;
+      }
+      ALERTSTREAM_ASSIGN_OR_RETURN(
+          people[decision.recipient_token()],
+          RecipientThen(*past_, part.tenant(), decision.recipient_token()));
+    }
+  }
+  return people;
+}
+
+void Explainer::PrintPast() {
+  std::ostream& out = session_.io.out;
+  out << fmt::format("As of {}, seq {}:\n", TimeText(past_->now, session_.io.render), past_->seq);
+  for (const auto& [token, person] : people_then_) {
+    out << fmt::format("  {}\n", FormatId(IdKind::kRecipient, token));
+    for (const auto& opt_out : person.opt_outs()) {
+      out << fmt::format("     opt-out on {}: {}, by {}   {}   {}\n", Word(opt_out.channel()),
+                         Word(opt_out.status()), Word(opt_out.by()),
+                         TimeText(FromMicros(opt_out.at_us()), session_.io.render),
+                         PositionText(opt_out.source()));
+    }
+    for (const auto& consent : person.consents()) {
+      out << fmt::format("     consent on {} for {}: {}{}   {}   {}\n", Word(consent.channel()),
+                         Word(consent.message_class()), Word(consent.status()),
+                         consent.written() ? ", written" : "",
+                         TimeText(FromMicros(consent.at_us()), session_.io.render),
+                         PositionText(consent.source()));
+    }
+    if (person.opt_outs_size() + person.consents_size() == 0) {
+      out << "     neither opt-outs nor consents\n";
+    }
+  }
 }
 
 const v1::Trigger* Explainer::TriggerOf(const v1::Decision& decision) const {
@@ -435,6 +494,9 @@ void Explainer::PrintText() {
   if (all > shown) {
     out << fmt::format("{} more decisions of this event; all of them: -o json\n", all - shown);
   }
+  if (past_ != nullptr) {
+    PrintPast();
+  }
   out << fmt::format("Recorded in {}, seq {}. Decide all of it again: alertstream audit verify\n",
                      PositionText(static_cast<std::uint32_t>(Topic::kJournal),
                                   record.event().partition(), found_.journal_offset),
@@ -485,15 +547,34 @@ void Explainer::PrintJson() {
   object.Raw("records", parts.Take());
   object.Raw("conditions", conditions.Take());
   object.Raw("deliveries", deliveries.Take());
+  if (past_ != nullptr) {
+    JsonObject past;
+    past.Text("as_of", FormatRfc3339(past_->now));
+    past.Integer("seq", static_cast<std::int64_t>(past_->seq));
+    JsonList people;
+    for (const auto& [token, person] : people_then_) {
+      JsonObject one;
+      one.Text("recipient", FormatId(IdKind::kRecipient, token));
+      one.Raw("permissions", MessageJson(person));
+      people.Raw(one.Take());
+    }
+    past.Raw("people", people.Take());
+    object.Raw("past", past.Take());
+  }
   session_.io.out << object.Take() << "\n";
 }
 
 }  // namespace
 
-Result<ExitCode> Explain(const Session& session, const std::string& what) {
+Result<ExitCode> Explain(const Session& session, const std::string& what, const PastOptions& past) {
   ALERTSTREAM_ASSIGN_OR_RETURN(const Wanted wanted, ParseWanted(what));
-  ALERTSTREAM_ASSIGN_OR_RETURN(const Found found, Search(session, wanted));
-  return Explainer(session, found).Run();
+  ALERTSTREAM_ASSIGN_OR_RETURN(const Found found, Search(session, wanted, past.at));
+  if (!past.wanted()) {
+    return Explainer(session, found, nullptr).Run();
+  }
+  const auto partition = static_cast<std::int32_t>(found.parts.front().event().partition());
+  ALERTSTREAM_ASSIGN_OR_RETURN(PastState state, OpenPast(session, partition, past));
+  return Explainer(session, found, &state).Run();
 }
 
 Result<ExitCode> EventsGet(const Session& session, const std::string& what, bool show_data) {

@@ -12,6 +12,7 @@
 #include "ops/cli/json_object.h"
 #include "ops/cli/message_json.h"
 #include "ops/cli/words.h"
+#include "processor/base/rfc3339.h"
 #include "processor/engine/gates/recipient.h"
 
 namespace alertstream::cli {
@@ -157,18 +158,63 @@ Result<ExitCode> ChangeOptOut(const Session& session, const OptOutOptions& optio
                    fmt::format("opt-out {} on {}", Word(options.status), Word(options.channel)));
 }
 
-Result<ExitCode> ShowConsent(const Session& session, const std::string& address) {
+namespace {
+
+const std::vector<Column> kPermissionColumns = {{.key = "what"},
+                                                {.key = "channel"},
+                                                {.key = "message_class", .title = "CLASS"},
+                                                {.key = "status"},
+                                                {.key = "by", .title = "BY / SOURCE"},
+                                                {.key = "at"},
+                                                {.key = "written"},
+                                                {.key = "position"}};
+
+// The state knows what is in force, not the word of where a consent came from.
+Result<ExitCode> ShowPastConsent(const Session& session, const Person& person,
+                                 const PastOptions& options) {
+  const auto partition = schemas::PartitionOf(session.tenant, session.identity.partitions);
+  ALERTSTREAM_ASSIGN_OR_RETURN(const PastState past, OpenPast(session, partition, options));
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto state, RecipientThen(past, session.tenant, person.token));
+  Table table(kPermissionColumns);
+  for (const auto& opt_out : state.opt_outs()) {
+    table.Add({{std::string("opt_out")},
+               {Word(opt_out.channel())},
+               {Absent{}},
+               {Word(opt_out.status())},
+               {Word(opt_out.by())},
+               {FromMicros(opt_out.at_us())},
+               {Absent{}},
+               {PositionText(opt_out.source())}});
+  }
+  for (const auto& consent : state.consents()) {
+    table.Add({{std::string("consent")},
+               {Word(consent.channel())},
+               {Word(consent.message_class())},
+               {Word(consent.status())},
+               {Absent{}},
+               {FromMicros(consent.at_us())},
+               {consent.written()},
+               {PositionText(consent.source())}});
+  }
+  session.io.err << fmt::format(
+      "{} of tenant {} is {}; as of {}, seq {}\n", MaskAddress(person.address), session.tenant,
+      FormatId(IdKind::kRecipient, person.token),
+      past.seq == 0 ? std::string("the beginning") : FormatRfc3339(past.now), past.seq);
+  ALERTSTREAM_RETURN_IF_ERROR(Print(session.io, table));
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+Result<ExitCode> ShowConsent(const Session& session, const std::string& address,
+                             const PastOptions& past) {
   ALERTSTREAM_ASSIGN_OR_RETURN(const Person person, ResolvePerson(session, address));
+  if (past.wanted()) {
+    return ShowPastConsent(session, person, past);
+  }
   ALERTSTREAM_ASSIGN_OR_RETURN(const Permissions permissions,
                                ReadPermissions(session, person.token));
-  Table table({{.key = "what"},
-               {.key = "channel"},
-               {.key = "message_class", .title = "CLASS"},
-               {.key = "status"},
-               {.key = "by", .title = "BY / SOURCE"},
-               {.key = "at"},
-               {.key = "written"},
-               {.key = "position"}});
+  Table table(kPermissionColumns);
   for (const auto& [key, fact] : permissions.opt_outs) {
     const v1::OptOutFact& opt_out = fact.opt_out();
     table.Add(

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "ops/cli/commands/replay.h"
 #include "ops/cli/commands/session.h"
 #include "schemas/envelope.pb.h"
 
@@ -34,7 +35,9 @@ Result<ExitCode> ChangeConsent(const Session& session, const ConsentOptions& opt
 Result<ExitCode> ChangeOptOut(const Session& session, const OptOutOptions& options);
 
 // The person's consents and opt-outs, as the facts of the log tell them.
-Result<ExitCode> ShowConsent(const Session& session, const std::string& address);
+// With `past`: from the state as it was, which is what the gates saw.
+Result<ExitCode> ShowConsent(const Session& session, const std::string& address,
+                             const PastOptions& past = {});
 // Everybody who is opted out, as tokens: the log's facts name nobody.
 Result<ExitCode> ListOptOuts(const Session& session, std::size_t rows_max);
 

@@ -9,6 +9,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/wire_format_lite.h>
 
+#include "ops/cli/commands/progress_file.h"
 #include "ops/cli/json_object.h"
 #include "ops/cli/version.h"
 #include "ops/cli/words.h"
@@ -58,6 +59,35 @@ std::string KindOfFact(const v1::Fact& fact) {
   const auto* field =
       fact.GetDescriptor()->FindFieldByNumber(static_cast<int>(fact.subject_case()));
   return field == nullptr ? std::string("none") : field->name();
+}
+
+std::string_view WordOfSnapshot(runtime::SnapshotEvent event) {
+  switch (event) {
+    case runtime::SnapshotEvent::kMade:
+      return "made";
+    case runtime::SnapshotEvent::kFailed:
+      return "failed";
+    case runtime::SnapshotEvent::kRestored:
+      return "restored";
+    case runtime::SnapshotEvent::kRefused:
+      return "refused";
+  }
+  return "";
+}
+
+std::string_view WordOfCause(runtime::TakeOverCause cause) {
+  switch (cause) {
+    case runtime::TakeOverCause::kOrder:
+      return "order";
+    case runtime::TakeOverCause::kStaleLease:
+      return "stale_lease";
+  }
+  return "";
+}
+
+// Works as it should: it decides, or stands by for who does.
+bool IsReady(const runtime::PartitionStatus& status) {
+  return status.phase == "owner" || status.phase == "standby";
 }
 
 }  // namespace
@@ -169,6 +199,16 @@ PartitionMetrics::PartitionMetrics(Metrics& metrics, Clock& clock)
   for (const std::string_view cause : {"permission_view", "stopped"}) {
     metrics_.CounterOf(MetricId::kHeldSeconds, {cause});
   }
+  for (const auto event : {runtime::SnapshotEvent::kMade, runtime::SnapshotEvent::kFailed,
+                           runtime::SnapshotEvent::kRestored, runtime::SnapshotEvent::kRefused}) {
+    metrics_.CounterOf(MetricId::kSnapshots, {WordOfSnapshot(event)});
+  }
+  for (const auto cause : {runtime::TakeOverCause::kOrder, runtime::TakeOverCause::kStaleLease}) {
+    metrics_.CounterOf(MetricId::kTakeOvers, {WordOfCause(cause)});
+  }
+  metrics_.CounterOf(MetricId::kFollowedBatches);
+  metrics_.CounterOf(MetricId::kRootMismatches);
+  metrics_.HistogramOf(MetricId::kSnapshotSeconds);
 }
 
 void PartitionMetrics::Phase(std::int32_t partition, const std::string& phase,
@@ -197,8 +237,47 @@ void PartitionMetrics::Failed(const Error& error) {
   }
 }
 
+void PartitionMetrics::Snapshot(std::int32_t partition, const runtime::SnapshotNote& note) {
+  metrics_.CounterOf(MetricId::kSnapshots, {WordOfSnapshot(note.event)}).Add();
+  const bool made = note.event == runtime::SnapshotEvent::kMade;
+  if (made) {
+    metrics_.HistogramOf(MetricId::kSnapshotSeconds).Observe(Seconds(note.took));
+  }
+  if (made || note.event == runtime::SnapshotEvent::kRestored) {
+    metrics_.GaugeOf(MetricId::kSnapshotSeq, {std::to_string(partition)})
+        .Set(static_cast<double>(note.seq));
+  }
+}
+
+void PartitionMetrics::TakeOver(runtime::TakeOverCause cause) {
+  metrics_.CounterOf(MetricId::kTakeOvers, {WordOfCause(cause)}).Add();
+}
+
+void PartitionMetrics::SetStandby(const std::string& where,
+                                  const runtime::PartitionStatus& status) {
+  const bool follows = status.phase == "standby";
+  metrics_.GaugeOf(MetricId::kStandby, {where}).Set(follows ? 1 : 0);
+  metrics_.GaugeOf(MetricId::kStandbyLagSeconds, {where}).Set(follows ? status.lag_seconds : 0);
+  metrics_.GaugeOf(MetricId::kTakeOverBackedOff, {where}).Set(status.backed_off ? 1 : 0);
+  metrics_.GaugeOf(MetricId::kSnapshotSeq, {where}).Set(static_cast<double>(status.snapshot_seq));
+  const runtime::Progress& progress = status.progress;
+  metrics_.GaugeOf(MetricId::kCatchUpRemaining, {where})
+      .Set(static_cast<double>(progress.total - std::min(progress.total, progress.done)));
+  metrics_.GaugeOf(MetricId::kCatchUpEtaSeconds, {where}).Set(progress.eta_seconds);
+  Known& known = known_[status.partition];
+  // A partition that began to follow anew counts from nothing.
+  const std::uint64_t before = status.followed_batches < known.followed ? 0 : known.followed;
+  metrics_.CounterOf(MetricId::kFollowedBatches)
+      .Add(static_cast<double>(status.followed_batches - before));
+  metrics_.CounterOf(MetricId::kRootMismatches)
+      .Add(static_cast<double>(status.mismatches - known.mismatches));
+  known.followed = status.followed_batches;
+  known.mismatches = status.mismatches;
+}
+
 void PartitionMetrics::Set(const runtime::PartitionStatus& status) {
   const std::string where = std::to_string(status.partition);
+  SetStandby(where, status);
   metrics_.GaugeOf(MetricId::kReady, {where}).Set(status.phase == "owner" ? 1 : 0);
   metrics_.GaugeOf(MetricId::kLagSeconds, {where}).Set(status.idle ? 0 : status.lag_seconds);
   metrics_.GaugeOf(MetricId::kHeld, {where}).Set(status.held_seconds > 0 ? 1 : 0);
@@ -223,7 +302,8 @@ std::vector<log::ReadFrom> PositionsOf(const std::vector<runtime::PartitionStatu
   std::vector<log::ReadFrom> positions;
   for (const auto& status : partitions) {
     // Another instance may be further on where this one does not own.
-    if (status.phase == "starting" || status.phase == "catching_up" || status.phase == "stopped") {
+    if (status.phase == "starting" || status.phase == "restoring" ||
+        status.phase == "catching_up" || status.phase == "standby" || status.phase == "stopped") {
       continue;
     }
     for (std::size_t i = 0; i < status.positions.size(); ++i) {
@@ -246,7 +326,7 @@ HealthState HealthOf(const std::vector<runtime::PartitionStatus>& partitions,
   }
   JsonList list;
   for (const auto& status : partitions) {
-    health.ready = health.ready && status.phase == "owner";
+    health.ready = health.ready && IsReady(status);
     JsonObject object;
     object.Integer("partition", status.partition);
     object.Text("phase", status.phase);
@@ -256,6 +336,13 @@ HealthState HealthOf(const std::vector<runtime::PartitionStatus>& partitions,
     object.Integer("seq", static_cast<std::int64_t>(status.seq));
     object.Number("lag_seconds", status.idle ? 0 : status.lag_seconds);
     object.Number("held_seconds", status.held_seconds);
+    object.Integer("snapshot_seq", static_cast<std::int64_t>(status.snapshot_seq));
+    if (status.progress.total > 0) {
+      object.Integer("progress_done", static_cast<std::int64_t>(status.progress.done));
+      object.Integer("progress_total", static_cast<std::int64_t>(status.progress.total));
+      object.Number("progress_per_second", status.progress.per_second);
+      object.Number("eta_seconds", status.progress.eta_seconds);
+    }
     list.Raw(object.Take());
   }
   JsonObject object;
@@ -348,10 +435,48 @@ void Server::MakeProcessor() {
   options.on_error = [this](std::int32_t, const Error& error) { partition_metrics_.Failed(error); };
   options.on_phase = [this](std::int32_t partition, const std::string& phase,
                             const std::string& error) {
+    if (options_.progress_path && phase != "restoring" && phase != "catching_up") {
+      RemoveProgress(options_.progress_path(partition));
+    }
     const bool bad = phase == "stopped" || phase == "waiting_for_log" || phase == "holding";
     Log(bad ? LogLevel::kError : LogLevel::kInfo, "partition_phase",
         {{"partition", partition}, {"phase", phase}, {"error", error}});
     partition_metrics_.Phase(partition, phase, error);
+  };
+  options.on_snapshot = [this](std::int32_t partition, const runtime::SnapshotNote& note) {
+    const bool bad = !note.error.empty();
+    Log(bad ? LogLevel::kError : LogLevel::kInfo, "snapshot",
+        {{"partition", partition},
+         {"event", WordOfSnapshot(note.event)},
+         {"seq", note.seq},
+         {"seconds", Seconds(note.took)},
+         {"error", note.error}});
+    partition_metrics_.Snapshot(partition, note);
+  };
+  options.on_take_over = [this](std::int32_t partition, runtime::TakeOverCause cause) {
+    Log(LogLevel::kWarning, "take_over", {{"partition", partition}, {"cause", WordOfCause(cause)}});
+    partition_metrics_.TakeOver(cause);
+  };
+  options.on_back_off = [](std::int32_t partition) {
+    Log(LogLevel::kError, "take_over_backed_off",
+        {{"partition", partition},
+         {"error",
+          "fenced twice within a minute: another instance takes the partition too; find "
+          "out why before it is taken over by order"}});
+  };
+  options.on_progress = [this](std::int32_t partition, const std::string& phase,
+                               const runtime::Progress& progress) {
+    Log(LogLevel::kInfo, "progress",
+        {{"partition", partition},
+         {"phase", phase},
+         {"done", progress.done},
+         {"total", progress.total},
+         {"per_second", progress.per_second},
+         {"eta_seconds", progress.eta_seconds}});
+    if (options_.progress_path) {
+      WriteProgress(options_.progress_path(partition),
+                    {.phase = phase, .progress = progress, .at = session_.clock.Now()});
+    }
   };
   processor_ =
       std::make_unique<runtime::Processor>(session_.log, session_.clock, std::move(options));

@@ -45,6 +45,8 @@ struct ServerContext {
 struct ServeOptions {
   // Its callbacks are set here. Nothing: this server decides nothing.
   std::optional<runtime::ProcessorOptions> processor;
+  // Where a partition's progress is written while it is not ready (progress_file.h); may be empty.
+  std::function<std::string(std::int32_t partition)> progress_path;
   // Nothing: only a part answers for metrics and health.
   std::optional<HealthListenerOptions> health;
   // SIGTERM to the end: what is under way is committed, the rest waits in the log.
@@ -80,10 +82,15 @@ class PartitionMetrics {
   PartitionMetrics(Metrics& metrics, Clock& clock);
   void Phase(std::int32_t partition, const std::string& phase, const std::string& error);
   void Failed(const Error& error);
+  void Snapshot(std::int32_t partition, const runtime::SnapshotNote& note);
+  void TakeOver(runtime::TakeOverCause cause);
   void Set(const runtime::PartitionStatus& status);
 
  private:
+  void SetStandby(const std::string& where, const runtime::PartitionStatus& status);
   struct Known {
+    std::uint64_t followed = 0;  // Already counted; so are the others.
+    std::uint64_t mismatches = 0;
     double held_seconds = 0;  // Already counted.
     std::chrono::microseconds seen_at{};
   };

@@ -6,8 +6,10 @@
 #include <system_error>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "ops/cli/commands/raw_records.h"
+#include "ops/cli/commands/take_over.h"
 #include "ops/cli/json_object.h"
 #include "ops/cli/words.h"
 #include "processor/runtime/log_time.h"
@@ -134,10 +136,12 @@ Result<std::map<std::int32_t, std::string>> ReadLiveLeases(const Session& sessio
   return live;
 }
 
-Result<ExitCode> ShowStatus(const Session& session, const SuspectOf& suspect_of) {
+Result<ExitCode> ShowStatus(const Session& session, const SuspectOf& suspect_of,
+                            const ProgressOf& progress_of) {
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto leases, ReadLiveLeases(session));
   Table table({{.key = "partition", .right = true},
                {.key = "owner"},
+               {.key = "standby"},
                {.key = "epoch", .right = true},
                {.key = "seq", .right = true},
                {.key = "engine", .right = true},
@@ -146,6 +150,7 @@ Result<ExitCode> ShowStatus(const Session& session, const SuspectOf& suspect_of)
                {.key = "dead_letters", .right = true},
                {.key = "stopped_by"}});
   std::string skips;
+  std::string progress;
   for (std::int32_t partition = 0; partition < session.identity.partitions; ++partition) {
     ALERTSTREAM_ASSIGN_OR_RETURN(const PartitionView view, ViewJournal(session, partition));
     Cell lag{Absent{}};
@@ -159,6 +164,11 @@ Result<ExitCode> ShowStatus(const Session& session, const SuspectOf& suspect_of)
     ALERTSTREAM_ASSIGN_OR_RETURN(const auto letters,
                                  ReadLast(session, {Topic::kDeadLetters, partition}, 1));
     const auto lease = leases.find(partition);
+    ALERTSTREAM_ASSIGN_OR_RETURN(const Standing standing, ReadStanding(session, partition));
+    if (const auto under_way = progress_of(partition)) {
+      progress += fmt::format("partition {} is {}\n", partition,
+                              ProgressText(under_way->phase, under_way->progress));
+    }
     const std::string stopped_by = StoppedBy(suspect_of(partition), partition);
     if (!stopped_by.empty()) {
       skips += fmt::format(
@@ -169,6 +179,9 @@ Result<ExitCode> ShowStatus(const Session& session, const SuspectOf& suspect_of)
     table.Add(
         {{static_cast<std::int64_t>(partition)},
          {lease == leases.end() ? Cell::Value(Absent{}) : Cell::Value(lease->second)},
+         {standing.standbys.empty()
+              ? Cell::Value(Absent{})
+              : Cell::Value(fmt::format("{}", fmt::join(standing.standbys, ", ")))},
          {static_cast<std::int64_t>(view.last.owner_epoch())},
          {static_cast<std::int64_t>(view.last.seq())},
          {static_cast<std::int64_t>(view.last.engine_version())},
@@ -183,7 +196,7 @@ Result<ExitCode> ShowStatus(const Session& session, const SuspectOf& suspect_of)
                                   session.identity.ToText(), session.identity.partitions);
   }
   ALERTSTREAM_RETURN_IF_ERROR(Print(session.io, table));
-  session.io.err << skips;
+  session.io.err << progress << skips;
   if (!session.Json()) {
     session.io.err << "dead letters: offsets up to the end of the topic; details: alertstream dlq "
                       "list\n";

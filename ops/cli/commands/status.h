@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "ops/cli/commands/progress_file.h"
 #include "ops/cli/commands/session.h"
 #include "processor/runtime/crash_marker.h"
 
@@ -20,9 +21,13 @@ Result<std::map<std::int32_t, std::string>> ReadLiveLeases(const Session& sessio
 // The crash marker of a partition of this machine, if it has one.
 using SuspectOf = std::function<std::optional<runtime::CrashMarker::Suspect>(std::int32_t)>;
 
-// One row a partition: who owns it, where its journal stands, what waits, and the record that stops
-// it, if one does.
-Result<ExitCode> ShowStatus(const Session& session, const SuspectOf& suspect_of);
+// How far the restore or catch-up of a partition on this machine has come, if one is under way.
+using ProgressOf = std::function<std::optional<PartitionProgress>(std::int32_t)>;
+
+// One row a partition: who owns it, who stands by, where its journal stands, what waits, and the
+// record that stops it, if one does.
+Result<ExitCode> ShowStatus(const Session& session, const SuspectOf& suspect_of,
+                            const ProgressOf& progress_of);
 
 enum class CheckResult : std::uint8_t { kOk, kWarning, kFailed };
 
