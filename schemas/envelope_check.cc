@@ -50,6 +50,11 @@ bool IsLogWide(Change change) {
          change == Change::kLogMarker;
 }
 
+// A dead letter may have no tenant.
+bool MayBeLogWide(Change change, std::uint32_t engine_version) {
+  return IsLogWide(change) || (engine_version >= 4 && change == Change::kDeadLetterAction);
+}
+
 bool CheckSchemaVersion(FieldCheck& check, std::uint32_t version) {
   if (version == 0) {
     return check.Missing("schema_version");
@@ -76,7 +81,7 @@ bool CheckTenant(FieldCheck& check, std::string_view key, const v1::Envelope& en
 
 // The payload fits the topic, and an account change fits the key.
 bool CheckPayload(FieldCheck& check, Topic topic, std::string_view key,
-                  const v1::Envelope& envelope) {
+                  const v1::Envelope& envelope, std::uint32_t engine_version) {
   const Payload payload = envelope.payload_case();
   if (payload == Payload::PAYLOAD_NOT_SET) {
     return check.Missing("payload");
@@ -90,7 +95,7 @@ bool CheckPayload(FieldCheck& check, Topic topic, std::string_view key,
     return check.Fail(v1::DEAD_LETTER_REASON_WRONG_PAYLOAD,
                       "payload: does not belong on " + std::string(NameOf(topic)));
   }
-  if (log_key && !(payload == Payload::kAccountChange && IsLogWide(change))) {
+  if (log_key && !(payload == Payload::kAccountChange && MayBeLogWide(change, engine_version))) {
     return check.Fail(v1::DEAD_LETTER_REASON_WRONG_PAYLOAD,
                       "payload: the key _log carries log-wide changes only");
   }
@@ -376,7 +381,26 @@ bool CheckMarker(FieldCheck& check, const v1::LogMarker& marker) {
          check.Range("partitions", marker.partitions(), 1, kPartitionsMax);
 }
 
-bool CheckAccountChange(FieldCheck& check, const v1::AccountChange& change) {
+// A retry is no account change: it lies on the record that is tried again.
+bool CheckDeadLetterAction(FieldCheck& check, const v1::AccountChange& change) {
+  const v1::DeadLetterAction& action = change.dead_letter_action();
+  const bool is_input =
+      action.record().topic() >= 1 && action.record().topic() <= kTopicCount &&
+      SpecOf(static_cast<Topic>(action.record().topic())).role == TopicRole::kInput;
+  return check.Size("id", action.id(), kDeadLetterIdBytes, kRequired) &&
+         check.That("record.topic", is_input, "must be the number of an input topic") &&
+         check.That("record.offset", action.record().offset() >= 0, "must not be negative") &&
+         check.That("kind",
+                    action.kind() == v1::DEAD_LETTER_ACTION_KIND_DROP ||
+                        action.kind() == v1::DEAD_LETTER_ACTION_KIND_PURGE,
+                    "expected DROP or PURGE; a retry is the record itself, appended again") &&
+         check.That("actor", action.actor().empty() && action.reason().empty(),
+                    "belongs to the envelope; reason to account_change") &&
+         check.That("kind", !change.reason().empty(), "an action needs account_change.reason");
+}
+
+bool CheckAccountChange(FieldCheck& check, const v1::AccountChange& change,
+                        std::uint32_t engine_version) {
   check.Enter("account_change");
   if (!check.Text("reason", change.reason(), kReasonBytesMax, kOptional)) {
     return false;
@@ -409,7 +433,12 @@ bool CheckAccountChange(FieldCheck& check, const v1::AccountChange& change) {
     case Change::kLogMarker:
       check.Enter("log_marker");
       return CheckMarker(check, change.log_marker());
-    case Change::kDeadLetterAction:  // Unknown to the versions so far.
+    case Change::kDeadLetterAction:
+      if (engine_version < 4) {
+        break;
+      }
+      check.Enter("dead_letter_action");
+      return CheckDeadLetterAction(check, change);
     case Change::CHANGE_NOT_SET:
       break;
   }
@@ -421,7 +450,23 @@ bool MayNotifyDirectly(v1::Trust trust) {
   return trust == v1::TRUST_SECRET || trust == v1::TRUST_SYSTEM;
 }
 
-bool CheckDirect(FieldCheck& check, const v1::Envelope& envelope) {
+// Channel, class and trigger are those of the notification.
+bool CheckRetry(FieldCheck& check, const v1::DirectNotification& direct) {
+  const v1::RetryRequested& retry = direct.retry();
+  return check.That("retry",
+                    direct.trigger_id().empty() && direct.sender_id().empty() &&
+                        direct.template_body().empty() &&
+                        direct.channel() == v1::CHANNEL_UNSPECIFIED &&
+                        direct.message_class() == v1::MESSAGE_CLASS_UNSPECIFIED,
+                    "only `to` may be given beside it") &&
+         check.Id("retry.notification_id", retry.notification_id(), kNotificationIdBytesMax,
+                  kRequired) &&
+         check.PersonalText("retry.body", retry.body(), kMessageBodyBytesMax, kRequired) &&
+         check.EntityId("retry.sender_id", retry.sender_id(), kOptional) &&
+         check.Text("retry.reason", retry.reason(), kReasonBytesMax, kOptional);
+}
+
+bool CheckDirect(FieldCheck& check, const v1::Envelope& envelope, std::uint32_t engine_version) {
   const v1::DirectNotification& direct = envelope.site_event().direct();
   check.Enter("direct");
   if (!check.That("to", MayNotifyDirectly(envelope.trust()),
@@ -429,6 +474,9 @@ bool CheckDirect(FieldCheck& check, const v1::Envelope& envelope) {
       !check.PersonalText("to", direct.to(), kPushTokenBytesMax, kRequired) ||
       !check.EntityId("trigger_id", direct.trigger_id(), kOptional)) {
     return false;
+  }
+  if (engine_version >= 4 && direct.has_retry()) {
+    return CheckRetry(check, direct);
   }
   if (!direct.trigger_id().empty()) {
     constexpr std::string_view kOneOfTwo = "given beside a trigger_id; expected one of the two";
@@ -450,7 +498,7 @@ bool CheckBody(FieldCheck& check, const v1::Envelope& envelope, std::uint32_t en
       check.Enter("site_event");
       return check.PersonalBytes("data", envelope.site_event().data(), kEventDataBytesMax) &&
              (engine_version < 3 || !envelope.site_event().has_direct() ||
-              CheckDirect(check, envelope));
+              CheckDirect(check, envelope, engine_version));
     case Payload::kConsentChange:
       check.Enter("consent_change");
       return CheckConsent(check, envelope.consent_change());
@@ -467,7 +515,7 @@ bool CheckBody(FieldCheck& check, const v1::Envelope& envelope, std::uint32_t en
       check.Enter("delivery_attempt");
       return CheckAttempt(check, envelope.delivery_attempt(), engine_version);
     case Payload::kAccountChange:
-      return CheckAccountChange(check, envelope.account_change());
+      return CheckAccountChange(check, envelope.account_change(), engine_version);
     case Payload::PAYLOAD_NOT_SET:
       break;
   }
@@ -498,7 +546,7 @@ std::optional<DecodeFault> CheckEnvelope(Topic topic, std::string_view key,
   FieldCheck check;
   // The version comes first: in a later one every other field may mean something else.
   if (CheckSchemaVersion(check, envelope.schema_version()) && CheckTenant(check, key, envelope) &&
-      CheckPayload(check, topic, key, envelope) && CheckHead(check, envelope) &&
+      CheckPayload(check, topic, key, envelope, engine_version) && CheckHead(check, envelope) &&
       CheckBody(check, envelope, engine_version)) [[likely]] {
     return std::nullopt;
   }

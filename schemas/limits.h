@@ -16,7 +16,7 @@ inline constexpr std::uint32_t kSchemaVersionMax = 1;
 
 // The newest engine version whose checks these are. What an earlier one refused or let pass stays
 // refused or passed in its part of history.
-inline constexpr std::uint32_t kChecksVersion = 3;
+inline constexpr std::uint32_t kChecksVersion = 4;
 
 // Envelope.
 inline constexpr std::size_t kEventIdBytesMax = 256;    // ULID, UUID or "host/queue/offset".
@@ -75,6 +75,8 @@ inline constexpr std::uint32_t kAttemptMax = 100'000;
 // Since version 3: the text of a message as it was sent, for the next attempt. Above all that is
 // ever rendered.
 inline constexpr std::size_t kMessageBodyBytesMax = 16'384;
+
+inline constexpr std::size_t kDeadLetterIdBytes = 16;
 
 // Account changes.
 inline constexpr std::size_t kEntityIdBytesMax = 64;  // Trigger, plan, sender: part of state keys.

@@ -6,6 +6,7 @@
 
 #include "processor/engine/fold_context.h"
 #include "processor/engine/gates/recipient.h"
+#include "processor/engine/redrive.h"
 #include "schemas/personal.h"
 
 namespace alertstream::engine {
@@ -230,9 +231,10 @@ void FoldAccountChange(FoldContext& context, const RecordRef& ref, const v1::Env
       return FoldTrigger(c, change.trigger());
     case v1::AccountChange::kEngineActivate:
       return FoldEngineActivate(c, change.engine_activate());
+    case v1::AccountChange::kDeadLetterAction:
+      return FoldDeadLetterAction(context, ref, envelope);
     case v1::AccountChange::kSkipRequested:  // Read ahead by a stopped task; no state of its own.
     case v1::AccountChange::kLogMarker:
-    case v1::AccountChange::kDeadLetterAction:  // No version so far lets it pass the checks.
     case v1::AccountChange::CHANGE_NOT_SET:
       return;
   }

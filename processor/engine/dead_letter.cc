@@ -23,6 +23,7 @@ void AddDeadLetter(const DeadLetterCause& cause, Effects* effects) {
   letter.set_detail(cause.fault.detail);
   letter.set_event_type(cause.event_type.data(), cause.event_type.size());
   letter.set_at_us(ToMicros(cause.now));
+  letter.set_retry_of(cause.retry_of.data(), cause.retry_of.size());
   if (cause.fault.reason != v1::DEAD_LETTER_REASON_TOO_LARGE) {
     v1::RawRecord original;
     original.set_key(record.key.data(), record.key.size());

@@ -20,6 +20,7 @@ struct DeadLetterCause {
   std::string_view tenant = {};      // Empty if not known.
   std::string_view event_type = {};  // Empty if not known.
   LogTime now;
+  std::string_view retry_of = {};  // The dead letter whose retry the record is.
 };
 
 // Adds the dead letter to `effects`. The bytes of a record that is TOO_LARGE are not repeated:

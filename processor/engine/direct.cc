@@ -13,6 +13,9 @@ bool EventFold::PassDirect(const RecordRef& ref, const v1::Envelope& envelope, W
     return true;
   }
   const v1::DirectNotification& request = envelope.site_event().direct();
+  if (IsRetry(&request)) {
+    return PassRetry(ref, envelope, work);
+  }
   const CompiledTrigger* trigger = nullptr;
   if (!request.trigger_id().empty()) {
     trigger = work->rules->FindTrigger(request.trigger_id());
@@ -64,6 +67,9 @@ void EventFold::TakeDirectRecipient(const Work& work) {
     recipient.address = std::move(address).value();
     recipient.token = MakeRecipientToken(context_.config.token_key, work.tenant,
                                          static_cast<std::uint8_t>(kind), recipient.address);
+    if (IsRetry(work.direct)) {
+      recipient.outcome = JudgeRetry(work, recipient.token);
+    }
   } else {
     recipient.outcome = Failed(v1::REASON_RECIPIENT_INVALID);
   }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -22,6 +23,7 @@ struct EventFold::Work {
   LogTime event_time{};
   LogTime started{};  // LogTime of the first batch.
   IdBytes id{};
+  std::string retry_of;  // The dead letter whose retry it is; else empty.
   TenantRules* rules = nullptr;
   PlanLimit plan;
   EventView view;

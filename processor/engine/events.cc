@@ -59,6 +59,9 @@ void EventFold::FoldEvent(const RecordRef& ref, const v1::Envelope& envelope) {
   work.event_time = envelope.event_time_us() == 0 ? ref.record->append_time
                                                   : FromMicros(envelope.event_time_us());
   work.started = context_.now;
+  if (context_.redrive) {
+    work.retry_of = context_.redrive->action.id();
+  }
   record_.Clear();
   if (!PassEventGates(ref, envelope, &work)) {
     return;
@@ -482,6 +485,7 @@ void EventFold::Send(Work* work, const CompiledTrigger& trigger, PairContext* pa
     context_.usage.emplace(std::string(work->tenant), month);
   }
   context_.effects->commands.Add(work->tenant, command_);
+  FollowRetry(*work, *decision);
 }
 
 void EventFold::FillCommand(const Work& work, const CompiledTrigger& trigger,
@@ -560,6 +564,8 @@ void EventFold::EmitPart(Work* work, bool more) {
   record_.set_part(work->part);
   record_.set_more(more);
   record_.set_engine_version(context_.engine_version);
+  record_.set_retry_of_dead_letter(work->retry_of);
+  NoteRetried(*work);
   context_.effects->decisions.Add(work->tenant, record_);
   if (work->part == 0) {
     ++context_.effects->counts.events[static_cast<std::size_t>(record_.verdict())];

@@ -12,6 +12,12 @@
 
 namespace alertstream::engine {
 
+// Whether it asks for a notification again. Before version 4 that is no form of a request.
+inline bool IsRetry(const v1::DirectNotification* request) {
+  return request != nullptr && request->has_retry() &&
+         request->channel() == v1::CHANNEL_UNSPECIFIED && request->trigger_id().empty();
+}
+
 class EventFold {
  public:
   explicit EventFold(FoldContext& context) : context_(context) {}
@@ -44,6 +50,17 @@ class EventFold {
   bool DecideTrigger(Work* work, const CompiledTrigger& trigger);
   void FindRecipients(const Work& work, const CompiledTrigger& trigger);
   void TakeDirectRecipient(const Work& work);
+  // Retries of notifications (retry.cc). Makes `direct_` of one, with the pinned version of its
+  // trigger if there is one; false: there is no such notification.
+  bool MakeRetry(const v1::DirectNotification& request, std::string_view tenant,
+                 const CompiledTrigger* pinned);
+  bool PassRetry(const RecordRef& ref, const v1::Envelope& envelope, Work* work);
+  // Whether the notification may be sent again, to this person.
+  GateOutcome JudgeRetry(const Work& work, const RecipientToken& token);
+  // In the decision record, which notification is asked for again.
+  void NoteRetried(const Work& work);
+  // After its SEND: what was asked for again names what came of it.
+  void FollowRetry(const Work& work, const v1::Decision& decision);
   bool DecideRecipients(Work* work, const CompiledTrigger& trigger, const GateOutcome& expiry,
                         const GateOutcome& condition);
   void DecidePair(Work* work, const CompiledTrigger& trigger, PairContext* pair,

@@ -36,6 +36,7 @@ void EventFold::SaveFanOut(Work* work) {
   fan_out->set_plan_version(work->plan.version);
   fan_out->set_plan_source(work->plan.source.offset);
   fan_out->set_started_us(ToMicros(work->started));
+  fan_out->set_retry_of_dead_letter(work->retry_of);
   // Due at once: the next batch goes on with it before it begins with new events.
   context_.PutTimer(work->started, AsView(work->id), timer);
 }
@@ -76,6 +77,7 @@ void EventFold::ContinueFanOut(std::string_view key, const v1::FanOut& fan_out) 
     work.view.data = document_.root();
   }
   work.started = FromMicros(fan_out.started_us());
+  work.retry_of = fan_out.retry_of_dead_letter();
   work.candidates = fan_out.candidates();
   work.next_trigger = fan_out.next_trigger();
   work.next_recipient = fan_out.next_recipient();
@@ -104,7 +106,9 @@ void EventFold::ContinueFanOut(std::string_view key, const v1::FanOut& fan_out) 
     work.pinned.push_back(std::move(compiled).value());
   }
   if (work.direct != nullptr) {
-    ALERTSTREAM_CHECK(MakeDirect(*work.direct, candidates_.empty() ? nullptr : candidates_[0]));
+    const CompiledTrigger* pinned = candidates_.empty() ? nullptr : candidates_[0];
+    ALERTSTREAM_CHECK(IsRetry(work.direct) ? MakeRetry(*work.direct, work.tenant, pinned)
+                                           : MakeDirect(*work.direct, pinned));
     candidates_.assign(1, &direct_);
   }
   record_.Clear();

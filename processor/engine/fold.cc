@@ -13,6 +13,7 @@
 #include "processor/engine/events.h"
 #include "processor/engine/fold_context.h"
 #include "processor/engine/notifications.h"
+#include "processor/engine/redrive.h"
 #include "schemas/input_codec.h"
 
 namespace alertstream::engine {
@@ -52,6 +53,7 @@ struct DecodedFact {
   std::size_t index;
   v1::Envelope envelope;
   bool restricting = false;
+  std::optional<Redrive> redrive;  // From where it was decoded to where it is folded.
 
   auto Order() const {
     return std::tuple(ref.record->append_time, !restricting, ref.topic, ref.record->offset);
@@ -68,6 +70,8 @@ struct Fold::Impl {
   bool Route(const RecordRef& ref, std::size_t index);
   // Routes and decodes; false if the record is done with (re-routed, or dead-lettered).
   bool Open(const RecordRef& ref, std::size_t index, v1::Envelope* envelope);
+  // The tenant of a record that nothing else is known of.
+  std::string_view TenantOf(const RecordRef& ref) const;
   template <typename Body>
   void Guarded(const RecordRef& ref, Body body);
   void FoldEach(const FoldBatch& batch, Topic topic,
@@ -129,19 +133,28 @@ bool Fold::Impl::Open(const RecordRef& ref, std::size_t index, v1::Envelope* ope
         {v1::DEAD_LETTER_STAGE_DECODE, v1::DEAD_LETTER_REASON_TOO_LARGE,
          "value, key or headers: over the limit of a record; the bytes lie at the "
          "record's position"},
-        "", "");
+        TenantOf(ref), "");
     return false;
   }
-  if (!Route(ref, index)) {
+  if ((context.engine_version >= 4 && !AdmitRedrive(context, ref)) || !Route(ref, index)) {
     return false;
   }
   const auto fault = schemas::DecodeInput(ref.topic, *ref.record, opened, context.engine_version);
   if (!fault) {
+    if (context.redrive && opened->has_site_event() && opened->event_time_us() == 0) {
+      opened->set_event_time_us(ToMicros(FirstAppended(*context.redrive)));
+    }
     return true;
   }
   const bool tenant = schemas::IsTenantId(ref.record->key);
   context.AddDeadLetter(ref, *fault, tenant ? ref.record->key : std::string_view(), "");
   return false;
+}
+
+// Before version 4 such a record's dead letter had no tenant.
+std::string_view Fold::Impl::TenantOf(const RecordRef& ref) const {
+  const std::string_view key = ref.record->key;
+  return context.engine_version >= 4 && schemas::IsTenantId(key) ? key : std::string_view();
 }
 
 // A record that makes the engine throw leaves nothing but a dead letter.
@@ -150,6 +163,7 @@ void Fold::Impl::Guarded(const RecordRef& ref, Body body) {
   context.state.BeginRecord();
   const Effects::Savepoint before = context.effects->Save();
   const int swept_before = context.sweep.dedupe_sweep().keys_size();
+  context.redrive.reset();
   try {
     if (probe) {
       probe(ref.topic, ref.record->offset);
@@ -168,7 +182,10 @@ void Fold::Impl::Guarded(const RecordRef& ref, Body body) {
     context.AddDeadLetter(ref,
                           {v1::DEAD_LETTER_STAGE_FOLD, v1::DEAD_LETTER_REASON_ENGINE_EXCEPTION,
                            "the engine failed on this record; please report it"},
-                          "", "");
+                          TenantOf(ref), "");
+  }
+  if (context.redrive) {
+    SettleRedrive(context, ref, context.effects->dead_letters.count() > before.dead_letters);
   }
 }
 
@@ -199,6 +216,7 @@ void Fold::Impl::FoldPermissionFacts(const FoldBatch& batch) {
       Guarded(ref, [&] {
         if (Open(ref, i, &fact.envelope)) {
           fact.restricting = IsRestricting(fact.envelope);
+          fact.redrive = std::exchange(context.redrive, std::nullopt);
           facts.push_back(std::move(fact));
         }
       });
@@ -207,8 +225,9 @@ void Fold::Impl::FoldPermissionFacts(const FoldBatch& batch) {
   }
   std::sort(facts.begin(), facts.end(),
             [](const DecodedFact& a, const DecodedFact& b) { return a.Order() < b.Order(); });
-  for (const DecodedFact& fact : facts) {
+  for (DecodedFact& fact : facts) {
     Guarded(fact.ref, [&] {
+      context.redrive = std::move(fact.redrive);
       if (fact.ref.topic == Topic::kOptOuts) {
         FoldOptOutChange(context, fact.ref, fact.envelope);
       } else if (fact.ref.topic == Topic::kConsentChanges) {
@@ -252,6 +271,9 @@ void Fold::Impl::FireTimer(std::string_view key, const v1::TimerState& timer) {
         FireDeliveryTimer(context, key, timer.delivery());
         break;
       case v1::TimerState::kDeadLetterSweep:
+        SweepDeadLetters(context, timer.dead_letter_sweep());
+        context.state.Erase(key);
+        break;
       case v1::TimerState::TIMER_NOT_SET:
         context.state.Erase(key);
         break;
@@ -324,6 +346,7 @@ void Fold::Impl::Finish() {
   }
   context.sweep.Clear();
   context.sweep_id.clear();
+  StartDeadLetterSweep(context);
   v1::QuotaState quota;
   for (const auto& [tenant, month] : context.usage) {
     context.Load(StateKey(tenant, Table::kQuota).Number32(month), &quota);

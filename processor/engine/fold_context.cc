@@ -10,6 +10,9 @@ namespace {
 // What one pair can add at most: its command, and the decision record that its decision closes. A
 // timer of a notification adds less.
 constexpr std::size_t kRecordsPerPairMax = 2;
+// Since version 4, besides: the facts of the notification and of the dead letter that it was a
+// retry of.
+constexpr std::size_t kRecordsOfRetryMax = 2;
 // A command: address, text, ids; a decision record with kDecisionsPerRecordMax decisions.
 constexpr std::size_t kBytesPerPairMax = kRenderedBytesMax + (32 << 10);
 
@@ -75,7 +78,8 @@ void FoldContext::AddDeadLetter(const RecordRef& ref, const schemas::DecodeFault
                          .fault = fault,
                          .tenant = tenant,
                          .event_type = event_type,
-                         .now = now},
+                         .now = now,
+                         .retry_of = redrive ? redrive->action.id() : std::string_view()},
                         effects);
 }
 
@@ -108,7 +112,9 @@ void FoldContext::Reject(v1::Fact* fact, v1::RejectReason reason, std::string de
 }
 
 bool FoldContext::HasRoom() const {
-  return effects->records() + kRecordsPerPairMax < kEffectsRecordsMax &&
+  const std::size_t records_max =
+      kRecordsPerPairMax + (engine_version >= 4 ? kRecordsOfRetryMax : 0);
+  return effects->records() + records_max < kEffectsRecordsMax &&
          effects->bytes() + kBytesPerPairMax < kEffectsBytesMax;
 }
 

@@ -27,6 +27,13 @@ struct RecordRef {
   const schemas::RecordView* record;
 };
 
+// The record at hand is the retry of a dead letter, and was let in (redrive.h).
+struct Redrive {
+  v1::DeadLetterAction action;
+  std::string tenant;  // Of the dead letter; `_unrouted` if it has none.
+  v1::DeadLetterState state;
+};
+
 class FoldContext {
  public:
   FoldContext(const FoldConfig& config_in, state::StateMap& state_in)
@@ -40,6 +47,7 @@ class FoldContext {
   std::uint64_t batch = 0;         // Counts the batches since this context was made.
   std::uint32_t cancel_steps = 0;  // Of this batch; kCancelStepsPerBatchMax.
   RuleCompiler compiler;
+  std::optional<Redrive> redrive;
 
   // Null if there is no such tenant. Valid until ForgetRules(tenant) or the end of the batch.
   TenantRules* RulesOf(std::string_view tenant);
@@ -79,6 +87,9 @@ class FoldContext {
   // Dedupe keys that this batch added, to be swept together.
   v1::TimerState sweep;
   std::string sweep_id;
+  // Dead letters that were first acted on in this batch, to be forgotten together.
+  v1::TimerState dead_letter_sweep;
+  std::string dead_letter_sweep_id;
 
  private:
   std::map<std::string, std::unique_ptr<TenantRules>, std::less<>> rules_;

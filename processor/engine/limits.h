@@ -13,7 +13,7 @@
 namespace alertstream::engine {
 
 // The version of the fold's behaviour that this program writes; it can fold every version up to it.
-inline constexpr std::uint32_t kEngineVersion = 3;
+inline constexpr std::uint32_t kEngineVersion = 4;
 static_assert(kEngineVersion == schemas::kChecksVersion, "the checks of records are part of it");
 
 // A batch: enough records to spread the cost of a commit, few enough that a commit stays short.
@@ -70,6 +70,13 @@ inline constexpr LogDuration kOutstandingMax{schemas::kMaxAgeUsMax};
 inline constexpr std::uint32_t kCancelStepsMax = 1000;
 // The same for all of a batch: each can be a read of the store, and the batch has to end.
 inline constexpr std::uint32_t kCancelStepsPerBatchMax = 20'000;
+
+// How long after its record was appended a dead letter can be acted on (since version 4). What was
+// done about it is remembered as long, so that nothing is tried twice by mistake; later it is
+// neither remembered nor acted on. A quarter: a fault of a quarter's end is still found.
+inline constexpr LogDuration kDeadLetterWindow = std::chrono::hours{24 * 90};
+// The broker's clock, which says when a record was appended, may run ahead of the log's time.
+inline constexpr LogDuration kDeadLetterKept = kDeadLetterWindow + std::chrono::hours{1};
 
 // Compiled rules of tenants kept in memory by one task.
 inline constexpr std::size_t kTenantRulesCachedMax = 20'000;

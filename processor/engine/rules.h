@@ -46,6 +46,7 @@ struct CompiledTrigger {
   // Shared with the triggers of all tenants that have the same text. Null: no condition.
   std::shared_ptr<const Condition> condition;
   std::shared_ptr<const Template> body;
+  std::optional<std::string> text;  // Instead: a message that was rendered before.
 };
 
 // Compiles conditions and templates, each text once.

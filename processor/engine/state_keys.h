@@ -14,6 +14,7 @@
 //   9 quota         month, e.g. 202611 (4)              QuotaState
 //  10 dedupe        first 16 bytes of the scope's hash  DedupeState
 //  11 notification  id (16)                             NotificationState
+//  14 dead letter   id (16)                             DeadLetterState; no tenant: `_unrouted`
 // and under the reserved tenant `_log`:
 //  12 timer         due µs (8), id (16)                 TimerState
 //  13 engine        -                                   EngineState
@@ -45,6 +46,7 @@ enum class Table : std::uint8_t {
   kNotification = 11,
   kTimer = 12,
   kEngine = 13,
+  kDeadLetter = 14,
 };
 
 // A key on the stack. Every part has a limit (schemas/limits.h) far below the buffer.
@@ -97,6 +99,7 @@ inline bool IsHistoryKey(std::string_view key) {
     case Table::kDedupe:
     case Table::kNotification:
     case Table::kTimer:
+    case Table::kDeadLetter:
       return true;
     case Table::kTenant:
     case Table::kSite:

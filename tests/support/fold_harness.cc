@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <list>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -79,13 +80,15 @@ std::int64_t FoldHarness::Add(Topic topic, std::string_view envelope, std::strin
   return AddRaw(topic, tenant, bytes.value());
 }
 
-std::int64_t FoldHarness::AddRaw(Topic topic, std::string_view key, std::string_view value) {
+std::int64_t FoldHarness::AddRaw(Topic topic, std::string_view key, std::string_view value,
+                                 std::vector<std::pair<std::string, std::string>> headers) {
   history::HistoryRecord record;
   record.topic = topic;
   record.offset = next_offset_[static_cast<std::size_t>(topic)]++;
   record.append_time_us = ToMicros(now_ - delay_);
   record.key = std::string(key);
   record.value = std::string(value);
+  record.headers = std::move(headers);
   pending_[SlotOf(topic)].push_back(std::move(record));
   return next_offset_[static_cast<std::size_t>(topic)] - 1;
 }
@@ -111,14 +114,19 @@ void FoldHarness::AddTenant() {
 
 Outputs FoldHarness::RunBatch() {
   std::array<std::vector<schemas::RecordView>, schemas::kInputTopicCount> views;
+  std::list<std::vector<schemas::HeaderView>> headers;
   FoldBatch batch{.now = now_, .engine_version = engine_version_, .timers_max = kTimersPerBatchMax};
   for (std::size_t i = 0; i < pending_.size(); ++i) {
     for (const auto& record : pending_[i]) {
+      auto& own = headers.emplace_back();
+      for (const auto& [name, value] : record.headers) {
+        own.push_back({name, value});
+      }
       views[i].push_back({.offset = record.offset,
                           .append_time = FromMicros(record.append_time_us),
                           .key = record.key,
                           .value = record.value,
-                          .headers = {}});
+                          .headers = own});
     }
     batch.inputs[i] = views[i];
   }

@@ -80,7 +80,8 @@ class FoldHarness {
   std::int64_t Change(std::string_view change, std::string_view tenant = "acme");
   // An event of type `order` with the data, which is JSON; `more` adds members ("\"id\":\"a\"").
   std::int64_t Event(std::string_view data, std::string_view more = "");
-  std::int64_t AddRaw(schemas::Topic topic, std::string_view key, std::string_view value);
+  std::int64_t AddRaw(schemas::Topic topic, std::string_view key, std::string_view value,
+                      std::vector<std::pair<std::string, std::string>> headers = {});
 
   // An active tenant `acme` with the plan `basic` (100 sends), the site `shop` and a default
   // sender.

@@ -30,6 +30,10 @@ constexpr std::array<GateStep, 8> kPairGates = {{
      [](PairContext& pair) { return PlanQuotaGate(pair.plan, pair.sends_this_month); }},
     {v1::GATE_TEMPLATE,
      [](PairContext& pair) {
+       if (pair.trigger.text) {
+         pair.scratch.message.body = *pair.trigger.text;
+         return TextGate(pair.trigger.channel, &pair.scratch.message);
+       }
        return TemplateGate(*pair.trigger.body, pair.event, pair.trigger.channel,
                            &pair.scratch.message);
      }},

@@ -1,11 +1,13 @@
 #include "tests/integration/golden/golden_histories.h"
 
+#include <span>
 #include <string>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "processor/base/id.h"
+#include "schemas/dead_letter_header.h"
 
 namespace alertstream::runtime {
 namespace {
@@ -307,7 +309,122 @@ Status TellDeliveries(GoldenStage& stage) {
   return stage.Decide();
 }
 
+// What operators do about dead letters, and about notifications that never arrived.
+class Operator {
+ public:
+  explicit Operator(StoryWriter& writer) : writer_(writer) {}
+
+  void Retry(const v1::DeadLetter& letter, bool forced = false) {
+    v1::RawRecord raw;
+    raw.ParseFromString(letter.original().plain());
+    v1::DeadLetterAction action = ActionOn(letter);
+    action.set_kind(v1::DEAD_LETTER_ACTION_KIND_RETRY);
+    action.set_forced(forced);
+    action.set_actor("golden");
+    action.set_reason("once more");
+    const std::string value = schemas::EncodeRetry(action);
+    const log::Header header{schemas::kDeadLetterHeader, value};
+    writer_.Raw(static_cast<Topic>(letter.record().topic()), raw.key(), raw.value(),
+                static_cast<std::int32_t>(letter.record().partition()), std::span(&header, 1));
+  }
+
+  void Change(const v1::DeadLetter& letter, v1::DeadLetterActionKind kind) {
+    v1::Envelope envelope;
+    envelope.set_trust(v1::TRUST_SYSTEM);
+    envelope.set_actor("golden");
+    envelope.mutable_account_change()->set_reason("enough");
+    v1::DeadLetterAction action = ActionOn(letter);
+    action.set_kind(kind);
+    *envelope.mutable_account_change()->mutable_dead_letter_action() = action;
+    writer_.Put(Topic::kAccountChanges, envelope,
+                letter.tenant().empty() ? schemas::kLogKey : std::string_view(letter.tenant()),
+                static_cast<std::int32_t>(letter.record().partition()));
+  }
+
+  void AskAgain(const v1::NotificationCommand& command, bool forced) {
+    v1::Envelope envelope;
+    envelope.set_trust(v1::TRUST_SYSTEM);
+    envelope.set_type("notification.retry");
+    envelope.set_actor("golden");
+    auto* direct = envelope.mutable_site_event()->mutable_direct();
+    *direct->mutable_to() = command.to();
+    auto* retry = direct->mutable_retry();
+    retry->set_notification_id(FormatId(IdKind::kNotification, command.notification_id()));
+    *retry->mutable_body() = command.body();
+    retry->set_sender_id(command.sender_id());
+    retry->set_forced(forced);
+    writer_.Put(Topic::kSiteEvents, envelope, command.tenant());
+  }
+
+ private:
+  static v1::DeadLetterAction ActionOn(const v1::DeadLetter& letter) {
+    v1::DeadLetterAction action;
+    action.set_id(letter.id());
+    *action.mutable_record() = letter.record();
+    return action;
+  }
+  StoryWriter& writer_;
+};
+
+Status TellDeadLetters(GoldenStage& stage) {
+  StoryWriter& writer = stage.writer();
+  Operator person(writer);
+  writer.Tenant("acme");
+  writer.Trigger("acme", "alert");
+  for (int n = 0; n < 12; ++n) {
+    v1::Envelope envelope = EventEnvelope(
+        "order", fmt::format("s{}", n), fmt::format(R"({{"phone":"{}","amount":1}})", PhoneOf(n)));
+    envelope.set_site("later");
+    writer.Put(Topic::kSiteEvents, envelope, "acme");
+    stage.Pause(kTick);
+  }
+  writer.Raw(Topic::kOptOuts, "acme", "junk", 0);
+  writer.Raw(Topic::kSiteEvents, "Not A Tenant", "junk", 0);
+  writer.Order("acme", "fine", PhoneOf(50));
+  ALERTSTREAM_RETURN_IF_ERROR(stage.Decide());
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto commands, stage.NewCommands());
+  for (const auto& command : commands) {
+    AddAttempt(writer, command, v1::ATTEMPT_PHASE_RESULT, v1::ATTEMPT_CLASS_PERM_REQUEST);
+  }
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto first, stage.DeadLetters());
+  for (std::size_t n = 0; n < first.size(); ++n) {
+    if (n % 4 != 3) {
+      person.Retry(first[n]);
+    } else {
+      person.Change(first[n], v1::DEAD_LETTER_ACTION_KIND_DROP);
+    }
+  }
+  ALERTSTREAM_RETURN_IF_ERROR(stage.Decide());
+  v1::Envelope site;
+  site.set_trust(v1::TRUST_SYSTEM);
+  site.mutable_account_change()->mutable_site()->set_id("later");
+  site.mutable_account_change()->mutable_site()->set_status(v1::SITE_STATUS_ACTIVE);
+  writer.Put(Topic::kAccountChanges, site, "acme");
+  ALERTSTREAM_RETURN_IF_ERROR(stage.Decide());
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto all, stage.DeadLetters());
+  for (std::size_t n = 0; n < all.size(); ++n) {
+    person.Retry(all[n], n % 3 == 0);
+    if (n % 5 == 0) {
+      person.Change(all[n], v1::DEAD_LETTER_ACTION_KIND_PURGE);
+      person.Retry(all[n], true);
+    }
+    stage.Pause(kTick);
+  }
+  for (const auto& command : commands) {
+    person.AskAgain(command, false);
+    person.AskAgain(command, false);
+    person.AskAgain(command, true);
+  }
+  ALERTSTREAM_RETURN_IF_ERROR(stage.Decide());
+  return stage.Restart();
+}
+
 }  // namespace
+
+Result<std::vector<v1::DeadLetter>> GoldenStage::DeadLetters() {
+  ALERTSTREAM_ASSIGN_OR_RETURN(Outputs outputs, ReadOutputs(log_, writer_.identity().log_id));
+  return outputs.dead_letters;
+}
 
 Result<std::vector<v1::NotificationCommand>> GoldenStage::NewCommands() {
   ALERTSTREAM_ASSIGN_OR_RETURN(Outputs outputs, ReadOutputs(log_, writer_.identity().log_id));
@@ -380,6 +497,7 @@ const std::vector<GoldenHistory>& GoldenHistories() {
       {"permissions", 1, true, TellPermissions},
       {"fan_out", 2, false, TellFanOut},
       {"deliveries", 1, true, TellDeliveries},
+      {"dead_letters", 1, true, TellDeadLetters},
   };
   return histories;
 }

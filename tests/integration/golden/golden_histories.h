@@ -24,6 +24,8 @@ class GoldenStage {
   LogTime now() const { return clock_.Now(); }
   // The commands of partition 0 that came since the last call.
   Result<std::vector<v1::NotificationCommand>> NewCommands();
+  // All dead letters of partition 0.
+  Result<std::vector<v1::DeadLetter>> DeadLetters();
   void Pause(LogDuration by) { pause_(by); }
   // Everything appended is decided.
   Status Decide();

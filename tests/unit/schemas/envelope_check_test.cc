@@ -42,6 +42,10 @@ std::string Show(const std::optional<DecodeFault>& fault) {
   return v1::DeadLetterReason_Name(fault->reason).substr(kPrefix) + " " + fault->detail;
 }
 
+v1::DeadLetterAction& ActionIn(v1::Envelope& envelope) {
+  return *envelope.mutable_account_change()->mutable_dead_letter_action();
+}
+
 TEST(EnvelopeCheckTest, SamplesAreAccepted) {
   for (const auto& sample : SampleInputs()) {
     EXPECT_EQ(Show(Check(sample)), "") << sample.name;
@@ -438,6 +442,26 @@ std::vector<FieldCase> AccountCases() {
          e.mutable_account_change()->mutable_skip_requested()->mutable_record()->set_offset(-1);
        },
        "FIELD_INVALID account_change.skip_requested.record.offset"},
+      {"dead_letter_action", "no reason", [](E& e) { e.mutable_account_change()->clear_reason(); },
+       "FIELD_INVALID account_change.dead_letter_action.kind: an action needs"},
+      {"dead_letter_action", "short id", [](E& e) { ActionIn(e).set_id("x"); },
+       "FIELD_INVALID account_change.dead_letter_action.id"},
+      {"dead_letter_action", "retry",
+       [](E& e) { ActionIn(e).set_kind(v1::DEAD_LETTER_ACTION_KIND_RETRY); },
+       "FIELD_INVALID account_change.dead_letter_action.kind: expected DROP or PURGE"},
+      {"dead_letter_action", "output topic",
+       [](E& e) { ActionIn(e).mutable_record()->set_topic(8); },
+       "FIELD_INVALID account_change.dead_letter_action.record.topic"},
+      {"dead_letter_action", "actor", [](E& e) { ActionIn(e).set_actor("x"); },
+       "FIELD_INVALID account_change.dead_letter_action.actor"},
+      {"notification_retry", "trigger",
+       [](E& e) { e.mutable_site_event()->mutable_direct()->set_trigger_id("t"); },
+       "FIELD_INVALID site_event.direct.retry: only `to`"},
+      {"notification_retry", "no body",
+       [](E& e) { e.mutable_site_event()->mutable_direct()->mutable_retry()->clear_body(); },
+       "FIELD_MISSING site_event.direct.retry.body"},
+      {"notification_retry", "publishable", [](E& e) { e.set_trust(v1::TRUST_PUBLISHABLE); },
+       "FIELD_INVALID site_event.direct.to"},
       {"log_marker", "no id",
        [](E& e) { e.mutable_account_change()->mutable_log_marker()->clear_log_id(); },
        "FIELD_MISSING account_change.log_marker.log_id"},
@@ -445,6 +469,17 @@ std::vector<FieldCase> AccountCases() {
        [](E& e) { e.mutable_account_change()->mutable_log_marker()->set_format(2); },
        "FIELD_INVALID account_change.log_marker.format"},
   };
+}
+
+TEST(EnvelopeCheckTest, Version3KnowsNoActionsOnDeadLetters) {
+  for (const auto& [name, expected] :
+       {std::pair("dead_letter_action", "FIELD_MISSING account_change.change: missing"),
+        std::pair("dead_letter_action_log",
+                  "WRONG_PAYLOAD payload: the key _log carries log-wide changes only"),
+        std::pair("notification_retry", "FIELD_MISSING site_event.direct.channel: missing")}) {
+    const auto sample = Sample(name);
+    EXPECT_EQ(Show(CheckEnvelope(sample.topic, sample.key, sample.envelope, 3)), expected);
+  }
 }
 
 // What was refused or passed under version 1 is history.

@@ -96,6 +96,15 @@ const std::vector<Row>& Rows() {
        R"(account_change { engine_activate { engine_version: 2 } })"},
       {"skip_requested", Topic::kAccountChanges, "_log", R"(account_change { reason: "poison"
          skip_requested { record { topic: 1 partition: 3 offset: 99 } } })"},
+      {"dead_letter_action", Topic::kAccountChanges, "acme", R"(account_change { reason: "old"
+         dead_letter_action { id: "0123456789abcdef" record { topic: 1 partition: 3 offset: 99 }
+         kind: DEAD_LETTER_ACTION_KIND_DROP } })"},
+      {"dead_letter_action_log", Topic::kAccountChanges, "_log",
+       R"(account_change { reason: "old" dead_letter_action { id: "0123456789abcdef"
+         record { topic: 1 partition: 3 offset: 99 } kind: DEAD_LETTER_ACTION_KIND_PURGE } })"},
+      {"notification_retry", Topic::kSiteEvents, "acme", R"(type: "notification.retry"
+         site_event { direct { to { plain: "+254700000000" } retry {
+         notification_id: "ntf_01JD3J0000000000000000000A" body { plain: "Hi" } } } })"},
       {"log_marker", Topic::kAccountChanges, "_log", R"(account_change { log_marker {
          log_id: "0123456789abcdef" token_key_mac: "0123456789abcdef0123456789abcdef" format: 1
          partitions: 4 } })"},
