@@ -93,6 +93,7 @@ class Deployment {
   SimDatabase database_;
   std::array<bool, kRoles> wanted_{};  // Who wants to own the partition.
   std::array<bool, 2> restart_{};
+  Micros race_at_{};  // When processors that were told to start anew may do so.
   std::string standby_root_;
   std::uint64_t standby_seq_ = 0;
   std::string owner_root_;

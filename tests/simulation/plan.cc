@@ -35,7 +35,7 @@ constexpr std::array<KindSpec, kFaultKinds> kKinds = {{
     {"log-away", Role::kProcessorOne, Role::kProjectorTwo, 20, 2'500, 1.5},
     {"clock-step", Role::kProcessorOne, Role::kDispatcherTwo, -1'500, 1'500, 0.7},
     {"take-over", Role::kProcessorOne, Role::kProcessorTwo, 0, 0, 2},
-    {"race", Role::kProcessorOne, Role::kDispatcherTwo, 0, 0, 2},
+    {"race", Role::kProcessorOne, Role::kDispatcherTwo, 0, 25, 2},
     {"bit-rot", Role::kProcessorOne, Role::kStandby, 0, 0, 0.7},
     {"disk-lost", Role::kProcessorOne, Role::kStandby, 0, 0, 0.5},
     {"stray-output", Role::kProcessorOne, Role::kProcessorOne, 0, 1, 0.7},

@@ -37,7 +37,7 @@ enum class FaultKind : std::uint8_t {
   kLogAway,              // `amount` ms.
   kClockStep,            // The wall clock is `amount` ms wrong.
   kTakeOver,             // The process tries to own its partition.
-  kRace,                 // Both processes of this kind start anew at the same time.
+  kRace,                 // Both of a kind start anew at once; one is held up after `amount` ms.
   kBitRot,               // Of the process's store.
   kDiskLost,             // The process dies and its store is gone.
   kStrayOutput,          // A copy of an old command or decision is appended to its topic.

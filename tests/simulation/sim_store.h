@@ -25,7 +25,6 @@ class SimDisk {
   // From now on reads fail until the disk is wiped.
   void Rot() { rotten_ = true; }
   void Wipe();
-  bool rotten() const { return rotten_; }
   bool empty() const { return !meta_.has_value(); }
 
  private:
