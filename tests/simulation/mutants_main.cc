@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -55,8 +56,12 @@ void Search(Safeguard safeguard, std::FILE* out) {
     g_any_left_out = true;
     const Violations found = RunPlan(seed, MakePlan(seed), false);
     if (!found.empty()) {
+      // That somebody waits for ever is the least telling of what is found.
+      const auto told = std::find_if(found.begin(), found.end(),
+                                     [](const Violation& each) { return each.invariant != "I7"; });
+      const Violation& shown = told == found.end() ? found[0] : *told;
       std::fprintf(out, "%llu %s %s\n", static_cast<unsigned long long>(seed),
-                   found[0].invariant.c_str(), found[0].what.c_str());
+                   shown.invariant.c_str(), shown.what.c_str());
       std::fflush(out);
       std::_Exit(1);
     }
