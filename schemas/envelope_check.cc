@@ -390,6 +390,7 @@ bool CheckDeadLetterAction(FieldCheck& check, const v1::AccountChange& change) {
   return check.Size("id", action.id(), kDeadLetterIdBytes, kRequired) &&
          check.That("record.topic", is_input, "must be the number of an input topic") &&
          check.That("record.offset", action.record().offset() >= 0, "must not be negative") &&
+         check.Enum("kind", action.kind(), v1::DeadLetterActionKind_IsValid, kRequired) &&
          check.That("kind",
                     action.kind() == v1::DEAD_LETTER_ACTION_KIND_DROP ||
                         action.kind() == v1::DEAD_LETTER_ACTION_KIND_PURGE,

@@ -102,7 +102,7 @@ const std::vector<Row>& Rows() {
       {"dead_letter_action_log", Topic::kAccountChanges, "_log",
        R"(account_change { reason: "old" dead_letter_action { id: "0123456789abcdef"
          record { topic: 1 partition: 3 offset: 99 } kind: DEAD_LETTER_ACTION_KIND_PURGE } })"},
-      {"notification_retry", Topic::kSiteEvents, "acme", R"(type: "notification.retry"
+      {"notification_retry", Topic::kSiteEvents, "acme", R"(
          site_event { direct { to { plain: "+254700000000" } retry {
          notification_id: "ntf_01JD3J0000000000000000000A" body { plain: "Hi" } } } })"},
       {"log_marker", Topic::kAccountChanges, "_log", R"(account_change { log_marker {
