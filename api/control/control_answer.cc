@@ -69,6 +69,34 @@ void ReadDecision(const v1::DecisionRecord& record, ItemResult* result) {
   }
 }
 
+// What became of a retry is in the one fact about it, whatever else its record did.
+void ReadDeadLetter(const RecordAnswer& answer, ItemResult* result) {
+  for (const v1::Fact& fact : answer.facts) {
+    if (fact.has_dead_letter()) {
+      ReadFact(fact, result);
+      if (result->detail.empty()) {
+        result->detail = schemas::Word(fact.dead_letter().status());
+      }
+      return;
+    }
+  }
+  // The record was decided, by an engine version that knows nothing of retries.
+  result->status = "rejected";
+  result->reason = schemas::Word(v1::REJECT_REASON_ENGINE_VERSION);
+  result->detail = "the engine version in force knows no actions on dead letters; activate 4";
+}
+
+void ReadRetry(const v1::DecisionRecord& record, ItemResult* result) {
+  ReadDecision(record, result);
+  if (record.decisions_size() == 1) {
+    const v1::Decision& decision = record.decisions(0);
+    const bool sent = decision.outcome() == v1::OUTCOME_SEND;
+    result->status = sent ? "accepted" : "rejected";
+    result->reason = sent ? "" : schemas::Word(decision.reason());
+    result->detail = schemas::Word(decision.outcome());
+  }
+}
+
 ItemResult ResultOf(const ControlItem& item, const ControlOutcome& outcome) {
   ItemResult result{.id = item.id};
   if (outcome.unchanged_version) {
@@ -78,6 +106,11 @@ ItemResult ResultOf(const ControlItem& item, const ControlOutcome& outcome) {
   }
   if (outcome.answers.empty()) {
     result.status = "pending";
+    return result;
+  }
+  if (item.kind == ControlKind::kDeadLetter &&
+      outcome.position->topic != schemas::Topic::kAccountChanges) {
+    ReadDeadLetter(outcome.answers.front(), &result);
     return result;
   }
   for (const RecordAnswer& answer : outcome.answers) {
@@ -92,6 +125,10 @@ ItemResult ResultOf(const ControlItem& item, const ControlOutcome& outcome) {
   const RecordAnswer& first = outcome.answers.front();
   if (item.kind == ControlKind::kEvent && !first.decisions.empty()) {
     ReadDecision(first.decisions.front(), &result);
+  } else if (item.kind == ControlKind::kNotificationRetry && !first.decisions.empty()) {
+    ReadRetry(first.decisions.front(), &result);
+  } else if (item.kind == ControlKind::kDeadLetter) {
+    ReadDeadLetter(first, &result);
   } else if (const v1::Fact* fact = DecidingFact(outcome.answers)) {
     ReadFact(*fact, &result);
   }

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "api/control/dead_letter_document.h"
 #include "processor/base/duration.h"
 #include "processor/base/id.h"
 #include "processor/base/rfc3339.h"
@@ -148,6 +149,9 @@ Result<std::string> AccountDocument(const v1::Envelope& envelope) {
       return fmt::format(R"({{"kind":"engine_activate","version":{}}})",
                          change.engine_activate().engine_version());
     case v1::AccountChange::kDeadLetterAction:
+      return DeadLetterDocument(
+          {.action = change.dead_letter_action(), .reason = change.reason(), .record = {}},
+          envelope.tenant() == schemas::kLogKey ? "" : envelope.tenant());
     case v1::AccountChange::kLogMarker:
     case v1::AccountChange::CHANGE_NOT_SET:
       return Error(ErrorCode::kInvalid, "the control endpoint does not take this change");

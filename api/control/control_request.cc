@@ -8,10 +8,12 @@
 #include <fmt/format.h>
 
 #include "api/control/change_document.h"
+#include "api/control/dead_letter_document.h"
 #include "api/control/json_tree.h"
 #include "api/control/rule_document.h"
 #include "api/control/rule_fields.h"
 #include "api/control/rule_tree.h"
+#include "processor/base/id.h"
 #include "processor/base/suggest.h"
 #include "schemas/envelope_check.h"
 #include "schemas/event_line.h"
@@ -30,9 +32,10 @@ using schemas::JsonValue;
 using schemas::Topic;
 
 // The index is the enum value; the first are those of RuleKind.
-constexpr std::array<std::string_view, 10> kKinds = {
-    "tenant",  "plan",    "site", "sender",          "trigger",
-    "consent", "opt_out", "skip", "engine_activate", "event"};
+constexpr std::array<std::string_view, 12> kKinds = {
+    "tenant",          "plan",    "site",        "sender",
+    "trigger",         "consent", "opt_out",     "skip",
+    "engine_activate", "event",   "dead_letter", "notification_retry"};
 static_assert(static_cast<int>(RuleKind::kTrigger) == static_cast<int>(ControlKind::kTrigger));
 
 // A problem document of more than this many faults is read by nobody.
@@ -64,6 +67,7 @@ class ControlParser {
   void ReadDocument(ControlKind kind, JsonValue event);
   void ReadRule(const RuleTree& tree, ControlKind kind, ProblemList* problems);
   void ReadChange(const RuleTree& tree, ControlKind kind, ProblemList* problems);
+  void ReadDeadLetter(FieldReader& fields, ProblemList* problems);
   void ReadEvent(JsonValue event);
   v1::Envelope NewEnvelope(std::string_view tenant, std::string type) const;
   std::string TenantOf(FieldReader& fields) const;
@@ -189,6 +193,20 @@ void ControlParser::ReadChange(const RuleTree& tree, ControlKind kind, ProblemLi
     }
     return;
   }
+  if (kind == ControlKind::kDeadLetter) {
+    return ReadDeadLetter(fields, problems);
+  }
+  if (kind == ControlKind::kNotificationRetry) {
+    const std::string tenant = TenantOf(fields);
+    v1::Envelope envelope = NewEnvelope(tenant, "notification.retry");
+    item.id = ReadNotificationRetry(fields, envelope.mutable_site_event()->mutable_direct());
+    fields.Finish();
+    if (problems->size() == 0) {
+      Append(std::move(item), Topic::kSiteEvents, schemas::PartitionOf(tenant, context_.partitions),
+             tenant, envelope);
+    }
+    return;
+  }
   v1::Envelope envelope =
       NewEnvelope(schemas::kLogKey, kind == ControlKind::kSkip ? "dlq.skip" : "engine.activate");
   v1::AccountChange* change = envelope.mutable_account_change();
@@ -210,6 +228,32 @@ void ControlParser::ReadChange(const RuleTree& tree, ControlKind kind, ProblemLi
     AddRecord(&item, Topic::kAccountChanges, partition, schemas::kLogKey, envelope);
   }
   items_.push_back(std::move(item));
+}
+
+void ControlParser::ReadDeadLetter(FieldReader& fields, ProblemList* problems) {
+  DeadLetterChange change;
+  const std::string tenant = fields.Has("tenant") ? TenantOf(fields) : std::string();
+  ReadDeadLetterChange(fields, context_.partitions, &change);
+  fields.Finish();
+  if (problems->size() > 0) {
+    return;
+  }
+  ControlItem item{.kind = ControlKind::kDeadLetter,
+                   .id = FormatId(IdKind::kDeadLetter, change.action.id())};
+  const auto topic = static_cast<Topic>(change.action.record().topic());
+  const auto partition = static_cast<std::int32_t>(change.action.record().partition());
+  if (change.record) {
+    change.action.set_actor(std::string(context_.actor));
+    change.action.set_reason(change.reason);
+    item.records.push_back(RetryRecord(topic, partition, *change.record, change.action));
+    items_.push_back(std::move(item));
+    return;
+  }
+  const std::string_view key = tenant.empty() ? schemas::kLogKey : std::string_view(tenant);
+  v1::Envelope envelope = NewEnvelope(key, "dlq.action");
+  envelope.mutable_account_change()->set_reason(change.reason);
+  *envelope.mutable_account_change()->mutable_dead_letter_action() = std::move(change.action);
+  Append(std::move(item), Topic::kAccountChanges, partition, key, envelope);
 }
 
 void ControlParser::ReadEvent(JsonValue event) {

@@ -8,6 +8,10 @@
 //             disclosure_version, at}, expected_version
 //   opt_out   phone | email | recipient, channel, status active|removed, reason, expected_version
 //   skip      topic, partition, offset, reason
+//   dead_letter   action retry|edit|drop|purge, id dlq_..., topic, partition, offset, tenant (that
+//             of the dead letter, absent if it has none), forced, reason; for retry and edit also
+//             record_base64, the RawRecord that is appended again
+//   notification_retry   tenant, id ntf_..., to, body, sender, forced, reason
 //   engine_activate   version
 //   event     the native form of an event, or a CloudEvent
 // Either everything is right or nothing is returned.
@@ -39,6 +43,8 @@ enum class ControlKind : std::uint8_t {
   kSkip,
   kEngineActivate,
   kEvent,
+  kDeadLetter,
+  kNotificationRetry,
 };
 std::string_view WordOf(ControlKind kind);
 

@@ -24,13 +24,33 @@ std::size_t BytesOf(const std::vector<RecordToAppend>& records) {
   std::size_t bytes = 0;
   for (const RecordToAppend& record : records) {
     bytes += record.key.size() + record.value.size();
+    for (const auto& [name, value] : record.headers) {
+      bytes += name.size() + value.size();
+    }
   }
   return bytes;
 }
 
-void AddViews(const Request& request, std::vector<log::NewRecord>* views) {
+// Records as the log takes them, with the views of their headers, which hardly any has.
+struct Views {
+  std::vector<log::NewRecord> records;
+  std::deque<std::vector<log::Header>> headers;
+
+  void Add(const Request& request);
+};
+
+void Views::Add(const Request& request) {
   for (const RecordToAppend& record : request.records) {
-    views->push_back({record.topic, record.partition, record.key, record.value});
+    log::NewRecord& view = records.emplace_back();
+    view = {record.topic, record.partition, record.key, record.value};
+    if (record.headers.empty()) {
+      continue;
+    }
+    auto& own = headers.emplace_back();
+    for (const auto& [name, value] : record.headers) {
+      own.push_back({name, value});
+    }
+    view.headers = own;
   }
 }
 
@@ -122,22 +142,22 @@ Status LogWriter::Impl::LearnPartitions() {
 }
 
 Status LogWriter::Impl::Check(const Request& request) const {
-  std::vector<log::NewRecord> views;
-  AddViews(request, &views);
-  return log::CheckRecords(views, partitions);
+  Views views;
+  views.Add(request);
+  return log::CheckRecords(views.records, partitions);
 }
 
 Result<std::vector<log::Appended>> LogWriter::Impl::AppendRecords(
     std::span<const Request> requests) {
-  std::vector<log::NewRecord> views;
+  Views views;
   for (const Request& request : requests) {
-    AddViews(request, &views);
+    views.Add(request);
   }
-  if (views.empty()) {
+  if (views.records.empty()) {
     return std::vector<log::Appended>();
   }
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto timeout, TimeLeft());
-  return log.Append(views, timeout);
+  return log.Append(views.records, timeout);
 }
 
 // What a caller did wrong is answered to that caller alone: it never reaches an append of others.

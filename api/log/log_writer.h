@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "processor/base/result.h"
@@ -21,6 +22,7 @@ struct RecordToAppend {
   std::int32_t partition = 0;
   std::string key;
   std::string value;
+  std::vector<std::pair<std::string, std::string>> headers = {};
 };
 
 struct LogWriterOptions {

@@ -1,5 +1,6 @@
 #include "api/control/control_request.h"
 
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -7,7 +8,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "api/control/dead_letter_document.h"
 #include "processor/base/id.h"
+#include "schemas/dead_letter_header.h"
 #include "schemas/envelope.pb.h"
 #include "schemas/topics.h"
 
@@ -154,6 +157,84 @@ TEST(ControlRequest, ASkipGoesToItsPartitionAndAnActivationToAll) {
   ASSERT_THAT(engine.records, SizeIs(kPartitions));
   EXPECT_EQ(engine.records[2].partition, 2);
   EXPECT_EQ(EnvelopeOf(engine).account_change().engine_activate().engine_version(), 1U);
+}
+
+TEST(ControlRequest, ARetryOfADeadLetterIsItsRecordWithAHeader) {
+  v1::DeadLetterAction action;
+  action.set_id(std::string(16, 'd'));
+  action.set_kind(v1::DEAD_LETTER_ACTION_KIND_RETRY);
+  action.mutable_record()->set_topic(static_cast<std::uint32_t>(Topic::kOptOuts));
+  action.mutable_record()->set_partition(2);
+  action.mutable_record()->set_offset(17);
+  action.set_forced(true);
+  v1::RawRecord record;
+  record.set_key("any key");
+  record.set_value(std::string("\xff\0x", 3));
+  record.add_headers()->set_name("h");
+  record.add_headers()->set_name(std::string(schemas::kDeadLetterHeader));
+  const ControlItem item =
+      ItemOf(DeadLetterDocument({.action = action, .reason = "again", .record = record}, ""));
+  EXPECT_EQ(item.id, FormatId(IdKind::kDeadLetter, action.id()));
+  ASSERT_THAT(item.records, SizeIs(1));
+  const RecordToAppend& again = item.records[0];
+  EXPECT_EQ(again.topic, Topic::kOptOuts);
+  EXPECT_EQ(again.partition, 2);
+  EXPECT_EQ(again.key, "any key");
+  EXPECT_EQ(again.value, record.value());
+  ASSERT_THAT(again.headers, SizeIs(2)) << "the header of an earlier retry is replaced";
+  const schemas::HeaderView header{again.headers[1].first, again.headers[1].second};
+  const auto read = schemas::RetryOf(std::span(&header, 1));
+  ASSERT_TRUE(read.has_value());
+  EXPECT_EQ(read->id(), action.id());
+  EXPECT_EQ(read->record().offset(), 17);
+  EXPECT_TRUE(read->forced());
+  EXPECT_EQ(read->actor(), "ops");
+  EXPECT_EQ(read->reason(), "again");
+}
+
+TEST(ControlRequest, ADropIsAChangeOfItsTenantOrOfTheLog) {
+  v1::DeadLetterAction action;
+  action.set_id(std::string(16, 'd'));
+  action.set_kind(v1::DEAD_LETTER_ACTION_KIND_DROP);
+  action.mutable_record()->set_topic(1);
+  action.mutable_record()->set_partition(3);
+  for (const std::string tenant : {"acme", ""}) {
+    const ControlItem item =
+        ItemOf(DeadLetterDocument({.action = action, .reason = "old", .record = {}}, tenant));
+    ASSERT_THAT(item.records, SizeIs(1));
+    EXPECT_EQ(item.records[0].topic, Topic::kAccountChanges);
+    EXPECT_EQ(item.records[0].partition, 3);
+    EXPECT_EQ(item.records[0].key, tenant.empty() ? schemas::kLogKey : tenant);
+    const v1::Envelope envelope = EnvelopeOf(item);
+    EXPECT_EQ(envelope.account_change().reason(), "old");
+    EXPECT_EQ(envelope.account_change().dead_letter_action().SerializeAsString(),
+              action.SerializeAsString());
+  }
+}
+
+TEST(ControlRequest, ANotificationIsAskedForAgain) {
+  v1::DirectNotification direct;
+  direct.mutable_to()->set_plain("+254700000001");
+  direct.mutable_retry()->set_notification_id(
+      FormatId(IdKind::kNotification, std::string(16, 'n')));
+  direct.mutable_retry()->mutable_body()->set_plain("Hi {{you}}");
+  direct.mutable_retry()->set_reason("again");
+  const ControlItem item = ItemOf(NotificationRetryDocument(direct, "acme"));
+  EXPECT_EQ(item.id, direct.retry().notification_id());
+  EXPECT_EQ(EnvelopeOf(item).site_event().direct().SerializeAsString(), direct.SerializeAsString());
+}
+
+TEST(ControlRequest, FaultsOfAnActionAreNamed) {
+  for (const auto& [event, pointer] : {
+           std::pair(R"({"kind":"dead_letter","action":"eat"})", "#/events/0/action"),
+           std::pair(R"({"kind":"dead_letter","action":"drop","id":"ntf_x"})", "#/events/0/id"),
+           std::pair(R"({"kind":"notification_retry","id":"x"})", "#/events/0/to"),
+       }) {
+    const auto parsed = Parse(R"({"tenant":"acme","events":[)" + std::string(event) + "]}");
+    const auto* problem = std::get_if<http::ProblemDetails>(&parsed);
+    ASSERT_NE(problem, nullptr) << event;
+    EXPECT_EQ(problem->errors.at(0).pointer, pointer) << event;
+  }
 }
 
 TEST(ControlRequest, ReadsEvents) {
