@@ -1,10 +1,14 @@
-// The table `dead_letters`: records that could not be processed. Pure but for Write.
+// The table `dead_letters`: records that could not be processed, and what was done about them. Pure
+// but for Write.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "projections/columns.h"
 #include "projections/projection.h"
 
 namespace alertstream::projections {
@@ -22,6 +26,21 @@ struct DeadLetterRow {
   std::string event_type;
   LogTime at{};
   std::optional<std::string> original_sealed;
+  std::optional<std::string> retry_of;
+  std::int64_t seq = 0;
+};
+
+// What the newest accepted action made of one.
+struct DeadLetterAct {
+  std::string tenant_id;
+  std::string id;
+  std::string status;
+  std::int64_t retries = 0;
+  LogTime acted_at{};
+  std::string acted_by;
+  std::string acted_reason;
+  std::optional<std::string> died_as;
+  bool purged = false;  // Its bytes are forgotten.
   std::int64_t seq = 0;
 };
 
@@ -29,6 +48,19 @@ class DeadLettersProjection final : public AddingProjection<DeadLetterRow> {
  public:
   void Fold(const Batch& batch) override;
   Status Write(sql::Session& session) override;
+  std::size_t rows() const override { return made().size() + acts_.rows().size(); }
+  void Clear() override {
+    AddingProjection::Clear();
+    acts_.Clear();
+  }
+
+  const std::vector<DeadLetterAct>& acts() const { return acts_.rows(); }
+
+ private:
+  void AddAct(const v1::Fact& fact, std::string tenant, std::int64_t seq);
+  Status WriteActs(sql::Session& session);
+
+  Keyed<DeadLetterAct> acts_;
 };
 
 }  // namespace alertstream::projections

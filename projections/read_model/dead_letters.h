@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "projections/read_model/page.h"
 
@@ -21,6 +22,14 @@ struct DeadLetter {
   std::string detail;  // Without personal data.
   std::string event_type;
   LogTime at{};
+  // What was done about it; open: nothing.
+  std::string status;
+  std::int64_t retries = 0;
+  std::optional<LogTime> acted_at;
+  std::optional<std::string> acted_by;
+  std::optional<std::string> acted_reason;
+  std::optional<std::string> died_as;   // dlq_… of its retry.
+  std::optional<std::string> retry_of;  // dlq_… whose retry it is.
 };
 
 // With the record itself.
@@ -31,7 +40,23 @@ struct DeadLetterWhole {
 
 struct DeadLetterFilters {
   std::optional<std::string> reason;
+  std::optional<std::string> status;
+  std::optional<std::string> stage;
+  std::optional<std::string> type;
 };
+
+// How many of one kind there are, and from when to when they died.
+struct DeadLetterCount {
+  std::string status;
+  std::string stage;
+  std::string reason;
+  std::int64_t letters = 0;
+  LogTime first{};
+  LogTime last{};
+};
+// Reads an entry of the tenant's index for each of its letters.
+Result<std::vector<DeadLetterCount>> CountDeadLetters(sql::Session& session,
+                                                      std::string_view tenant);
 
 Result<Page<DeadLetter>> ListDeadLetters(sql::Session& session, std::string_view tenant,
                                          const DeadLetterFilters& filters,

@@ -4,6 +4,7 @@
 
 #include "projections/dead_letters.h"
 #include "projections/events.h"
+#include "schemas/topics.h"
 #include "tests/unit/projections/batch_builder.h"
 
 namespace alertstream::projections {
@@ -118,6 +119,53 @@ TEST(DeadLettersProjectionTest, ARecordOfNobodyKnownHasAnEmptyTenant) {
             "key: a\xE2\x90\x80"
             "b");
   EXPECT_EQ(row.original_sealed, letter.original().SerializeAsString());
+}
+
+v1::Fact& FactOf(BatchBuilder* builder, v1::DeadLetterStatus status, std::uint32_t retries) {
+  v1::Fact& fact = builder->Fact();
+  fact.set_actor("usr_1");
+  fact.set_reason("the site is back");
+  fact.mutable_dead_letter()->set_id(IdBytesOf('l'));
+  fact.mutable_dead_letter()->set_status(status);
+  fact.mutable_dead_letter()->set_retries(retries);
+  return fact;
+}
+
+TEST(DeadLettersProjectionTest, TheNewestAcceptedActionIsKept) {
+  BatchBuilder builder;
+  FactOf(&builder, v1::DEAD_LETTER_STATUS_FAILED_AGAIN, 1)
+      .mutable_dead_letter()
+      ->set_died_as(IdBytesOf('m'));
+  FactOf(&builder, v1::DEAD_LETTER_STATUS_RESOLVED, 2);
+  FactOf(&builder, v1::DEAD_LETTER_STATUS_DROPPED, 3).set_result(v1::FACT_RESULT_REJECTED);
+  builder.DeadLetter().set_retry_of(IdBytesOf('l'));
+  DeadLettersProjection letters;
+  letters.Fold(builder.batch());
+  EXPECT_EQ(letters.made()[0].retry_of, FormatId(IdKind::kDeadLetter, IdBytesOf('l')));
+  ASSERT_EQ(letters.acts().size(), 1U);
+  const DeadLetterAct& act = letters.acts()[0];
+  EXPECT_EQ(act.tenant_id, "acme");
+  EXPECT_EQ(act.id, FormatId(IdKind::kDeadLetter, IdBytesOf('l')));
+  EXPECT_EQ(act.status, "resolved");
+  EXPECT_EQ(act.retries, 2);
+  EXPECT_EQ(act.acted_by, "usr_1");
+  EXPECT_EQ(act.acted_reason, "the site is back");
+  EXPECT_EQ(act.died_as, std::nullopt);
+  EXPECT_FALSE(act.purged);
+  EXPECT_EQ(letters.rows(), 2U);
+  letters.Clear();
+  EXPECT_EQ(letters.rows(), 0U);
+}
+
+TEST(DeadLettersProjectionTest, OneOfNobodyKnownIsLookedForUnderBothNames) {
+  BatchBuilder builder;
+  FactOf(&builder, v1::DEAD_LETTER_STATUS_PURGED, 0).set_tenant(std::string(schemas::kUnroutedKey));
+  DeadLettersProjection letters;
+  letters.Fold(builder.batch());
+  ASSERT_EQ(letters.acts().size(), 2U);
+  EXPECT_EQ(letters.acts()[0].tenant_id, schemas::kUnroutedKey);
+  EXPECT_EQ(letters.acts()[1].tenant_id, "");
+  EXPECT_TRUE(letters.acts()[1].purged);
 }
 
 }  // namespace

@@ -50,8 +50,11 @@ INSERT INTO notifications SELECT tenant, left(id_floor('ntf_', at), 14) || lpad(
 INSERT INTO consents SELECT tenant, 'con_' || tail, 'rcp_' || n % 1000, 'sms', 'marketing',
     'granted',
   'api', true, NULL, NULL, 'usr_1', at, at, 'accepted', NULL, 1, 'consent-changes', 0, n, n FROM o;
-INSERT INTO dead_letters SELECT tenant, 'dlq_' || tail, 'site-events', 0, n, at, 'decode',
-  CASE WHEN n % 20 < 19 THEN 'malformed_json' ELSE 'field_missing' END, '', '', at, NULL, n FROM o;
+INSERT INTO dead_letters SELECT tenant, 'dlq_' || tail, 'site-events', 0, n, at,
+  CASE WHEN n % 20 < 19 THEN 'decode' ELSE 'schema' END,
+  CASE WHEN n % 20 < 19 THEN 'malformed_json' ELSE 'field_missing' END, '',
+  CASE WHEN n % 20 < 19 THEN '' ELSE 'a.rare' END, at, NULL, n,
+  CASE WHEN n % 20 < 19 THEN 'open' ELSE 'dropped' END FROM o;
 INSERT INTO audit_log SELECT tenant, n, at, 'usr_' || n % 100, 'trigger.change', 'x', '{}', 0,
     n FROM o;
 INSERT INTO triggers SELECT tenant, 'trg' || n % 1000, n / 1000, n / 1000 = 99, 'a.b', true, false,
@@ -76,7 +79,7 @@ std::vector<List> Lists() {
           {.shape = kDecisionList, .values = {event, "trg0", "rcp_0", "suppress"}},
           {.shape = kNotificationList, .values = {"failed", "sms", "trg0", event, "rcp_0"}},
           {.shape = kConsentList, .always_filtered = true, .values = {"rcp_0"}},
-          {.shape = kDeadLetterList, .values = {"field_missing"}},
+          {.shape = kDeadLetterList, .values = {"field_missing", "dropped", "schema", "a.rare"}},
           {.shape = kAuditLogList, .values = {"usr_10"}},
           {.shape = kAuditEventList, .values = {"usr_10"}},
           {.shape = kTriggerList, .few = true, .values = {}},

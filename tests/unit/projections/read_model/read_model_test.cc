@@ -73,9 +73,13 @@ INSERT INTO plans SELECT t, 'starter', 100, 1, '2026-11-20 12:00:00+00', 3, 7
 INSERT INTO quota_usage SELECT t, 202600 + n, n, 100, '2026-11-20 12:00:00+00', 3, 7
   FROM unnest(ARRAY['acme', 'other']) t, generate_series(10, 11) n;
 INSERT INTO dead_letters SELECT t, 'dlq_' || n, 'site-events', 3, n, '2026-11-20 12:00:00+00',
-  'decode', CASE n % 2 WHEN 0 THEN 'malformed_json' ELSE 'field_missing' END, 'no brace', '',
+  CASE n WHEN 9 THEN 'schema' ELSE 'decode' END,
+  CASE n % 2 WHEN 0 THEN 'malformed_json' ELSE 'field_missing' END, 'no brace',
+  CASE n % 4 WHEN 0 THEN 'a.b' ELSE '' END,
   '2026-11-20 12:00:00+00'::timestamptz + n / 2 * interval '1 second', '\x0a03', 7
   FROM unnest(ARRAY['acme', 'other']) t, generate_series(0, 9) n;
+UPDATE dead_letters SET status = 'resolved', retries = 1, acted_at = at, acted_by = 'usr_1',
+  acted_reason = 'the site is back', retry_of = 'dlq_2' WHERE "offset" < 4;
 INSERT INTO audit_log SELECT t, n,
     '2026-11-20 12:00:00+00'::timestamptz + n / 2 * interval '1 second',
   'usr_' || n % 2, 'trigger.change', 'trg0', '{}', 3, 7
@@ -299,6 +303,42 @@ TEST_F(ReadModelTest, DeadLettersAreFilteredByReason) {
   const auto letter = Value(FindDeadLetter(*session_, "acme", "dlq_3"));
   ASSERT_TRUE(letter.has_value());
   EXPECT_EQ(letter->original_sealed, std::string("\x0a\x03"));
+}
+
+TEST_F(ReadModelTest, DeadLettersAreFilteredByWhatWasDoneAboutThem) {
+  const auto ids = [&](const DeadLetterFilters& filters) {
+    return Ids(Value(ListDeadLetters(*session_, "acme", filters, {})));
+  };
+  EXPECT_THAT(ids({.reason = {}, .status = "resolved", .stage = {}, .type = {}}),
+              ElementsAre("3", "2", "1", "0"));
+  EXPECT_THAT(ids({.reason = {}, .status = {}, .stage = "schema", .type = {}}), ElementsAre("9"));
+  EXPECT_THAT(ids({.reason = {}, .status = {}, .stage = {}, .type = "a.b"}),
+              ElementsAre("8", "4", "0"));
+  EXPECT_THAT(ids({.reason = "malformed_json", .status = "resolved", .stage = {}, .type = "a.b"}),
+              ElementsAre("0"));
+  const auto letter = Value(FindDeadLetter(*session_, "acme", "dlq_3"))->letter;
+  EXPECT_EQ(letter.status, "resolved");
+  EXPECT_EQ(letter.retries, 1);
+  EXPECT_EQ(letter.acted_by, "usr_1");
+  EXPECT_EQ(letter.acted_reason, "the site is back");
+  EXPECT_EQ(letter.died_as, std::nullopt);
+  EXPECT_EQ(letter.retry_of, "dlq_2");
+  EXPECT_EQ(Value(FindDeadLetter(*session_, "acme", "dlq_4"))->letter.status, "open");
+}
+
+TEST_F(ReadModelTest, DeadLettersAreCountedByKind) {
+  const auto counts = Value(CountDeadLetters(*session_, "acme"));
+  ASSERT_EQ(counts.size(), 5U);
+  EXPECT_EQ(counts[0].status, "open");
+  EXPECT_EQ(counts[0].stage, "decode");
+  EXPECT_EQ(counts[0].reason, "field_missing");
+  EXPECT_EQ(counts[0].letters, 2);  // 5 and 7.
+  EXPECT_EQ(counts[0].last - counts[0].first, std::chrono::seconds(1));
+  EXPECT_EQ(counts[2].stage, "schema");
+  EXPECT_EQ(counts[2].letters, 1);
+  EXPECT_EQ(counts[4].status, "resolved");
+  EXPECT_EQ(counts[4].reason, "malformed_json");
+  EXPECT_EQ(counts[4].letters, 2);
 }
 
 std::vector<std::string> AuditIds(const Page<AuditEntry>& page) {
