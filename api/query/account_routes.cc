@@ -1,4 +1,4 @@
-// GET /api/v1/usage, dead-letters, dead-letters/{id}, audit.
+// GET /api/v1/usage, dead-letters, dead-letters/stats, dead-letters/{id}, audit.
 #include <array>
 
 #include "api/query/list_answer.h"
@@ -13,8 +13,11 @@
 namespace alertstream::api {
 namespace {
 
-constexpr std::array<FilterSpec, 1> kDeadLetterFilters = {
-    {{.name = "reason", .kind = FilterKind::kWord, .words = v1::DeadLetterReason_descriptor}}};
+constexpr std::array<FilterSpec, 4> kDeadLetterFilters = {
+    {{.name = "reason", .kind = FilterKind::kWord, .words = v1::DeadLetterReason_descriptor},
+     {.name = "status", .kind = FilterKind::kWord, .words = v1::DeadLetterStatus_descriptor},
+     {.name = "stage", .kind = FilterKind::kWord, .words = v1::DeadLetterStage_descriptor},
+     {.name = "type", .kind = FilterKind::kEventType}}};
 constexpr std::array<FilterSpec, 1> kAuditFilters = {
     {{.name = "actor", .kind = FilterKind::kActor}}};
 
@@ -56,12 +59,39 @@ Result<std::string> ShowUsage(const Clock& clock, sql::Session& session, const R
   return UsageFields(usage, clock.Now()).ToJson();
 }
 
+Result<std::string> ShowDeadLetterCounts(sql::Session& session, const ReadCall& call,
+                                         const std::string&) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const auto counts,
+                               read_model::CountDeadLetters(session, call.caller.tenant));
+  schemas::JsonList list;
+  std::int64_t total = 0;
+  for (const read_model::DeadLetterCount& count : counts) {
+    total += count.letters;
+    list.Raw(ObjectFields()
+                 .Text("status", count.status)
+                 .Text("stage", count.stage)
+                 .Text("reason", count.reason)
+                 .Integer("dead_letters", count.letters)
+                 .Time("first_at", count.first)
+                 .Time("last_at", count.last)
+                 .ToJson());
+  }
+  return ObjectFields()
+      .Text("object", "dead_letter_stats")
+      .Integer("dead_letters", total)
+      .Json("counts", list.Take())
+      .ToJson();
+}
+
 ListRoute DeadLetterList() {
   return {.filters = kDeadLetterFilters,
           .read = [](sql::Session& session, const ReadCall& call, const ListQuery& query,
                      const read_model::PageRequest& request) -> Result<ListRows> {
             read_model::DeadLetterFilters filters;
             filters.reason = query.Filter("reason");
+            filters.status = query.Filter("status");
+            filters.stage = query.Filter("stage");
+            filters.type = query.Filter("type");
             ALERTSTREAM_ASSIGN_OR_RETURN(
                 const auto page,
                 read_model::ListDeadLetters(session, call.caller.tenant, filters, request));
@@ -111,6 +141,9 @@ Status AddAccountRoutes(http::Routes* routes, const QueryParts& parts) {
   ALERTSTREAM_RETURN_IF_ERROR(parts.desk->Add(routes, "/api/v1/dead-letters",
                                               Permission::kReadDeadLetters,
                                               PlanList(DeadLetterList(), cursors)));
+  ALERTSTREAM_RETURN_IF_ERROR(parts.desk->Add(routes, "/api/v1/dead-letters/stats",
+                                              Permission::kReadDeadLetters,
+                                              PlanSingle(ShowDeadLetterCounts)));
   ALERTSTREAM_RETURN_IF_ERROR(parts.desk->Add(routes, "/api/v1/dead-letters/{id}",
                                               Permission::kReadDeadLetters,
                                               PlanObject(IdKind::kDeadLetter, ShowDeadLetter)));

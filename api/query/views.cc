@@ -196,7 +196,14 @@ ObjectFields DeadLetterFields(const read_model::DeadLetter& letter) {
       .Text("event_type", letter.event_type)
       .Time("appended_at", letter.append_time)
       .Time("at", letter.at)
-      .Json("position", PositionJson(letter.topic, letter.partition, letter.offset));
+      .Json("position", PositionJson(letter.topic, letter.partition, letter.offset))
+      .Text("status", letter.status)
+      .Integer("retries", letter.retries)
+      .Time("acted_at", letter.acted_at)
+      .Text("acted_by", letter.acted_by)
+      .Text("acted_reason", letter.acted_reason)
+      .Text("died_as", letter.died_as)
+      .Text("retry_of", letter.retry_of);
   return fields;
 }
 

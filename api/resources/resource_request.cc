@@ -318,6 +318,33 @@ ResourceParse RecordOfNotification(const v1::Envelope& envelope, const ResourceC
   return RecordOf(Topic::kSiteEvents, context, envelope, "");
 }
 
+std::variant<RepairRequest, ProblemDetails> ParseRepair(std::string_view text, RepairForm form) {
+  Body body;
+  if (auto problem = body.Open(text)) {
+    return std::move(*problem);
+  }
+  RepairRequest request;
+  FieldReader fields(body.tree(), body.tree().root, "", body.problems());
+  request.reason = fields.Text("reason", Need::kRequired, schemas::kReasonBytesMax);
+  request.forced = fields.Bool("forced", false);
+  if (form == RepairForm::kEdit) {
+    request.type = fields.Text("type", Need::kOptional, schemas::kEventTypeBytesMax);
+    request.site = fields.Text("site", Need::kOptional, schemas::kSiteIdBytesMax);
+    static_cast<void>(fields.Node("data", Need::kOptional));
+    if (const auto data = body.root().Find("data")) {
+      schemas::AppendJson(*data, &request.data);
+    }
+    if (request.data.empty() && request.type.empty() && request.site.empty()) {
+      body.AddFault("expected at least one of data, type and site", "data");
+    }
+  }
+  fields.Finish();
+  if (auto faults = body.TakeFaults(); !faults.empty()) {
+    return Invalid(std::move(faults));
+  }
+  return request;
+}
+
 std::variant<Redacted<std::string>, ProblemDetails> ParseLookup(std::string_view text) {
   Body body;
   if (auto problem = body.Open(text)) {

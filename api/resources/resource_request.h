@@ -79,6 +79,20 @@ std::variant<NotificationDraft, http::ProblemDetails> ParseNotification(
 // The record of a draft that has its address.
 ResourceParse RecordOfNotification(const v1::Envelope& envelope, const ResourceContext& context);
 
+// What is to be done about a dead letter, or a notification that never arrived.
+struct RepairRequest {
+  std::string reason;
+  bool forced = false;
+  // Of an edit: the event's members that change; "": not.
+  std::string data;  // JSON
+  std::string type;
+  std::string site;
+};
+enum class RepairForm : std::uint8_t { kPlain, kEdit };
+// {"reason","forced"?} and for an edit {"data"?,"type"?,"site"?}, at least one of them.
+std::variant<RepairRequest, http::ProblemDetails> ParseRepair(std::string_view body,
+                                                              RepairForm form);
+
 // {"phone"}: the number as the engine writes it, from which it makes the person's token.
 std::variant<Redacted<std::string>, http::ProblemDetails> ParseLookup(std::string_view body);
 

@@ -250,11 +250,12 @@ std::vector<Route> ObjectRoutes(int n) {
           {"dead-letters/" + Id("dlq_", n), "OAEVU"}};
 }
 
-const std::array<Route, 6> kLists = {{{"events", "OAEVU"},
+const std::array<Route, 7> kLists = {{{"events", "OAEVU"},
                                       {"decisions", "OAEVU"},
                                       {"notifications", "OAEVU"},
                                       {"usage", "OAEVU"},
                                       {"dead-letters", "OAEVU"},
+                                      {"dead-letters/stats", "OAEVU"},
                                       {"audit", "OA--U"}}};
 
 std::vector<Route> AllRoutes(int n) {
