@@ -70,6 +70,8 @@ class CommandLine {
   void AddConsent();
   void AddOptOut();
   void AddRepair();
+  void AddDeadLetterLists(CLI::App* dlq);
+  void AddRedrives(CLI::App* dlq);
   void AddStandby();
   void AddState();
   void AddReplay();

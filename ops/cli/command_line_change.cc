@@ -1,4 +1,7 @@
 // The commands that change something, or prove it: rules, events, consent, opt-outs, repair.
+#include <fstream>
+#include <sstream>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -8,10 +11,13 @@
 #include "ops/cli/commands/dead_letters.h"
 #include "ops/cli/commands/explain.h"
 #include "ops/cli/commands/people.h"
+#include "ops/cli/commands/redrive.h"
 #include "ops/cli/commands/rules.h"
 #include "ops/cli/runs.h"
 #include "ops/cli/seed_command.h"
 #include "ops/cli/words.h"
+#include "processor/base/duration.h"
+#include "processor/base/id.h"
 
 namespace alertstream::cli {
 
@@ -197,26 +203,125 @@ void CommandLine::AddOptOut() {
       ->add_option("--limit", *rows, "rows");
 }
 
+namespace {
+
+// The filters of the dlq commands, as they are given.
+struct FilterWords {
+  std::string stage;
+  std::string reason;
+  std::string status;
+  std::string message_class;
+  std::string type;
+  std::string older_than;
+  std::string newer_than;
+};
+
+void AddFilters(CLI::App* app, FilterWords* words) {
+  app->add_option("--stage", words->stage, "where it died: decode, schema, tenant, ...");
+  app->add_option("--cause", words->reason, "why: malformed_json, site_not_active, ...");
+  app->add_option("--status", words->status,
+                  "open, retried, resolved, failed_again, dropped or purged");
+  app->add_option("--class", words->message_class, "message class that the record names");
+  app->add_option("--type", words->type, "event type");
+  app->add_option("--older-than", words->older_than, "died at least so long ago: 2h, 7d");
+  app->add_option("--newer-than", words->newer_than, "died less than so long ago");
+}
+
+Status ReadDuration(const std::string& text, std::optional<LogDuration>* duration) {
+  if (!text.empty()) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(*duration, ParseDuration(text));
+  }
+  return Status::Ok();
+}
+
+template <typename Enum>
+Status ReadWord(std::string_view option, const std::string& text, std::optional<Enum>* word) {
+  if (!text.empty()) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(*word, ParseWord<Enum>(option, text));
+  }
+  return Status::Ok();
+}
+
+Result<LetterFilters> FiltersOf(const FilterWords& words) {
+  LetterFilters filters;
+  ALERTSTREAM_RETURN_IF_ERROR(ReadWord("--stage", words.stage, &filters.stage));
+  ALERTSTREAM_RETURN_IF_ERROR(ReadWord("--cause", words.reason, &filters.reason));
+  ALERTSTREAM_RETURN_IF_ERROR(ReadWord("--status", words.status, &filters.status));
+  ALERTSTREAM_RETURN_IF_ERROR(ReadWord("--class", words.message_class, &filters.message_class));
+  ALERTSTREAM_RETURN_IF_ERROR(ReadDuration(words.older_than, &filters.older_than));
+  ALERTSTREAM_RETURN_IF_ERROR(ReadDuration(words.newer_than, &filters.newer_than));
+  filters.type = words.type;
+  return filters;
+}
+
+struct RedriveWords {
+  FilterWords filters;
+  std::vector<std::string> ids;
+  std::string max_age = "24h";
+  RedriveOptions options;
+};
+
+void AddRedrive(CLI::App* app, RedriveWords* words) {
+  app->add_option("ids", words->ids, "whole ids, dlq_...");
+  AddFilters(app, &words->filters);
+  app->add_flag("--all", words->options.all, "all of them, or of --tenant");
+  app->add_flag("--force", words->options.forced, "also what was acted on before");
+  app->add_flag("--dry-run", words->options.dry_run, "only say what would be done");
+  app->add_option("--rate", words->options.rate, "at most so many a second")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{100'000}));
+  app->add_option("--reason", words->options.reason, "for the audit trail")->required();
+}
+
+Result<RedriveOptions> OptionsOf(const RedriveWords& words) {
+  RedriveOptions options = words.options;
+  ALERTSTREAM_ASSIGN_OR_RETURN(options.filters, FiltersOf(words.filters));
+  options.filters.ids = words.ids;
+  ALERTSTREAM_ASSIGN_OR_RETURN(options.max_age, ParseDuration(words.max_age));
+  return options;
+}
+
+// Runs a command with what its words say, or says what is wrong with them.
+template <typename Run>
+Result<ExitCode> WithFilters(Program& program, const FilterWords& words, const Run& run) {
+  const auto filters = FiltersOf(words);
+  if (!filters.ok()) {
+    return program.Refuse(filters.error(), ExitCode::kUsage, "alertstream dlq list --help");
+  }
+  return run(filters.value());
+}
+
+template <typename Run>
+Result<ExitCode> WithOptions(Program& program, const RedriveWords& words, const Run& run) {
+  auto options = OptionsOf(words);
+  if (options.ok() && options.value().filters.empty() && !options.value().all) {
+    options = Error(ErrorCode::kInvalid, "name dead letters, or a filter, or --all");
+  }
+  if (!options.ok()) {
+    return program.Refuse(options.error(), ExitCode::kUsage, "alertstream dlq retry --help");
+  }
+  return run(options.value());
+}
+
+// "" for no name.
+Result<std::string> ReadWhole(const std::string& path) {
+  if (path.empty()) {
+    return std::string();
+  }
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream bytes;
+  bytes << file.rdbuf();
+  if (!file.good()) {
+    return Error(ErrorCode::kNotFound, fmt::format("{}: cannot be read", path));
+  }
+  return std::move(bytes).str();
+}
+
+}  // namespace
+
 void CommandLine::AddRepair() {
   CLI::App* dlq = Group("dlq", "Records that could not be decided");
-  constexpr std::size_t kRows = 50;
-  auto* limit = Keep(kRows);
-  Add(dlq, "list", "The newest dead letters", "dlq list --limit 100", [limit](Program& program) {
-    return program.Read([&](const Session& session) { return ListDeadLetters(session, *limit); });
-  })->add_option("--limit", *limit, "rows");
-  struct Show {
-    std::string id;
-    bool original = false;
-  };
-  auto* show = Keep(Show{});
-  CLI::App* show_app =
-      Add(dlq, "show", "One dead letter", "dlq show dlq_01JD3J", [show](Program& program) {
-        return program.Read([&](const Session& session) {
-          return ShowDeadLetter(session, show->id, show->original);
-        });
-      });
-  show_app->add_option("id", show->id, "the beginning of its id, or last")->required();
-  show_app->add_flag("--show-original", show->original, "the record's bytes, in hexadecimal");
+  AddDeadLetterLists(dlq);
+  AddRedrives(dlq);
   struct Skip {
     std::string record;
     std::string reason;
@@ -234,6 +339,121 @@ void CommandLine::AddRepair() {
       ->required()
       ->check(Checked(ParsePosition));
   skip_app->add_option("--reason", skip->reason, "for the audit trail")->required();
+}
+
+void CommandLine::AddDeadLetterLists(CLI::App* dlq) {
+  constexpr std::size_t kRows = 50;
+  struct List {
+    FilterWords filters;
+    std::size_t limit = kRows;
+    bool original = false;
+    std::string id;
+  };
+  auto* list = Keep(List{});
+  CLI::App* list_app =
+      Add(dlq, "list", "The newest dead letters",
+          "dlq list --status open --older-than 1h --limit 100", [list](Program& program) {
+            return WithFilters(program, list->filters, [&](const LetterFilters& filters) {
+              return program.Read([&](const Session& session) {
+                return ListDeadLetters(session, filters, list->limit);
+              });
+            });
+          });
+  AddFilters(list_app, &list->filters);
+  list_app->add_option("--limit", list->limit, "rows");
+  auto* stats = Keep(List{});
+  CLI::App* stats_app =
+      Add(dlq, "stats", "How many, by tenant, status, stage and reason", "dlq stats --tenant acme",
+          [stats](Program& program) {
+            return WithFilters(program, stats->filters, [&](const LetterFilters& filters) {
+              return program.Read(
+                  [&](const Session& session) { return CountDeadLetters(session, filters); });
+            });
+          });
+  AddFilters(stats_app, &stats->filters);
+  auto* exported = Keep(List{});
+  CLI::App* export_app =
+      Add(dlq, "export", "Dead letters as JSON lines",
+          "dlq export --status open --show-original > letters.jsonl", [exported](Program& program) {
+            return WithFilters(program, exported->filters, [&](const LetterFilters& filters) {
+              return program.Read([&](const Session& session) {
+                return ExportDeadLetters(session, filters, exported->original);
+              });
+            });
+          });
+  AddFilters(export_app, &exported->filters);
+  export_app->add_flag("--show-original", exported->original,
+                       "also what is about people, and the bytes, in hexadecimal");
+  auto* show = Keep(List{});
+  CLI::App* show_app = Add(dlq, "show", "One dead letter, decoded as far as it can be",
+                           "dlq show dlq_01JD3J", [show](Program& program) {
+                             return program.Read([&](const Session& session) {
+                               return ShowDeadLetter(session, show->id, show->original);
+                             });
+                           });
+  show_app->add_option("id", show->id, "the beginning of its id, or last")->required();
+  show_app->add_flag("--show-original", show->original,
+                     "also what is about people, and the bytes, in hexadecimal");
+}
+
+void CommandLine::AddRedrives(CLI::App* dlq) {
+  auto* retry = Keep(RedriveWords{});
+  CLI::App* retry_app =
+      Add(dlq, "retry", "Append records again as they were, or ask for a notification again",
+          "dlq retry --cause site_not_active --rate 200 --reason 'the site is back'",
+          [retry](Program& program) {
+            return WithOptions(program, *retry, [&](const RedriveOptions& options) {
+              return program.Write(LogAccess::kWrite, true, [&](const Session& session) {
+                const auto& ids = options.filters.ids;
+                return ids.size() == 1 && KindOf(ids[0]) == IdKind::kNotification
+                           ? RetryNotification(session, ids[0], options.forced, options.reason)
+                           : RetryDeadLetters(session, options);
+              });
+            });
+          });
+  AddRedrive(retry_app, retry);
+  retry_app->add_option("--max-age", retry->max_age, "events that happened before are left out");
+  retry_app->add_flag("--include-expired", retry->options.include_expired,
+                      "also events older than that; triggers decide whether they expire");
+  for (const auto& [name, kind, help] :
+       {std::tuple("drop", v1::DEAD_LETTER_ACTION_KIND_DROP, "Say that nothing will be done"),
+        std::tuple("purge", v1::DEAD_LETTER_ACTION_KIND_PURGE,
+                   "As drop, for good; the read side forgets their bytes")}) {
+    auto* words = Keep(RedriveWords{});
+    CLI::App* app =
+        Add(dlq, name, help, fmt::format("dlq {} --older-than 30d --reason 'known, case 17'", name),
+            [words, kind = kind](Program& program) {
+              return WithOptions(program, *words, [&](const RedriveOptions& options) {
+                return program.Write(LogAccess::kWrite, true, [&](const Session& session) {
+                  return ChangeDeadLetters(session, kind, options);
+                });
+              });
+            });
+    AddRedrive(app, words);
+  }
+  struct Edit {
+    EditOptions options;
+    std::string value_file;
+    std::string data_file;
+  };
+  auto* edit = Keep(Edit{});
+  CLI::App* edit_app =
+      Add(dlq, "edit", "Append a changed copy of a record",
+          "dlq edit dlq_01JD3J --data fixed.json --reason 'the phone was misspelt'",
+          [edit](Program& program) -> Result<ExitCode> {
+            ALERTSTREAM_ASSIGN_OR_RETURN(edit->options.value, ReadWhole(edit->value_file));
+            ALERTSTREAM_ASSIGN_OR_RETURN(edit->options.data, ReadWhole(edit->data_file));
+            return program.Write(LogAccess::kWrite, true, [&](const Session& session) {
+              return EditDeadLetter(session, edit->options);
+            });
+          });
+  edit_app->add_option("id", edit->options.id, "the beginning of its id, or last")->required();
+  edit_app->add_option("--value", edit->value_file, "file with the whole new value");
+  edit_app->add_option("--data", edit->data_file, "file with the event's new data, JSON");
+  edit_app->add_option("--site", edit->options.site, "the event's new website");
+  edit_app->add_option("--type", edit->options.type, "the event's new type");
+  edit_app->add_flag("--force", edit->options.forced, "also if it was acted on before");
+  edit_app->add_option("--reason", edit->options.reason, "for the audit trail")->required();
 }
 
 }  // namespace alertstream::cli

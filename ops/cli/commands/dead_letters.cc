@@ -1,10 +1,12 @@
 #include "ops/cli/commands/dead_letters.h"
 
+#include <algorithm>
 #include <charconv>
-#include <deque>
-#include <optional>
+#include <map>
 #include <ostream>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -18,107 +20,171 @@
 #include "processor/base/rfc3339.h"
 #include "schemas/envelope_check.h"
 #include "schemas/input_codec.h"
-#include "schemas/personal.h"
 
 namespace alertstream::cli {
 namespace {
 
 using schemas::Topic;
 
-using VisitLetter = std::function<void(v1::DeadLetter letter)>;
+std::vector<Column> ListColumns() {
+  return {{.key = "id"},
+          {.key = "at"},
+          {.key = "status"},
+          {.key = "stage"},
+          {.key = "reason"},
+          {.key = "tenant"},
+          {.key = "source"},
+          {.key = "detail"},
+          {.key = "type", .title = {}, .wide = true},
+          {.key = "retries", .title = {}, .wide = true, .right = true}};
+}
 
-Status ForEachLetter(const Session& session, const VisitLetter& visit) {
-  return ForEachBatch(session, {Topic::kDeadLetters},
-                      [&](std::int32_t, const runtime::ReleasedBatch& batch) -> Status {
-                        for (const auto& output : batch.outputs) {
-                          v1::DeadLetter letter;
-                          const auto& value = output.record.value;
-                          letter.ParseFromArray(value.data(), static_cast<int>(value.size()));
-                          if (session.tenant.empty() || letter.tenant() == session.tenant) {
-                            visit(std::move(letter));
-                          }
-                        }
-                        return Status::Ok();
-                      });
+CellStyle StyleOf(v1::DeadLetterStatus status) {
+  return status == v1::DEAD_LETTER_STATUS_RESOLVED ? CellStyle::kGood
+         : status == v1::DEAD_LETTER_STATUS_OPEN || status == v1::DEAD_LETTER_STATUS_FAILED_AGAIN
+             ? CellStyle::kBad
+             : CellStyle::kDim;
+}
+
+// What is known of a letter, without its bytes.
+JsonObject Describe(const Letter& each) {
+  const v1::DeadLetter& letter = each.letter;
+  JsonObject object;
+  object.Text("id", FormatId(IdKind::kDeadLetter, letter.id()))
+      .Text("tenant", letter.tenant())
+      .Text("status", Word(each.status()))
+      .Text("record", PositionText(letter.record()))
+      .Text("append_time", FormatRfc3339(FromMicros(letter.append_time_us())))
+      .Text("at", FormatRfc3339(FromMicros(letter.at_us())))
+      .Text("stage", Word(letter.stage()))
+      .Text("reason", Word(letter.reason()))
+      .Text("detail", letter.detail())
+      .Text("event_type", letter.event_type())
+      .Integer("retries", each.state.retries());
+  if (!letter.retry_of().empty()) {
+    object.Text("retry_of", FormatId(IdKind::kDeadLetter, letter.retry_of()));
+  }
+  if (!each.state.died_as().empty()) {
+    object.Text("died_as", FormatId(IdKind::kDeadLetter, each.state.died_as()));
+  }
+  return object;
+}
+
+// The decoded record; what is about people only if it is asked for.
+void DescribeOriginal(const v1::DeadLetter& letter, const v1::RawRecord& raw, bool show_original,
+                      JsonObject* object) {
+  object->Integer("original_bytes", static_cast<std::int64_t>(raw.value().size()))
+      .Text("original_sha256", ToHex(AsView(Sha256::Of(raw.value()))));
+  if (const auto envelope = EnvelopeOf(letter, raw)) {
+    object->Raw("decoded", MessageJson(*envelope, show_original ? PersonalData::kShown
+                                                                : PersonalData::kMasked));
+  }
+  if (!show_original) {
+    return;
+  }
+  JsonList headers;
+  for (const auto& header : raw.headers()) {
+    headers.Raw(JsonObject()
+                    .Text("name_hex", ToHex(header.name()))
+                    .Text("value_hex", ToHex(header.value()))
+                    .Take());
+  }
+  object->Text("original_key_hex", ToHex(raw.key()))
+      .Text("original_hex", ToHex(raw.value()))
+      .Raw("headers", headers.Take());
 }
 
 }  // namespace
 
-Result<ExitCode> ListDeadLetters(const Session& session, std::size_t rows_max) {
-  std::deque<v1::DeadLetter> letters;
-  std::size_t cut = 0;
-  ALERTSTREAM_RETURN_IF_ERROR(ForEachLetter(session, [&](v1::DeadLetter letter) {
-    letter.clear_original();
-    letters.push_back(std::move(letter));
-    if (letters.size() > rows_max) {
-      letters.pop_front();
-      ++cut;
-    }
-  }));
-  Table table({{.key = "id"},
-               {.key = "at"},
-               {.key = "stage"},
-               {.key = "reason"},
-               {.key = "tenant"},
-               {.key = "source"},
-               {.key = "detail"}});
-  for (const auto& letter : letters) {
+Result<ExitCode> ListDeadLetters(const Session& session, const LetterFilters& filters,
+                                 std::size_t rows_max) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(LetterBook book, ReadLetters(session, filters));
+  std::stable_sort(book.letters.begin(), book.letters.end(), [](const auto& a, const auto& b) {
+    return a.letter.at_us() < b.letter.at_us();
+  });
+  const std::size_t cut = book.letters.size() - std::min(book.letters.size(), rows_max);
+  Table table(ListColumns());
+  for (std::size_t i = cut; i < book.letters.size(); ++i) {
+    const Letter& each = book.letters[i];
+    const v1::DeadLetter& letter = each.letter;
     table.Add({{session.Json() ? FormatId(IdKind::kDeadLetter, letter.id())
                                : ShortId(IdKind::kDeadLetter, letter.id())},
                {FromMicros(letter.at_us())},
+               {Word(each.status()), StyleOf(each.status())},
                {Word(letter.stage())},
                {Word(letter.reason()), CellStyle::kBad},
                {letter.tenant()},
                {PositionText(letter.record())},
-               {letter.detail()}});
+               {letter.detail()},
+               {letter.event_type()},
+               {static_cast<std::int64_t>(each.state.retries())}});
   }
   ALERTSTREAM_RETURN_IF_ERROR(Print(session.io, table));
-  session.io.err << fmt::format("{} shown, {} earlier ones left out (--limit)\n", letters.size(),
-                                cut);
+  session.io.err << fmt::format("{} shown, {} earlier ones left out (--limit)\n",
+                                book.letters.size() - cut, cut);
+  return ExitCode::kOk;
+}
+
+Result<ExitCode> CountDeadLetters(const Session& session, const LetterFilters& filters) {
+  struct Count {
+    std::int64_t letters = 0;
+    std::int64_t first_us = 0;
+    std::int64_t last_us = 0;
+  };
+  ALERTSTREAM_ASSIGN_OR_RETURN(const LetterBook book, ReadLetters(session, filters));
+  std::map<std::tuple<std::string, std::string, std::string, std::string>, Count> counts;
+  for (const Letter& each : book.letters) {
+    const v1::DeadLetter& letter = each.letter;
+    Count& count =
+        counts[{letter.tenant(), Word(each.status()), Word(letter.stage()), Word(letter.reason())}];
+    count.first_us = count.letters == 0 ? letter.at_us() : std::min(count.first_us, letter.at_us());
+    count.last_us = std::max(count.last_us, letter.at_us());
+    ++count.letters;
+  }
+  Table table({{.key = "tenant"},
+               {.key = "status"},
+               {.key = "stage"},
+               {.key = "reason"},
+               {.key = "letters", .title = {}, .wide = false, .right = true},
+               {.key = "first"},
+               {.key = "last"}});
+  for (const auto& [key, count] : counts) {
+    const auto& [tenant, status, stage, reason] = key;
+    table.Add({{tenant},
+               {status},
+               {stage},
+               {reason},
+               {count.letters},
+               {FromMicros(count.first_us)},
+               {FromMicros(count.last_us)}});
+  }
+  ALERTSTREAM_RETURN_IF_ERROR(Print(session.io, table));
   return ExitCode::kOk;
 }
 
 Result<ExitCode> ShowDeadLetter(const Session& session, const std::string& id, bool show_original) {
-  std::optional<v1::DeadLetter> found;
-  std::size_t fitting = 0;
-  ALERTSTREAM_RETURN_IF_ERROR(ForEachLetter(session, [&](v1::DeadLetter letter) {
-    if (id == "last" ? !found || letter.at_us() >= found->at_us()
-                     : FormatId(IdKind::kDeadLetter, letter.id()).starts_with(id)) {
-      ++fitting;
-      found = std::move(letter);
-    }
-  }));
-  if (!found || (id != "last" && !id.starts_with(PrefixOf(IdKind::kDeadLetter)))) {
-    return Error(ErrorCode::kNotFound,
-                 "no dead letter has an id that begins so; ids begin with "
-                 "dlq_");
-  }
-  if (fitting > 1 && id != "last") {
-    return Error(ErrorCode::kInvalid,
-                 fmt::format("{} dead letters begin so; give more of the id", fitting));
-  }
-  JsonObject object;
-  object.Text("id", FormatId(IdKind::kDeadLetter, found->id()));
-  object.Text("tenant", found->tenant());
-  object.Text("record", PositionText(found->record()));
-  object.Text("append_time", FormatRfc3339(FromMicros(found->append_time_us())));
-  object.Text("at", FormatRfc3339(FromMicros(found->at_us())));
-  object.Text("stage", Word(found->stage()));
-  object.Text("reason", Word(found->reason()));
-  object.Text("detail", found->detail());
-  object.Text("event_type", found->event_type());
-  const auto original = schemas::Unseal(found->original());
-  v1::RawRecord raw;
-  if (original.ok() &&
-      raw.ParseFromArray(original.value().data(), static_cast<int>(original.value().size()))) {
-    object.Integer("original_bytes", static_cast<std::int64_t>(raw.value().size()));
-    object.Text("original_sha256", ToHex(AsView(Sha256::Of(raw.value()))));
-    if (show_original) {
-      object.Text("original_key", raw.key());
-      object.Text("original_hex", ToHex(raw.value()));
-    }
+  ALERTSTREAM_ASSIGN_OR_RETURN(const LetterWhole whole, FindLetter(session, id));
+  JsonObject object = Describe(whole.letter);
+  if (whole.original) {
+    DescribeOriginal(whole.letter.letter, *whole.original, show_original, &object);
   }
   session.io.out << object.Take() << "\n";
+  return ExitCode::kOk;
+}
+
+Result<ExitCode> ExportDeadLetters(const Session& session, const LetterFilters& filters,
+                                   bool show_original) {
+  ALERTSTREAM_ASSIGN_OR_RETURN(const LetterBook book, ReadLetters(session, filters));
+  ALERTSTREAM_RETURN_IF_ERROR(ForEachOriginal(
+      session, book, [&](const Letter& letter, const v1::RawRecord* original) -> Result<bool> {
+        JsonObject object = Describe(letter);
+        if (original != nullptr) {
+          DescribeOriginal(letter.letter, *original, show_original, &object);
+        }
+        session.io.out << object.Take() << "\n";
+        return !session.Interrupted();
+      }));
+  session.io.err << fmt::format("{} dead letters\n", book.letters.size());
   return ExitCode::kOk;
 }
 
