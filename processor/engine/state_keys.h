@@ -114,8 +114,8 @@ inline bool IsHistoryKey(std::string_view key) {
   return false;
 }
 
-// Keys that the fold asks for without knowing that they exist: all but notifications, which are made
-// under an id that nobody had and asked for by that id. No part of the state's layout either.
+// Keys that the fold asks for without knowing that they exist: all but notifications, which are
+// made under an id that nobody had and asked for by that id. No part of the state's layout either.
 inline bool IsAskedBlindly(std::string_view key) {
   const std::size_t end = key.find('\0');
   return end == std::string_view::npos || end + 1 >= key.size() ||

@@ -4,11 +4,12 @@
 #pragma once
 
 #include <cstddef>
-#include <new>
 #include <type_traits>
 #include <utility>
 
 #include <sys/mman.h>
+
+#include "processor/base/check.h"
 
 namespace alertstream::state {
 
@@ -21,16 +22,14 @@ class LargeArray {
 
  public:
   LargeArray() = default;
-  // Throws std::bad_alloc without memory, as every container.
+  // The process ends if there is no memory, as everywhere.
   LargeArray(std::size_t size, PageSize pages) : size_(size) {
     if (size == 0) {
       return;
     }
     void* bytes =
         mmap(nullptr, size * sizeof(T), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (bytes == MAP_FAILED) {
-      throw std::bad_alloc();
-    }
+    ALERTSTREAM_CHECK(bytes != MAP_FAILED);
     if (pages == PageSize::kLarge) {
       static_cast<void>(madvise(bytes, size * sizeof(T), MADV_HUGEPAGE));  // A wish only.
     }

@@ -76,6 +76,10 @@ bool SimSession::Reach() {
          (away == database_.away_until.end() || world_.now() >= away->second);
 }
 
+Status SimSession::KeepTenant(const std::string& /*tenant*/) {
+  return Error(ErrorCode::kInvalid, "a simulated session keeps no tenant");
+}
+
 Status SimSession::Begin(const sql::TransactionOptions& /*options*/) {
   if (!Reach()) {
     return Gone();

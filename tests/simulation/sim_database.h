@@ -51,6 +51,9 @@ class SimSession final : public sql::Session {
   ~SimSession() override { Rollback(); }
 
   Result<sql::Rows> Run(const sql::Statement& statement, const sql::Params& params) override;
+  // What is simulated is the projector's session, which keeps no tenant.
+  Status KeepTenant(const std::string& tenant) override;
+  std::string_view tenant() const override { return {}; }
   Status Begin(const sql::TransactionOptions& options) override;
   Status Commit() override;
   void Rollback() override;

@@ -44,7 +44,7 @@ TEST(StateKeyText, DecodesEveryTable) {
        "acme sends " + FormatId(IdKind::kRecipient, kToken) + " sms paid"},
       {Bytes(StateKey("acme", engine::Table::kQuota).Number32(202611)), "acme quota 202611"},
       {Bytes(StateKey("_log", engine::Table::kEngine)), "_log engine"},
-      {std::string("acme\0\x63xy", 7), "acme table 99 7879"},
+      {std::string("acme\0\x63xy", 8), "acme table 99 7879"},
       {"no table", ToHex("no table")}};
   for (const auto& [key, text] : expected) {
     EXPECT_EQ(StateKeyText(key), text);
