@@ -26,6 +26,7 @@ constexpr std::size_t kShareBytes = engine::kBatchInputBytesMax / schemas::kInpu
 // A quiet partition writes its state out after this, so that a restart has little to fold again.
 constexpr std::chrono::seconds kFlushEvery{1};
 constexpr std::chrono::milliseconds kRetryPause{100};
+constexpr std::chrono::seconds kTailVisibleWithin{2};
 constexpr std::chrono::seconds kLookAheadEvery{1};
 
 // Two rivals that hold one id each must not both be able to claim. Without the safeguard either id
@@ -103,7 +104,7 @@ Result<std::unique_ptr<PartitionTask>> PartitionTask::Start(log::EventLog& log,
     }
   });
   // Most of the history is folded again before the present owner, if any, is fenced.
-  ALERTSTREAM_RETURN_IF_ERROR(task->CatchUp());
+  ALERTSTREAM_RETURN_IF_ERROR(task->CatchUpWithPatience());
   ALERTSTREAM_RETURN_IF_ERROR(task->OpenTransactors());
   ALERTSTREAM_RETURN_IF_ERROR(task->Fence());
   if (Holds(Safeguard::kTailAfterFences)) {
@@ -125,6 +126,20 @@ Status PartitionTask::CatchUp() {
                                               {.engine_version_max = options_.engine_version_max,
                                                .cancelled = options_.cancelled}));
   return replayer->CatchUp(options_.on_catch_up);
+}
+
+// A commit is acknowledged before its markers are written, so a state that was just left may look as
+// if it were ahead of the journal. One that is for longer belongs to another history.
+Status PartitionTask::CatchUpWithPatience() {
+  const auto deadline = clock_.SinceBoot() + kTailVisibleWithin;
+  for (;;) {
+    Status caught = CatchUp();
+    if (caught.ok() || caught.error().code() != ErrorCode::kConflict || Cancelled() ||
+        clock_.SinceBoot() >= deadline) {
+      return caught;
+    }
+    clock_.SleepFor(kRetryPause);
+  }
 }
 
 Status PartitionTask::OpenTransactors() {

@@ -114,6 +114,7 @@ class PartitionTask {
   Status Claim();
   Status Fence();
   Status CatchUp();
+  Status CatchUpWithPatience();
   Status ResolvePending();
   Status ResolveRecord(const log::RecordView& record);
   Status FillBefore(std::chrono::microseconds deadline, Sources& sources);

@@ -193,7 +193,7 @@ def declared_families():
 
 
 # What the API, the dispatcher and the projector count; a processor alone has nothing of it.
-OTHER_PARTS = re.compile("alertstream_(circuit|dispatch|http|ingest|keys|projection|webhook)_")
+OTHER_PARTS = re.compile("alertstream_(circuit|dispatch|http|identity|ingest|keys|projection|webhook)_")
 
 
 def test_every_family_of_metrics_is_fed():
