@@ -128,8 +128,8 @@ Status PartitionTask::CatchUp() {
   return replayer->CatchUp(options_.on_catch_up);
 }
 
-// A commit is acknowledged before its markers are written, so a state that was just left may look as
-// if it were ahead of the journal. One that is for longer belongs to another history.
+// A commit is acknowledged before its markers are written, so a state that was just left may look
+// as if it were ahead of the journal. One that is for longer belongs to another history.
 Status PartitionTask::CatchUpWithPatience() {
   const auto deadline = clock_.SinceBoot() + kTailVisibleWithin;
   for (;;) {
