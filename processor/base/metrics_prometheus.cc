@@ -187,7 +187,7 @@ constexpr std::array<MetricSpec, kMetricCount> kTable = {{
      kC,
      "alertstream_snapshots_total",
      "snapshots",
-     {"event", ""},
+     {"kind", ""},
      "Snapshots of state by what became of them: made, failed, restored, refused (damaged)",
      {}},
     {MetricId::kTakeOvers,

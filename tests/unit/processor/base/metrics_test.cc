@@ -31,9 +31,9 @@ TEST(MetricsTest, EveryFamilyIsNamedByItsUnitAndItsType) {
 
 TEST(MetricsTest, NoLabelNamesATenantOrAPerson) {
   const std::set<std::string_view> allowed = {
-      "topic",  "partition", "verdict", "outcome", "reason",  "channel",
-      "kind",   "stage",     "cause",   "error",   "version", "revision",
-      "change", "provider",  "account", "class",   "result",  "trust"};
+      "topic",   "partition", "verdict", "outcome", "reason",   "channel", "kind",
+      "stage",   "cause",     "error",   "version", "revision", "change",  "provider",
+      "account", "class",     "result",  "trust",   "state"};
   for (const MetricSpec& spec : MetricTable()) {
     for (const std::string_view label : spec.labels) {
       EXPECT_TRUE(label.empty() || allowed.contains(label)) << spec.name << " " << label;
