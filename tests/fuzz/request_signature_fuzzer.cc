@@ -23,10 +23,16 @@ void CheckOne(std::string_view header) {
     return;
   }
   const RequestSignature& signature = parsed.value();
-  ALERTSTREAM_CHECK(signature.count >= 1 && signature.count <= kSignaturesMax);
+  ALERTSTREAM_CHECK(signature.count + signature.bound_count >= 1);
+  ALERTSTREAM_CHECK(signature.count <= kSignaturesMax && signature.bound_count <= kSignaturesMax);
   const LogTime signed_at{std::chrono::seconds(signature.signed_at_s)};
   const SignatureRules rules{.now = signed_at, .allow_body_only = true};
+  // Where nothing is bound to a target a v2 alone is none.
   ALERTSTREAM_CHECK(VerifyRequestSignature(header, "body", keys, rules).error().code() ==
+                    (signature.count == 0 ? ErrorCode::kInvalid : ErrorCode::kDenied));
+  SignatureRules bound = rules;
+  bound.target = "POST./api/v1/triggers";
+  ALERTSTREAM_CHECK(VerifyRequestSignature(header, "body", keys, bound).error().code() ==
                     ErrorCode::kDenied);
   if (!signature.is_body_only) {
     // The same header with a signature that fits, in a place of its own.
