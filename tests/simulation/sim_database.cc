@@ -71,9 +71,11 @@ Error SimSession::Gone() {
 }
 
 bool SimSession::Reach() {
+  if (!world_.Delay(kCallMin, kCallMax)) {
+    return false;
+  }
   const auto away = database_.away_until.find(&process_);
-  return world_.Delay(kCallMin, kCallMax) &&
-         (away == database_.away_until.end() || world_.now() >= away->second);
+  return away == database_.away_until.end() || world_.now() >= away->second;
 }
 
 Status SimSession::KeepTenant(const std::string& /*tenant*/) {
