@@ -144,22 +144,27 @@ class Workload(Load):
                                             f"capped-{self.capped}")
 
     def positions(self):
+        """What is projected, and which run of the server says so."""
         rows = sql(self.system.direct_url,
                    "SET ROLE alertstream_projector; SET statement_timeout = 2000; "
-                   "SELECT partition, seq FROM read_model.projection_positions")
-        return {int(line.split("|")[0]): int(line.split("|")[1]) for line in rows.splitlines()}
+                   "SELECT partition, seq, pg_postmaster_start_time() "
+                   "FROM read_model.projection_positions")
+        lines = [line.split("|") for line in rows.splitlines()]
+        return {int(each[0]): int(each[1]) for each in lines}, {each[2] for each in lines}
 
     def watch(self):
-        last = {}
+        last, last_run = {}, set()
         while not self.ending.is_set():
             time.sleep(WATCH_PAUSE_S)
             try:
-                now = self.positions()
+                now, run = self.positions()
             except Exception:  # pylint: disable=broad-except
                 continue  # The database is what is being attacked.
-            self.shrunk += [f"partition {p}: projected {seq}, then {now.get(p)}"
-                            for p, seq in last.items() if now.get(p, -1) < seq]
-            last = now
+            # A server that crashed may have lost its newest transactions: rows and position alike.
+            if run == last_run:
+                self.shrunk += [f"partition {p}: projected {seq}, then {now.get(p)}"
+                                for p, seq in last.items() if now.get(p, -1) < seq]
+            last, last_run = now, run
 
     def hold(self):
         """Until everything that was begun is acknowledged."""
