@@ -82,7 +82,9 @@ Entry& StateMap::Load(std::string_view key) {
   Entry& entry = Insert(key, hash, buffer_.size() + slack);
   cache_.SetValue(&entry, buffer_);
   entry.present = true;
-  entry.filtered = true;  // As is everything that the store holds.
+  // The filter knows everything that the store holds, unless it is still being filled: then the
+  // key may be erased before its turn comes, and written again afterwards.
+  entry.filtered = !filter_.building();
   return entry;
 }
 

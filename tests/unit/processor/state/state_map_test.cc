@@ -144,6 +144,39 @@ TEST(StateMap, FindsEveryKeyWhileTheFilterOfAbsentOnesGrowsAndIsMadeAgain) {
   EXPECT_EQ(map.SealBatch(), RootOf(model));
 }
 
+TEST(StateMap, FindsAKeyThatWasErasedBeforeTheFilterCameToItAndWrittenAfterwards) {
+  MemoryStore store;
+  const std::string key = "z/last";  // The filter is filled in the order of keys.
+  for (int i = 0; i < 2000; ++i) {
+    const std::string other = "a/" + std::to_string(i);
+    const StateWrite write{other, "v"};
+    ASSERT_TRUE(store.Apply(std::span(&write, 1), "m").ok());
+  }
+  const StateWrite write{key, "first"};
+  ASSERT_TRUE(store.Apply(std::span(&write, 1), "m").ok());
+  StateMap map(store, {.bytes_max = 4 << 20}, {});
+  ASSERT_EQ(map.Get(key), "first");
+  map.Erase(key);
+  map.SealBatch();
+  ASSERT_TRUE(map.Flush("m").ok());
+  for (int batch = 0; batch < 20; ++batch) {
+    map.SealBatch();
+  }
+  map.Put(key, "again");
+  map.SealBatch();
+  ASSERT_TRUE(map.Flush("m").ok());
+  // Until the entry is forgotten and only the store knows it.
+  const std::string value(1000, 'x');
+  for (int batch = 0; batch < 20; ++batch) {
+    for (int i = 0; i < 1000; ++i) {
+      map.Put("b/" + std::to_string(batch) + "/" + std::to_string(i), value);
+    }
+    map.SealBatch();
+    ASSERT_TRUE(map.Flush("m").ok());
+  }
+  EXPECT_EQ(map.Get(key), "again");
+}
+
 TEST(StateMap, ValuesGrowAndShrinkInAndOutOfTheirPlaces) {
   MemoryStore store;
   StateMap map(store, {.bytes_max = 1 << 20}, {});
