@@ -121,7 +121,7 @@ constexpr std::array<SettingSpec, kSettingCount> kTable = {{
     {Setting::kRuntimeAssigned, "runtime.assigned", kText, "all", 0, 0, "",
      "partitions of this instance: all, none, or such as 0-3,8"},
     // The write-back maps of all partitions together.
-    {Setting::kRuntimeCacheBytes, "runtime.cache_bytes", kBytes, "160MiB", kMiB, 65'536 * kMiB, "",
+    {Setting::kRuntimeCacheBytes, "runtime.cache_bytes", kBytes, "128MiB", kMiB, 65'536 * kMiB, "",
      "memory for hot state of all partitions together"},
     {Setting::kRuntimeDrainTimeout, "runtime.drain_timeout", kDuration, "10s", kSecondUs,
      600 * kSecondUs, "", "how long SIGTERM waits for batches under way"},

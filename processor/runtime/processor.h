@@ -51,7 +51,7 @@ struct ProcessorOptions {
   std::vector<std::int32_t> standby;  // Of `partitions`: those that are followed first.
   bool auto_take_over = false;        // Followed ones, when the owner's lease is stale.
   SnapshotPolicy snapshots;
-  std::size_t cache_bytes = 160 << 20;  // Of all partitions together.
+  std::size_t cache_bytes = 128 << 20;  // Of all partitions together.
   // Opens the store of a partition; called again after an error.
   std::function<Result<std::unique_ptr<state::StateStore>>(std::int32_t partition)> open_store;
   // Where the crash marker of a partition lies; nothing: none is kept.

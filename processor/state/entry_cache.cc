@@ -112,6 +112,7 @@ EntryCache::Made EntryCache::Allocate(std::size_t key_bytes, std::size_t value_c
     }
     pages.push_back(spare_.back());
     spare_.pop_back();
+    returned_ = std::min(returned_, spare_.size());
   }
   Page& page = pages.back();
   const auto offset = static_cast<std::uint32_t>(page.used / kAlignment);
@@ -154,7 +155,9 @@ EntryCache::HeapValue EntryCache::HeapValueOf(Entry* entry) {
 
 void EntryCache::SetValue(Entry* entry, std::string_view value) {
   ALERTSTREAM_CHECK(value.size() < std::numeric_limits<std::uint32_t>::max() / 2);
-  const std::size_t room = entry->on_heap ? HeapValueOf(entry).capacity : RoomOf(*entry);
+  // No more than Move takes along, even if the alignment leaves a few bytes more.
+  const std::size_t room = entry->on_heap ? HeapValueOf(entry).capacity
+                                          : std::min(RoomOf(*entry), kValueInPageMax);
   if (value.size() > room && !GrowInPlace(entry, value.size())) {
     HeapValue heap{.bytes = nullptr, .capacity = value.size() + value.size() / 2};
     heap.bytes = static_cast<char*>(::operator new(heap.capacity));
@@ -226,6 +229,7 @@ void EntryCache::Move(Entry* entry, Slot slot) {
   const Made made =
       Allocate(entry->key_bytes, entry->on_heap ? 0 : entry->value_bytes, entry->passing);
   Entry* moved = made.entry;
+  ALERTSTREAM_CHECK(entry->on_heap || entry->value_bytes <= RoomOf(*moved));
   std::memcpy(reinterpret_cast<char*>(moved + 1), entry->key().data(), entry->key_bytes);
   moved->batch = entry->batch;
   moved->filtered = entry->filtered;
@@ -257,13 +261,16 @@ void EntryCache::EmptyOldest(Pages& pages) {
   spare_.push_back({page.bytes, 0, page.number});
 }
 
-void EntryCache::Shrink(std::size_t bytes_max) {
+void EntryCache::Shrink(std::size_t bytes_max, std::size_t spare_max) {
   Pages& lasting = PagesOf(false);
   Pages& passing = PagesOf(true);
   const std::size_t passing_min = bytes_max / kPassingShare / kPageBytes;
   while (bytes() > bytes_max && !(lasting.empty() && passing.empty())) {
     const bool enough = passing.size() > passing_min || lasting.empty();
     EmptyOldest(enough ? passing : lasting);
+  }
+  for (; (spare_.size() - returned_) * kPageBytes > spare_max; ++returned_) {
+    ALERTSTREAM_CHECK(madvise(spare_[returned_].bytes, kPageBytes, MADV_DONTNEED) == 0);
   }
 }
 

@@ -66,9 +66,10 @@ class EntryCache {
   Entry* Insert(std::string_view key, std::uint64_t hash, std::size_t value_capacity, bool passing);
   // `value` may lie in the entry's present value.
   void SetValue(Entry* entry, std::string_view value);
-  // Forgets entries until at most `bytes_max` are in use, as far as possible. Pointers to entries
-  // become invalid. REQUIRES: no entry is dirty.
-  void Shrink(std::size_t bytes_max);
+  // Forgets entries until at most `bytes_max` are in use, as far as possible, and keeps the memory
+  // of at most `spare_max` bytes for the next. Pointers to entries become invalid. REQUIRES: no
+  // entry is dirty.
+  void Shrink(std::size_t bytes_max, std::size_t spare_max);
 
   // No entry is `filtered` any more.
   void ForgetFiltered();
@@ -122,7 +123,8 @@ class EntryCache {
   void ReleaseHeap(Entry* entry);
 
   std::array<Pages, 2> pages_;   // Of what lasts, of what passes.
-  std::vector<Page> spare_;      // Emptied pages; the next batches need as many.
+  std::vector<Page> spare_;      // Emptied pages; the next batches need most of them.
+  std::size_t returned_ = 0;     // So many of them, the first, take no memory at present.
   std::vector<char*> numbered_;  // Every page by its number; the first is none.
   LargeArray<Slot> slots_;
   std::size_t count_ = 0;

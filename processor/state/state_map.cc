@@ -230,6 +230,8 @@ void StateMap::SortDirty() {
 
 Status StateMap::Flush(std::string_view meta) {
   ALERTSTREAM_CHECK(unsealed_.empty());
+  // What was read wrongly may lie among what was written since.
+  ALERTSTREAM_RETURN_IF_ERROR(status_);
   SortDirty();
   Status applied = store_.Apply(writes_, meta);
   if (!applied.ok()) {
@@ -243,8 +245,10 @@ Status StateMap::Flush(std::string_view meta) {
   ordered_dirty_.clear();
   BeginRecord();  // What could be undone may be forgotten now.
   if (full()) {
-    // By more than is needed now, so that not every flush has to.
-    cache_.Shrink(options_.bytes_max / 8 * 7);
+    // By more than is needed now, so that not every flush has to. The filter takes at most half.
+    const std::size_t room =
+        options_.bytes_max - std::min(options_.bytes_max / 2, filter_.bytes());
+    cache_.Shrink(room / 8 * 7, room / 8);
   }
   if (filter_.RestartIfFull()) {
     cache_.ForgetFiltered();

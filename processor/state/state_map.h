@@ -28,8 +28,8 @@ class StateMap {
  public:
   struct Options {
     // After a flush the oldest entries are forgotten, unless they were used again, until the map
-    // holds no more than this (at most 15 GiB). The filter of absent keys may take a quarter as
-    // much besides.
+    // holds no more than this (at most 15 GiB), its filter of absent keys included. The filter takes
+    // at most a quarter, and as much again while it is made anew.
     std::size_t bytes_max = 48 << 20;
     // Keys that begin with this are ordered: FirstOrdered finds the smallest.
     std::string ordered_prefix;
@@ -68,12 +68,13 @@ class StateMap {
   const StateRoot& root() const { return root_; }
 
   // Writes everything dirty, with `meta`, to the store in one batch. Call only after the journal
-  // record of the last sealed batch is known to be committed.
+  // record of the last sealed batch is known to be committed. Writes nothing after an error of the
+  // store.
   Status Flush(std::string_view meta);
   std::size_t dirty_count() const { return dirty_.size(); }
   std::size_t bytes() const { return cache_.bytes() + filter_.bytes(); }
-  // The entries take more than Options::bytes_max: the next Flush makes room.
-  bool full() const { return cache_.bytes() > options_.bytes_max; }
+  // More than Options::bytes_max: the next Flush makes room.
+  bool full() const { return bytes() > options_.bytes_max; }
 
   // The first error of the store, for ever.
   const Status& status() const { return status_; }

@@ -24,7 +24,7 @@ namespace alertstream::bench {
 inline constexpr std::chrono::seconds kTimeout{30};
 // As the program has it by default: with the local log's buffers and the rules of a thousand
 // tenants about 370 MiB.
-inline constexpr std::size_t kMapBytes = std::size_t{160} << 20;
+inline constexpr std::size_t kMapBytes = std::size_t{128} << 20;
 inline constexpr std::size_t kStoreBytes = std::size_t{32} << 20;
 
 HmacKey TokenKey();

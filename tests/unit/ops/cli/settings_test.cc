@@ -53,7 +53,7 @@ TEST_F(SettingsTest, TheTableIsWellFormedAndItsDefaultsAreValid) {
   const Settings settings = Resolved();
   EXPECT_EQ(settings.Text(Setting::kLog), "local");
   EXPECT_EQ(settings.Integer(Setting::kPartitions), 4);
-  EXPECT_EQ(settings.Integer(Setting::kRuntimeCacheBytes), 160 << 20);
+  EXPECT_EQ(settings.Integer(Setting::kRuntimeCacheBytes), 128 << 20);
   EXPECT_EQ(settings.Duration(Setting::kRuntimeDrainTimeout), std::chrono::seconds(10));
   EXPECT_TRUE(settings.Bool(Setting::kLocalSync));
   EXPECT_FALSE(settings.Secret(Setting::kTokenKey).has_value());

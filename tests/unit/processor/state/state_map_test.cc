@@ -197,6 +197,40 @@ TEST(StateMap, ValuesGrowAndShrinkInAndOutOfTheirPlaces) {
   }
 }
 
+// What the alignment leaves behind a key of some lengths is no room for a value that Move would
+// expect on the heap.
+TEST(StateMap, AValueAtTheLimitOfItsPlaceSurvivesItsMove) {
+  for (std::size_t key_bytes = 1; key_bytes <= 4; ++key_bytes) {
+    for (const auto& [first, second] :
+         std::vector<std::pair<std::size_t, std::size_t>>{{4093, 4096},
+                                                          {4096, 4097},
+                                                          {4096, 4099},
+                                                          {4096, 4100},
+                                                          {4097, 4099}}) {
+      SCOPED_TRACE(testing::Message() << key_bytes << " " << first << " " << second);
+      MemoryStore store;
+      StateMap map(store, {.bytes_max = 4 << 20}, {});
+      int others = 0;
+      const auto put_others = [&] {
+        for (int i = 0; i < 500; ++i) {
+          map.Put("other " + std::to_string(others++), std::string(4000, 'o'));
+        }
+      };
+      const std::string key(key_bytes, 'k');
+      map.Put(key, std::string(first, 'x'));
+      put_others();
+      map.SealBatch();
+      const std::string value(second, 'y');
+      map.Put(key, value);  // In a later batch: used again, and so moved.
+      put_others();
+      map.SealBatch();
+      ASSERT_TRUE(map.Flush("m").ok());
+      put_others();
+      ASSERT_EQ(map.Get(key), value);
+    }
+  }
+}
+
 TEST(StateMap, ARolledBackRecordLeavesNoTrace) {
   MemoryStore store;
   StateMap map(store, {}, {});
@@ -255,6 +289,10 @@ TEST(StateMap, TheFirstErrorOfTheStoreIsKept) {
   ASSERT_FALSE(reads.status().ok());
   EXPECT_EQ(reads.status().error().code(), ErrorCode::kUnavailable);
   EXPECT_THAT(reads.status().error().message(), HasSubstr("no disk"));
+  // What was decided after it is not written.
+  const Status not_written = reads.Flush("m");
+  ASSERT_FALSE(not_written.ok());
+  EXPECT_EQ(not_written.error().code(), ErrorCode::kUnavailable);
 
   StateMap scans(store, {.ordered_prefix = "t/"}, {});
   EXPECT_EQ(scans.FirstOrdered("t/"), std::nullopt);
