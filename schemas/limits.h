@@ -16,7 +16,7 @@ inline constexpr std::uint32_t kSchemaVersionMax = 1;
 
 // The newest engine version whose checks these are. What an earlier one refused or let pass stays
 // refused or passed in its part of history.
-inline constexpr std::uint32_t kChecksVersion = 4;
+inline constexpr std::uint32_t kChecksVersion = 5;
 
 // Envelope.
 inline constexpr std::size_t kEventIdBytesMax = 256;    // ULID, UUID or "host/queue/offset".

@@ -46,18 +46,30 @@ std::size_t KeyAndHeaderBytes(const RecordView& record) {
   return bytes;
 }
 
+// What no record caused has no offset: a negative one, which tells the dead letters of different
+// notifications apart.
+std::int64_t OffsetOfNone(std::string_view notification_id) {
+  constexpr std::size_t kHashBytes = 7;  // Of the id's end.
+  std::int64_t hash = 0;
+  for (const char c : notification_id.substr(notification_id.size() - kHashBytes)) {
+    hash = (hash << 8) | static_cast<unsigned char>(c);
+  }
+  return -1 - hash;
+}
+
 // A permission fact, decoded before it is folded, because its place in the order depends on what it
 // says.
 struct DecodedFact {
   RecordRef ref;
   std::size_t index;
   v1::Envelope envelope;
+  // What it says was said then: of a retry, since version 5, when it was appended first. An old
+  // START must not lift the STOP that came after it.
+  LogTime said{};
   bool restricting = false;
   std::optional<Redrive> redrive;  // From where it was decoded to where it is folded.
 
-  auto Order() const {
-    return std::tuple(ref.record->append_time, !restricting, ref.topic, ref.record->offset);
-  }
+  auto Order() const { return std::tuple(said, !restricting, ref.topic, ref.record->offset); }
 };
 
 }  // namespace
@@ -142,19 +154,25 @@ bool Fold::Impl::Open(const RecordRef& ref, std::size_t index, v1::Envelope* ope
   const auto fault = schemas::DecodeInput(ref.topic, *ref.record, opened, context.engine_version);
   if (!fault) {
     if (context.redrive && opened->has_site_event() && opened->event_time_us() == 0) {
-      opened->set_event_time_us(ToMicros(FirstAppended(*context.redrive)));
+      opened->set_event_time_us(ToMicros(context.redrive->first_appended));
     }
-    return true;
+    return !ResumeFanOut(context);
   }
   const bool tenant = schemas::IsTenantId(ref.record->key);
   context.AddDeadLetter(ref, *fault, tenant ? ref.record->key : std::string_view(), "");
   return false;
 }
 
-// Before version 4 such a record's dead letter had no tenant.
+// Before version 4 such a record's dead letter had no tenant. Since version 5 it has none in a
+// partition that is not its tenant's, whose letters are acted on in its own.
 std::string_view Fold::Impl::TenantOf(const RecordRef& ref) const {
   const std::string_view key = ref.record->key;
-  return context.engine_version >= 4 && schemas::IsTenantId(key) ? key : std::string_view();
+  if (context.engine_version < 4 || !schemas::IsTenantId(key) ||
+      (context.engine_version >= 5 &&
+       schemas::PartitionOf(key, config.partitions) != config.partition)) {
+    return {};
+  }
+  return key;
 }
 
 // A record that makes the engine throw leaves nothing but a dead letter.
@@ -216,6 +234,9 @@ void Fold::Impl::FoldPermissionFacts(const FoldBatch& batch) {
       Guarded(ref, [&] {
         if (Open(ref, i, &fact.envelope)) {
           fact.restricting = IsRestricting(fact.envelope);
+          fact.said = context.redrive && context.engine_version >= 5
+                          ? context.redrive->first_appended
+                          : ref.record->append_time;
           fact.redrive = std::exchange(context.redrive, std::nullopt);
           facts.push_back(std::move(fact));
         }
@@ -226,14 +247,17 @@ void Fold::Impl::FoldPermissionFacts(const FoldBatch& batch) {
   std::sort(facts.begin(), facts.end(),
             [](const DecodedFact& a, const DecodedFact& b) { return a.Order() < b.Order(); });
   for (DecodedFact& fact : facts) {
-    Guarded(fact.ref, [&] {
+    RecordView record = *fact.ref.record;
+    record.append_time = fact.said;
+    const RecordRef ref{fact.ref.topic, &record};
+    Guarded(ref, [&] {
       context.redrive = std::move(fact.redrive);
-      if (fact.ref.topic == Topic::kOptOuts) {
-        FoldOptOutChange(context, fact.ref, fact.envelope);
-      } else if (fact.ref.topic == Topic::kConsentChanges) {
-        FoldConsentChange(context, fact.ref, fact.envelope);
+      if (ref.topic == Topic::kOptOuts) {
+        FoldOptOutChange(context, ref, fact.envelope);
+      } else if (ref.topic == Topic::kConsentChanges) {
+        FoldConsentChange(context, ref, fact.envelope);
       } else {
-        FoldInboundMessage(context, fact.ref, fact.envelope);
+        FoldInboundMessage(context, ref, fact.envelope);
       }
     });
   }
@@ -297,6 +321,13 @@ void Fold::Impl::FireTimer(std::string_view key, const v1::TimerState& timer) {
         {v1::DEAD_LETTER_STAGE_FOLD, v1::DEAD_LETTER_REASON_ENGINE_EXCEPTION,
          "the engine failed on a later part of this event's fan-out; please report it"},
         fan_out.key(), "");
+    if (context.engine_version >= 5) {
+      v1::DeadLetter letter;
+      const auto& letters = context.effects->dead_letters;
+      const std::string_view bytes = letters.value(letters.count() - 1);
+      ALERTSTREAM_CHECK(letter.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+      KeepFanOut(context, letter.id(), fan_out);
+    }
   }
 }
 
@@ -304,7 +335,11 @@ void Fold::Impl::FireTimer(std::string_view key, const v1::TimerState& timer) {
 void Fold::Impl::DropDelivery(const v1::DeliveryTimer& timer) {
   FailDelivery(context, timer);
   const RecordView none{
-      .offset = -1, .append_time = context.now, .key = timer.tenant(), .value = {}, .headers = {}};
+      .offset = context.engine_version >= 5 ? OffsetOfNone(timer.notification_id()) : -1,
+      .append_time = context.now,
+      .key = timer.tenant(),
+      .value = {},
+      .headers = {}};
   context.AddDeadLetter(
       RecordRef{Topic::kDeliveryAttempts, &none},
       {v1::DEAD_LETTER_STAGE_FOLD, v1::DEAD_LETTER_REASON_ENGINE_EXCEPTION,

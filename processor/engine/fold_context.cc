@@ -72,9 +72,13 @@ void FoldContext::SetPosition(const RecordRef& ref, v1::Position* position) cons
 
 void FoldContext::AddDeadLetter(const RecordRef& ref, const schemas::DecodeFault& fault,
                                 std::string_view tenant, std::string_view event_type) {
+  schemas::RecordView record = *ref.record;
+  if (redrive && engine_version >= 5) {
+    record.append_time = redrive->first_appended;  // However often it dies.
+  }
   engine::AddDeadLetter({.topic = ref.topic,
                          .partition = static_cast<std::uint32_t>(config.partition),
-                         .record = *ref.record,
+                         .record = record,
                          .fault = fault,
                          .tenant = tenant,
                          .event_type = event_type,

@@ -31,6 +31,8 @@ struct RecordRef {
 struct Redrive {
   v1::DeadLetterAction action;
   std::string tenant;  // Of the dead letter; `_unrouted` if it has none.
+  // When its record was appended first; since version 5 whatever it died as meanwhile.
+  LogTime first_appended{};
   v1::DeadLetterState state;
 };
 

@@ -13,7 +13,7 @@
 namespace alertstream::engine {
 
 // The version of the fold's behaviour that this program writes; it can fold every version up to it.
-inline constexpr std::uint32_t kEngineVersion = 4;
+inline constexpr std::uint32_t kEngineVersion = 5;
 static_assert(kEngineVersion == schemas::kChecksVersion, "the checks of records are part of it");
 
 // A batch: enough records to spread the cost of a commit, few enough that a commit stays short.

@@ -107,7 +107,10 @@ bool WriteOptOut(FoldContext& context, const RecordRef& ref, const v1::Envelope&
   opt_out->set_status(write.status);
   if (!keeps_owner || IsRecipientsOwn(write.by)) {
     opt_out->set_by(write.by);
-    opt_out->set_at_us(ToMicros(ref.record->append_time));
+    const std::int64_t at_us = ToMicros(ref.record->append_time);
+    // A retry may be of an older one: since version 5 the newest counts.
+    opt_out->set_at_us(changed || context.engine_version < 5 ? at_us
+                                                             : std::max(at_us, opt_out->at_us()));
     context.SetPosition(ref, opt_out->mutable_source());
   }
   recipient->set_version(recipient->version() + 1);

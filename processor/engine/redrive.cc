@@ -130,15 +130,19 @@ std::string TenantOf(const FoldContext& context, const v1::DeadLetterAction& act
 constexpr Refusal kUnknown = {v1::REJECT_REASON_UNKNOWN_DEAD_LETTER,
                               "the id is not that of a dead letter of this record"};
 
+// Its state, which did not exist before this batch.
+void ForgetLater(FoldContext& context, const Redrive& redrive) {
+  const StateKey key = KeyOf(redrive);
+  const std::string_view bytes = key;
+  context.dead_letter_sweep.mutable_dead_letter_sweep()->add_keys(bytes.data(), bytes.size());
+  if (context.dead_letter_sweep_id.empty()) {
+    context.dead_letter_sweep_id = redrive.action.id();
+  }
+}
+
 void Remember(FoldContext& context, const RecordRef& ref, Redrive& redrive) {
-  const bool is_first = redrive.state.status() == v1::DEAD_LETTER_STATUS_UNSPECIFIED;
-  if (is_first) {
-    const StateKey key = KeyOf(redrive);
-    const std::string_view bytes = key;
-    context.dead_letter_sweep.mutable_dead_letter_sweep()->add_keys(bytes.data(), bytes.size());
-    if (context.dead_letter_sweep_id.empty()) {
-      context.dead_letter_sweep_id = redrive.action.id();
-    }
+  if (redrive.state.status() == v1::DEAD_LETTER_STATUS_UNSPECIFIED) {
+    ForgetLater(context, redrive);
   }
   context.SetPosition(ref, redrive.state.mutable_source());
   redrive.state.set_at_us(ToMicros(context.now));
@@ -164,6 +168,7 @@ bool AdmitRedrive(FoldContext& context, const RecordRef& ref) {
     return true;  // It is moved to its own partition, with its header.
   }
   Redrive redrive{.action = std::move(*action)};
+  redrive.first_appended = TimeOfId(redrive.action.id());
   redrive.tenant = TenantOf(context, redrive.action, key);
   if (redrive.tenant.empty() ||
       redrive.action.record().topic() != static_cast<std::uint32_t>(ref.topic)) {
@@ -206,7 +211,31 @@ void SettleRedrive(FoldContext& context, const RecordRef& ref, bool died) {
   context.AddFact(MakeRedriveFact(context, ref, redrive));
 }
 
-LogTime FirstAppended(const Redrive& redrive) { return TimeOfId(redrive.action.id()); }
+void KeepFanOut(FoldContext& context, std::string_view id, const v1::FanOut& fan_out) {
+  Redrive redrive{.action = {}, .tenant = fan_out.key()};
+  redrive.action.set_id(id.data(), id.size());
+  context.Load(KeyOf(redrive), &redrive.state);
+  if (redrive.state.status() == v1::DEAD_LETTER_STATUS_UNSPECIFIED) {
+    ForgetLater(context, redrive);
+  }
+  redrive.state.set_status(v1::DEAD_LETTER_STATUS_OPEN);
+  *redrive.state.mutable_fan_out() = fan_out;
+  context.Store(KeyOf(redrive), redrive.state);
+}
+
+bool ResumeFanOut(FoldContext& context) {
+  if (!context.redrive || !context.redrive->state.has_fan_out() ||
+      context.redrive->action.kind() != v1::DEAD_LETTER_ACTION_KIND_RETRY) {
+    return false;
+  }
+  const std::string& id = context.redrive->action.id();
+  v1::TimerState timer;
+  timer.mutable_fan_out()->Swap(context.redrive->state.mutable_fan_out());
+  context.redrive->state.clear_fan_out();
+  timer.mutable_fan_out()->set_retry_of_dead_letter(id);
+  context.PutTimer(context.now, id, timer);
+  return true;
+}
 
 void FoldDeadLetterAction(FoldContext& context, const RecordRef& ref,
                           const v1::Envelope& envelope) {

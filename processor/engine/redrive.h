@@ -7,7 +7,8 @@
 // A dead letter that nobody acted on has no state: it is open, and its id proves where its record
 // lies, so that it makes no difference by which version it died. `retried` lasts only from the
 // moment a retry is let in until the same batch has decided it. What was done is remembered for
-// kDeadLetterKept, and nothing can be done about a letter that is older than kDeadLetterWindow.
+// kDeadLetterKept, and nothing can be done about a letter that is older than kDeadLetterWindow. A
+// letter's age is that of the record that died first, which its id tells.
 #pragma once
 
 #include "processor/engine/fold_context.h"
@@ -22,9 +23,12 @@ bool AdmitRedrive(FoldContext& context, const RecordRef& ref);
 // left a dead letter of its own.
 void SettleRedrive(FoldContext& context, const RecordRef& ref, bool died);
 
-// When the event of a retry happened that does not say so itself: when its record was appended
-// first.
-LogTime FirstAppended(const Redrive& redrive);
+// Since version 5, of an event on a later part of whose fan-out the engine failed: the dead letter
+// `id` keeps the rest.
+void KeepFanOut(FoldContext& context, std::string_view id, const v1::FanOut& fan_out);
+// The retry of such a letter goes on with the rest, instead of deciding the event once more. False:
+// context.redrive is of another kind.
+bool ResumeFanOut(FoldContext& context);
 
 // DROP or PURGE.
 void FoldDeadLetterAction(FoldContext& context, const RecordRef& ref, const v1::Envelope& envelope);

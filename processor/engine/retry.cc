@@ -12,10 +12,21 @@ namespace {
 // Whether it can arrive twice if it is sent again, or is on its way already.
 enum class Chance : std::uint8_t { kDead, kMayHaveArrived, kIsOut };
 
-Chance ChanceOf(const Notification& notification) {
+Chance ChanceOf(const Notification& notification, std::uint32_t engine_version) {
   const v1::NotificationState& state = notification.state();
   if (state.kind() != v1::COMMAND_KIND_SEND || state.timer_due_us() != 0) {
     return Chance::kIsOut;  // Confirmations as well: the person asks for them.
+  }
+  if (engine_version >= 5) {
+    // An attempt says more than the status, which may be the late receipt of one before it.
+    if (notification.is_out()) {
+      return Chance::kIsOut;
+    }
+    if (state.status() == v1::NOTIFICATION_STATUS_FAILED && state.attempt() > 1 &&
+        (state.result() == v1::ATTEMPT_CLASS_ACCEPTED ||
+         state.result() == v1::ATTEMPT_CLASS_AMBIGUOUS)) {
+      return Chance::kMayHaveArrived;
+    }
   }
   switch (state.status()) {
     case v1::NOTIFICATION_STATUS_FAILED:
@@ -101,12 +112,18 @@ GateOutcome EventFold::JudgeRetry(const Work& work, const RecipientToken& token)
   if (notification->state().recipient_token() != own) {
     return Failed(v1::REASON_RECIPIENT_INVALID);
   }
-  const Chance chance = ChanceOf(*notification);
+  const Chance chance = ChanceOf(*notification, context_.engine_version);
   if (chance == Chance::kIsOut || (chance == Chance::kMayHaveArrived && !retry.forced())) {
     return Failed(v1::REASON_NOT_RETRYABLE, notification->state().status());
   }
   if (!notification->state().retried_by().empty() && !retry.forced()) {
     return Failed(v1::REASON_RETRIED_BEFORE);
+  }
+  // Since version 5: whoever switched the trigger off meant its messages, too.
+  const std::string& trigger = notification->state().trigger_id();
+  if (context_.engine_version >= 5 && !retry.forced() && !trigger.empty() &&
+      work.rules->FindTrigger(trigger) == nullptr) {
+    return Failed(v1::REASON_NOT_RETRYABLE, notification->state().status());
   }
   return Passed();
 }

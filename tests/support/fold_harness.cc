@@ -41,8 +41,8 @@ std::string Word(std::string_view name, std::string_view prefix) {
 }  // namespace
 
 Result<bool> FaultyStore::Get(std::string_view key, std::string* value) {
-  if (fault_ == key) {
-    fault_.reset();
+  if (const auto fault = faults_.find(key); fault != faults_.end()) {
+    faults_.erase(fault);
     throw std::runtime_error("a fault of the test");
   }
   return store_.Get(key, value);

@@ -5,7 +5,9 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,10 +42,10 @@ struct Outputs {
   bool more = false;
 };
 
-// A memory store of which one read can be made to throw.
+// A memory store of which reads of some keys can be made to throw, once each.
 class FaultyStore final : public state::StateStore {
  public:
-  void ThrowOnceAt(std::string_view key) { fault_ = key; }
+  void ThrowOnceAt(std::string_view key) { faults_.emplace(key); }
 
   Result<bool> Get(std::string_view key, std::string* value) override;
   Status Scan(std::string_view from, std::string_view to, const Visit& visit) override {
@@ -58,7 +60,7 @@ class FaultyStore final : public state::StateStore {
 
  private:
   state::MemoryStore store_;
-  std::optional<std::string> fault_;
+  std::set<std::string, std::less<>> faults_;
 };
 
 class FoldHarness {
@@ -103,11 +105,13 @@ class FoldHarness {
   std::string RootHex() { return ToHex(map_->root().ToBytes()); }
   // Begins anew with nothing but the store, as after a crash.
   void Restart();
-  // Makes the fold throw when it next reads the key, which it does not know by heart any more.
+  // Makes the fold throw when it next reads the key, which it does not know by heart any more; and
+  // at another one.
   void RestartWithFaultAt(std::string_view key) {
     Restart();
     store_.ThrowOnceAt(key);
   }
+  void AddFaultAt(std::string_view key) { store_.ThrowOnceAt(key); }
 
   RecipientToken TokenOf(std::string_view phone, std::string_view tenant = "acme") const;
 

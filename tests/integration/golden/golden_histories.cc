@@ -380,6 +380,11 @@ Status TellDeadLetters(GoldenStage& stage) {
   }
   writer.Raw(Topic::kOptOuts, "acme", "junk", 0);
   writer.Raw(Topic::kSiteEvents, "Not A Tenant", "junk", 0);
+  // What somebody says to a tenant that does not exist yet, and takes back before it is tried
+  // again.
+  writer.Inbound("later", "START", PhoneOf(60));
+  writer.Consent("later", v1::CONSENT_STATUS_GRANTED, PhoneOf(61));
+  writer.Inbound("later", "STOP", PhoneOf(62));
   writer.Order("acme", "fine", PhoneOf(50));
   ALERTSTREAM_RETURN_IF_ERROR(stage.Decide());
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto commands, stage.NewCommands());
@@ -400,6 +405,10 @@ Status TellDeadLetters(GoldenStage& stage) {
   site.mutable_account_change()->mutable_site()->set_id("later");
   site.mutable_account_change()->mutable_site()->set_status(v1::SITE_STATUS_ACTIVE);
   writer.Put(Topic::kAccountChanges, site, "acme");
+  writer.Tenant("later");
+  writer.Trigger("later", "alert");
+  writer.Inbound("later", "STOP", PhoneOf(60));
+  writer.Consent("later", v1::CONSENT_STATUS_REVOKED, PhoneOf(61));
   ALERTSTREAM_RETURN_IF_ERROR(stage.Decide());
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto all, stage.DeadLetters());
   for (std::size_t n = 0; n < all.size(); ++n) {
@@ -414,6 +423,10 @@ Status TellDeadLetters(GoldenStage& stage) {
     person.AskAgain(command, false);
     person.AskAgain(command, false);
     person.AskAgain(command, true);
+  }
+  ALERTSTREAM_RETURN_IF_ERROR(stage.Decide());
+  for (int n = 60; n < 63; ++n) {
+    writer.Order("later", fmt::format("late{}", n), PhoneOf(n));
   }
   ALERTSTREAM_RETURN_IF_ERROR(stage.Decide());
   return stage.Restart();

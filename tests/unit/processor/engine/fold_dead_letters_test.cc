@@ -299,6 +299,162 @@ TEST_F(DeadLettersTest, ARecordThatTheEngineFailsOnIsRetried) {
   EXPECT_EQ(Word(Retry(Only(again))), "RESOLVED");
 }
 
+// Permission facts that the engine failed on, tried again after the person has said something else.
+class RetriedPermissionsTest : public DeadLettersTest {
+ protected:
+  v1::DeadLetter Die(Topic topic, const std::string& envelope) {
+    fold_.RestartWithFaultAt(StateKey("acme", Table::kTenant));
+    fold_.Add(topic, envelope);
+    return Only(fold_.Run());
+  }
+  static std::string Says(std::string_view word) {
+    return fmt::format(
+        R"({{"type":"inbound.message","inbound_message":{{"provider":"twilio","account":"AC1",)"
+        R"("provider_message_id":"SM{}","from":{{"plain":"{}"}},"from_kind":"ADDRESS_KIND_PHONE",)"
+        R"("to_number":"+12025550100","channel":"CHANNEL_SMS","body":{{"plain":"{}"}}}}}})",
+        word, kPhone, word);
+  }
+  static std::string Consents(std::string_view status, std::string_view evidence = "") {
+    return fmt::format(
+        R"({{"type":"consent.change","consent_change":{{"address":{{"plain":"{}"}},"address_kind":)"
+        R"("ADDRESS_KIND_PHONE","channel":"CHANNEL_SMS","message_class":)"
+        R"("MESSAGE_CLASS_TRANSACTIONAL","status":"CONSENT_STATUS_{}","source":"form"{}}}}})",
+        kPhone, status, evidence);
+  }
+  Outputs Tell(Topic topic, const std::string& envelope) {
+    fold_.Add(topic, envelope);
+    return fold_.Run();
+  }
+  // What an event now gives.
+  std::vector<std::string> Outcome() {
+    fold_.Event(R"({"phone":"+254700000001","n":7})");
+    return Outcomes(fold_.Run());
+  }
+};
+
+TEST_F(RetriedPermissionsTest, AnOldStartDoesNotLiftALaterStop) {
+  for (const std::uint32_t version : {5U, 4U}) {
+    SCOPED_TRACE(version);
+    fold_.set_engine_version(version);
+    const v1::DeadLetter start = Die(Topic::kInboundMessages, Says("START"));
+    fold_.Advance(24h);
+    Tell(Topic::kInboundMessages, Says("STOP"));
+    fold_.Advance(24h);
+    const Outputs outputs = Retry(start);
+    EXPECT_EQ(Word(outputs), "RESOLVED");
+    // Version 4 took it for said now. Nobody activates it any more; what it decided stays decided.
+    EXPECT_THAT(Outcome(), ElementsAre(version >= 5 ? "SUPPRESS OPTED_OUT" : "SEND"));
+  }
+}
+
+TEST_F(RetriedPermissionsTest, AnOldStartLiftsWhatWasSaidBeforeIt) {
+  Tell(Topic::kInboundMessages, Says("STOP"));
+  fold_.Advance(1h);
+  const v1::DeadLetter start = Die(Topic::kInboundMessages, Says("START"));
+  fold_.Advance(24h);
+  Retry(start);
+  EXPECT_THAT(Outcome(), ElementsAre("SEND"));
+}
+
+TEST_F(RetriedPermissionsTest, AnOldStopStopsButDoesNotMakeALaterOneOlder) {
+  const v1::DeadLetter stop = Die(Topic::kInboundMessages, Says("STOP"));
+  fold_.Advance(24h);
+  const std::string between =
+      fmt::format(R"(,"evidence":{{"kind":"form","at_us":"{}"}})", ToMicros(fold_.now()));
+  fold_.Advance(24h);
+  Tell(Topic::kInboundMessages, Says("STOP"));
+  fold_.Advance(24h);
+  const Outputs retried = Retry(stop);
+  EXPECT_EQ(Word(retried), "RESOLVED");
+  EXPECT_THAT(retried.commands, IsEmpty()) << "no confirmation days later";
+  Tell(Topic::kConsentChanges, Consents("GRANTED", between));
+  EXPECT_THAT(Outcome(), ElementsAre("SUPPRESS OPTED_OUT"));
+}
+
+TEST_F(RetriedPermissionsTest, AnOldStopThatNobodyHeardStopsNow) {
+  const v1::DeadLetter stop = Die(Topic::kInboundMessages, Says("STOP"));
+  fold_.Advance(24h);
+  EXPECT_THAT(Retry(stop).commands, IsEmpty()) << "no confirmation a day later";
+  EXPECT_THAT(Outcome(), ElementsAre("SUPPRESS OPTED_OUT"));
+}
+
+TEST_F(RetriedPermissionsTest, AnOldGrantDoesNotOutrankALaterRevocation) {
+  const v1::DeadLetter grant = Die(Topic::kConsentChanges, Consents("GRANTED"));
+  fold_.Advance(24h);
+  Tell(Topic::kConsentChanges, Consents("REVOKED"));
+  fold_.Advance(24h);
+  EXPECT_THAT(Facts(Retry(grant)), ::testing::Contains("consent OLDER_THAN_PRESENT"));
+  EXPECT_THAT(Outcome(), ElementsAre("SUPPRESS CONSENT_REVOKED"));
+}
+
+TEST_F(DeadLettersTest, HoweverOftenItDiesItsAgeIsThatOfTheFirst) {
+  const v1::DeadLetter first = DieOfSite();
+  fold_.Advance(13h);
+  const v1::DeadLetter second = Only(Retry(first));
+  EXPECT_EQ(second.append_time_us() / 1000, first.append_time_us() / 1000);
+  OpenSite();
+  fold_.Advance(13h);
+  EXPECT_THAT(Verdicts(Retry(second)), ElementsAre("EXPIRED"));
+  fold_.Advance(kDeadLetterWindow - 26h);
+  EXPECT_EQ(Word(Act(second, v1::DEAD_LETTER_ACTION_KIND_DROP)), "TOO_OLD");
+}
+
+TEST_F(DeadLettersTest, TheRestOfAFanOutThatTheEngineFailedOnGoesOn) {
+  constexpr std::size_t kPeople = 1000;
+  constexpr std::size_t kTriggers = 11;
+  for (std::size_t n = 0; n < kTriggers; ++n) {
+    fold_.Change(fmt::format(
+        R"({{"trigger":{{"id":"t{}","event_type":"order","channel":"CHANNEL_SMS","enabled":true,)"
+        R"("recipients":{{"field":"data.phones"}},"template_body":"To all","message_class":)"
+        R"("MESSAGE_CLASS_TRANSACTIONAL"}}}})",
+        n));
+  }
+  fold_.Change(R"({"plan":{"id":"basic","sends_per_month_max":100000}})");
+  fold_.Run();
+  std::string phones;
+  for (std::size_t n = 0; n < kPeople; ++n) {
+    phones += fmt::format("{}\"+2547{:08}\"", n == 0 ? "" : ",", 12'000'000 + n);
+  }
+  fold_.Event(fmt::format(R"({{"phones":[{}]}})", phones), R"("id":"big")");
+  const Outputs begun = fold_.RunBatch();
+  ASSERT_TRUE(begun.more);
+  fold_.RestartWithFaultAt(StateKey("acme", Table::kTenant));
+  const v1::DeadLetter letter = Only(fold_.Run());
+  fold_.Advance(1h);
+  const Outputs rest = Retry(letter);
+  EXPECT_EQ(Word(rest), "RESOLVED");
+  EXPECT_EQ(rest.decisions.at(0).retry_of_dead_letter(), letter.id());
+  EXPECT_EQ(begun.commands.size() + rest.commands.size(), kPeople * kTriggers);
+  EXPECT_EQ(Word(Retry(letter)), "RETRIED_BEFORE");
+  EXPECT_THAT(Verdicts(Retry(letter, true)), ElementsAre("DUPLICATE"));
+}
+
+TEST_F(DeadLettersTest, AFanOutThatFailsTwiceIsOpenAgain) {
+  fold_.Change(R"({"plan":{"id":"basic","sends_per_month_max":100000}})");
+  std::string phones;
+  for (int n = 0; n < 1000; ++n) {
+    phones += fmt::format("{}\"+2547{:08}\"", n == 0 ? "" : ",", 12'000'000 + n);
+  }
+  for (int n = 0; n < 11; ++n) {
+    fold_.Change(fmt::format(
+        R"({{"trigger":{{"id":"t{}","event_type":"order","channel":"CHANNEL_SMS","enabled":true,)"
+        R"("recipients":{{"field":"data.phones"}},"template_body":"To all","message_class":)"
+        R"("MESSAGE_CLASS_TRANSACTIONAL"}}}})",
+        n));
+  }
+  fold_.Run();
+  fold_.Event(fmt::format(R"({{"phones":[{}]}})", phones));
+  const std::size_t begun = fold_.RunBatch().commands.size();
+  fold_.RestartWithFaultAt(StateKey("acme", Table::kTenant));
+  const v1::DeadLetter letter = Only(fold_.Run());
+  const v1::DeadLetterAction action = ActionOn(letter);
+  Append(letter, action);
+  EXPECT_EQ(Word(fold_.RunBatch()), "RESOLVED");
+  fold_.RestartWithFaultAt(StateKey("acme", Table::kTenant));
+  EXPECT_EQ(Only(fold_.Run()).id(), letter.id());
+  EXPECT_EQ(begun + Retry(letter).commands.size(), 11'000U);
+}
+
 TEST_F(DeadLettersTest, Version3KnowsNothingOfIt) {
   fold_.set_engine_version(3);
   const v1::DeadLetter letter = DieOfSite();
@@ -326,11 +482,13 @@ class RetriesTest : public DeadLettersTest {
     EXPECT_EQ(outputs.commands.size(), 1U);
     return outputs.commands.empty() ? v1::NotificationCommand() : outputs.commands[0];
   }
-  void Answer(const v1::NotificationCommand& command, std::string_view result) {
+  void Answer(const v1::NotificationCommand& command, std::string_view result, int attempt = 1) {
     fold_.Add(Topic::kDeliveryAttempts,
-              fmt::format(R"({{"delivery_attempt":{{"notification_id":"{}","attempt":1,"phase":)"
-                          R"("ATTEMPT_PHASE_RESULT","result":"ATTEMPT_CLASS_{}"}}}})",
-                          FormatId(IdKind::kNotification, command.notification_id()), result));
+              fmt::format(R"({{"delivery_attempt":{{"notification_id":"{}","attempt":{},"phase":)"
+                          R"("ATTEMPT_PHASE_RESULT","result":"ATTEMPT_CLASS_{}","content":)"
+                          R"({{"to":{{"plain":"{}"}},"body":{{"plain":"Hi 7"}}}}}}}})",
+                          FormatId(IdKind::kNotification, command.notification_id()), attempt,
+                          result, kPhone));
     fold_.Run();
   }
   v1::NotificationCommand Fail() {
@@ -399,6 +557,32 @@ TEST_F(RetriesTest, EveryGateStopsIt) {
                                          R"("by":"OPT_OUT_BY_API"}}}})",
                                          kPhone));
   EXPECT_THAT(Outcomes(AskAgain(dead)), ElementsAre("SUPPRESS OPTED_OUT"));
+}
+
+TEST_F(RetriesTest, AMessageOfATriggerThatWasSwitchedOffIsSentOnlyIfForced) {
+  const v1::NotificationCommand dead = Fail();
+  fold_.Change(R"({"trigger":{"id":"alert","event_type":"order","channel":"CHANNEL_SMS",)"
+               R"("enabled":false,"recipients":{"field":"data.phone"},"template_body":"x",)"
+               R"("message_class":"MESSAGE_CLASS_TRANSACTIONAL"}})");
+  fold_.Run();
+  EXPECT_THAT(Outcomes(AskAgain(dead)), ElementsAre("FAIL NOT_RETRYABLE"));
+  EXPECT_THAT(Outcomes(AskAgain(dead, true)), ElementsAre("SEND"));
+}
+
+TEST_F(RetriesTest, ALateReceiptOfAnEarlierAttemptSaysNothingOfTheOneThatIsOut) {
+  const v1::NotificationCommand command = Send();
+  Answer(command, "RETRY");
+  fold_.Advance(1min);
+  ASSERT_EQ(fold_.Run().commands.size(), 1U);
+  fold_.Add(Topic::kDeliveryReceipts,
+            fmt::format(R"({{"type":"delivery.receipt","delivery_receipt":{{"notification_id":)"
+                        R"("{}","status":"RECEIPT_STATUS_FAILED"}}}})",
+                        FormatId(IdKind::kNotification, command.notification_id())));
+  fold_.Run();
+  EXPECT_THAT(Outcomes(AskAgain(command, true)), ElementsAre("FAIL NOT_RETRYABLE"));
+  Answer(command, "ACCEPTED", 2);
+  EXPECT_THAT(Outcomes(AskAgain(command)), ElementsAre("FAIL NOT_RETRYABLE"));
+  EXPECT_THAT(Outcomes(AskAgain(command, true)), ElementsAre("SEND"));
 }
 
 TEST_F(RetriesTest, AFaultOfTheRequestIsADeadLetter) {

@@ -700,6 +700,20 @@ TEST_F(DeliveriesTest, OnlyAChangeTakesBack) {
   EXPECT_THAT(fold_.Run().commands, IsEmpty());
 }
 
+TEST_F(DeliveriesTest, TheDeadLettersOfTwoTimersOfOneMomentAreTwo) {
+  const auto one = Send();
+  const auto two = Send();
+  Result(one, "RETRY");
+  Result(two, "RETRY");
+  fold_.Advance(1s);
+  fold_.RestartWithFaultAt(StateKey("acme", Table::kNotification).Bytes(one.notification_id()));
+  fold_.AddFaultAt(StateKey("acme", Table::kNotification).Bytes(two.notification_id()));
+  const auto letters = fold_.Run().dead_letters;
+  ASSERT_EQ(letters.size(), 2U);
+  EXPECT_NE(letters[0].id(), letters[1].id());
+  EXPECT_LT(letters[0].record().offset(), 0);
+}
+
 TEST_F(DeliveriesTest, ATimerThatThrowsLeavesAFailedNotificationWithoutItsText) {
   const auto command = Send();
   Result(command, "RETRY");
