@@ -47,6 +47,12 @@ void Note(const OpenStateOptions& options, const SnapshotNote& note) {
   }
 }
 
+// Of a snapshot: another one may be better. Any other error would come again with the next one, or
+// not come again with this one.
+bool IsRefusal(const Error& error) {
+  return error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kConflict;
+}
+
 // The newest snapshot that proves whole; nothing if there is none.
 Result<std::optional<OpenedState>> OpenSnapshot(const PartitionConfig& config, Clock& clock,
                                                 const OpenStateOptions& options) {
@@ -54,14 +60,22 @@ Result<std::optional<OpenedState>> OpenSnapshot(const PartitionConfig& config, C
                                options.snapshots->List(config.fold.partition));
   for (const auto& snapshot : snapshots) {
     const auto began = clock.SinceBoot();
+    bool restored = false;
     const auto attempt = [&]() -> Result<OpenedState> {
+      if (options.differing.contains(snapshot.seq)) {
+        return Differs(snapshot, "the journal has another root");
+      }
       ALERTSTREAM_RETURN_IF_ERROR(options.snapshots->Restore(snapshot));
+      restored = true;
       ALERTSTREAM_ASSIGN_OR_RETURN(auto opened, Open(config, options));
       ALERTSTREAM_RETURN_IF_ERROR(Verify(snapshot, *opened.state, *opened.store, clock, options));
       return opened;
     };
     auto opened = attempt();
-    if (!opened.ok() && options.cancelled && options.cancelled()) {
+    if (!opened.ok() && restored) {
+      ALERTSTREAM_RETURN_IF_ERROR(options.snapshots->Discard(config.fold.partition));
+    }
+    if (!opened.ok() && !IsRefusal(opened.error())) {
       return opened.error();
     }
     const SnapshotNote note{
@@ -109,6 +123,10 @@ Result<OpenedState> OpenState(const PartitionConfig& config, Clock& clock,
       if (opened.value().state->tail().seq > 0 || snapshots.empty()) {
         return opened;
       }
+      // Nothing that anybody would look at: what was put aside before stays there.
+      opened.value().state.reset();
+      opened.value().store.reset();
+      ALERTSTREAM_RETURN_IF_ERROR(options.snapshots->Discard(config.fold.partition));
     } else {
       Note(options, {.event = SnapshotEvent::kRefused, .error = opened.error().message()});
     }
@@ -117,7 +135,7 @@ Result<OpenedState> OpenState(const PartitionConfig& config, Clock& clock,
   if (restored) {
     return std::move(*restored);
   }
-  // From the beginning: what is there is empty, damaged, or a snapshot that was refused.
+  // From the beginning: what is there, if anything, is damaged.
   ALERTSTREAM_RETURN_IF_ERROR(options.snapshots->PutAside(config.fold.partition));
   return Open(config, options);
 }

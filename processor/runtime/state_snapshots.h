@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "processor/base/clock.h"
@@ -57,8 +58,10 @@ struct SnapshotNote {
 struct OpenStateOptions {
   std::function<Result<std::unique_ptr<state::StateStore>>(std::int32_t partition)> open_store;
   state::SnapshotStore* snapshots = nullptr;  // Null: a damaged state is an error.
-  // The store failed while it was used: it is not opened again.
+  // The store failed while it was used, or was not what the journal says: it is not opened again.
   bool damaged = false;
+  // The journal has other roots at these points: no snapshot of them is restored.
+  std::set<std::uint64_t> differing;
   std::function<void(const SnapshotNote&)> note;  // May be empty.
   std::function<void(const Progress&)> progress;  // Of a verification; may be empty.
   std::function<bool()> cancelled;                // Ends it with kUnavailable; may be empty.
@@ -69,7 +72,9 @@ struct OpenedState {
   std::unique_ptr<PartitionState> state;
 };
 
-// The errors of PartitionState::Open and of the store. A state of another log is never replaced.
+// The errors of PartitionState::Open and of the store. A state of another log is never replaced. An
+// error that may pass (kUnavailable) is returned: it says nothing about a state or a snapshot. The
+// first damaged state stays put aside whatever is tried after it.
 Result<OpenedState> OpenState(const PartitionConfig& config, Clock& clock,
                               const OpenStateOptions& options);
 

@@ -39,16 +39,22 @@ class SnapshotStore {
   // meanwhile. kInvalid: a store of its kind cannot be kept.
   virtual Status Save(const Snapshot& snapshot, StateStore& store) = 0;
 
-  // Newest first; damaged ones, whose name or manifest cannot be read, are left out.
+  // Newest first; damaged ones, whose name or manifest cannot be read, are left out. An error: it
+  // cannot be told which there are.
   virtual Result<std::vector<Snapshot>> List(std::int32_t partition) = 0;
 
   // Makes `snapshot` the partition's state; what lay there is put aside as PutAside does. The
-  // snapshot stays. REQUIRES: the partition's store is not open.
+  // snapshot stays. kCorrupt: its files are missing or cannot be read. After an error nothing is
+  // left half made. REQUIRES: the partition's store is not open.
   virtual Status Restore(const Snapshot& snapshot) = 0;
 
   // Takes the partition's state out of use but keeps it for a person to look at, in place of what
   // was put aside before. REQUIRES: the partition's store is not open.
   virtual Status PutAside(std::int32_t partition) = 0;
+
+  // Deletes the partition's state, which is a restored snapshot that was refused, or empty. What
+  // was put aside stays. REQUIRES: the partition's store is not open.
+  virtual Status Discard(std::int32_t partition) = 0;
 
   // Deletes all but the newest `kept` and whatever was left half made.
   virtual Status Trim(std::int32_t partition, std::size_t kept) = 0;

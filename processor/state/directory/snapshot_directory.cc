@@ -38,6 +38,19 @@ Error Failed(std::string_view what, const fs::path& path, const std::error_code&
                fmt::format("{} {}: {}", what, path.string(), code.message()));
 }
 
+// What a file of a snapshot, or the medium below it, is: no later attempt would read it.
+bool IsDamage(const std::error_code& code) {
+  return code == std::errc::no_such_file_or_directory || code == std::errc::not_a_directory ||
+         code == std::errc::is_a_directory || code == std::errc::io_error ||
+         code == std::error_code(EUCLEAN, std::generic_category()) ||
+         code == std::errc::bad_message;
+}
+
+Error CannotRead(const fs::path& path, const std::error_code& code) {
+  return {IsDamage(code) ? ErrorCode::kCorrupt : ErrorCode::kUnavailable,
+          fmt::format("snapshot {}: {}", path.string(), code.message())};
+}
+
 std::string NameOf(const Snapshot& snapshot) {
   return fmt::format("{:020}-{}", snapshot.seq, ToHex(snapshot.journal_hash).substr(0, 16));
 }
@@ -86,12 +99,34 @@ std::optional<Snapshot> ParseManifest(const std::string& text) {
   return snapshot;
 }
 
-std::optional<Snapshot> ReadManifest(const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
+// Nothing: there is none, or it is damaged.
+Result<std::optional<Snapshot>> ReadManifest(const fs::path& file) {
+  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
   std::string text(kManifestBytesMax, '\0');
-  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(stream.gcount()));
+  const ssize_t bytes = descriptor < 0 ? -1 : ::read(descriptor, text.data(), text.size());
+  const std::error_code code(errno, std::generic_category());
+  if (descriptor >= 0) {
+    ::close(descriptor);
+  }
+  if (bytes < 0) {
+    return IsDamage(code) ? Result<std::optional<Snapshot>>(std::nullopt) : CannotRead(file, code);
+  }
+  text.resize(static_cast<std::size_t>(bytes));
   return ParseManifest(text);
+}
+
+// What lies in a directory.
+Result<std::vector<fs::path>> EntriesOf(const fs::path& directory) {
+  std::vector<fs::path> found;
+  std::error_code code;
+  fs::directory_iterator entry(directory, code);
+  for (; !code && entry != fs::directory_iterator(); entry.increment(code)) {
+    found.push_back(entry->path());
+  }
+  if (code) {
+    return CannotRead(directory, code);
+  }
+  return found;
 }
 
 // What was renamed or written is on the disk when this returns.
@@ -127,7 +162,7 @@ Status LinkOrCopy(const fs::path& from, const fs::path& to) {
     }
   }
   fs::copy_file(from, to, code);
-  return code ? Status(Failed("copy to", to, code)) : SyncPath(to);
+  return code ? Status(CannotRead(from, code)) : SyncPath(to);
 }
 
 class SnapshotDirectory final : public SnapshotStore {
@@ -169,16 +204,12 @@ class SnapshotDirectory final : public SnapshotStore {
     std::error_code code;
     const fs::path parent = Of(partition);
     if (!fs::exists(parent, code)) {
-      return found;
+      return code ? Result<std::vector<Snapshot>>(Failed("snapshots in", parent, code)) : found;
     }
-    fs::directory_iterator entries(parent, code);
-    if (code) {
-      return Failed("snapshots in", parent, code);
-    }
+    ALERTSTREAM_ASSIGN_OR_RETURN(const auto entries, EntriesOf(parent));
     for (const auto& entry : entries) {
-      auto snapshot = ReadManifest(entry.path() / kManifest);
-      if (snapshot && snapshot->partition == partition &&
-          entry.path().filename() == NameOf(*snapshot)) {
+      ALERTSTREAM_ASSIGN_OR_RETURN(auto snapshot, ReadManifest(entry / kManifest));
+      if (snapshot && snapshot->partition == partition && entry.filename() == NameOf(*snapshot)) {
         found.push_back(std::move(*snapshot));
       }
     }
@@ -194,23 +225,18 @@ class SnapshotDirectory final : public SnapshotStore {
     making += kUnfinished;
     std::error_code code;
     fs::remove_all(making, code);
-    fs::create_directories(making, code);
-    if (code) {
-      return Failed("a state cannot be restored to", making, code);
+    Status made = Copy(from, making);
+    if (made.ok()) {
+      made = PutAside(snapshot.partition);
     }
-    fs::directory_iterator entries(from, code);
-    if (code) {
-      return Failed("snapshot", from, code);
+    if (made.ok()) {
+      fs::rename(making, to, code);
+      made = code ? Status(Failed("rename to", to, code)) : SyncPath(to.parent_path());
     }
-    for (const auto& entry : entries) {
-      if (entry.is_regular_file(code)) {
-        ALERTSTREAM_RETURN_IF_ERROR(LinkOrCopy(entry.path(), making / entry.path().filename()));
-      }
+    if (!made.ok()) {
+      fs::remove_all(making, code);
     }
-    ALERTSTREAM_RETURN_IF_ERROR(SyncPath(making));
-    ALERTSTREAM_RETURN_IF_ERROR(PutAside(snapshot.partition));
-    fs::rename(making, to, code);
-    return code ? Status(Failed("rename to", to, code)) : SyncPath(to.parent_path());
+    return made;
   }
 
   Status PutAside(std::int32_t partition) override {
@@ -226,6 +252,12 @@ class SnapshotDirectory final : public SnapshotStore {
       fs::rename(from, to, code);
     }
     return code ? Status(Failed("a state cannot be put aside as", to, code)) : Status::Ok();
+  }
+
+  Status Discard(std::int32_t partition) override {
+    std::error_code code;
+    fs::remove_all(StateOf(partition), code);
+    return code ? Status(Failed("cannot be deleted:", StateOf(partition), code)) : Status::Ok();
   }
 
   Status Trim(std::int32_t partition, std::size_t kept) override {
@@ -244,20 +276,37 @@ class SnapshotDirectory final : public SnapshotStore {
     if (!fs::exists(parent, code)) {
       return Status::Ok();
     }
-    std::vector<fs::path> left;
-    for (const auto& entry : fs::directory_iterator(parent, code)) {
-      if (!fs::exists(entry.path() / kManifest, code) ||
-          entry.path().string().ends_with(kUnfinished)) {
-        left.push_back(entry.path());
+    ALERTSTREAM_ASSIGN_OR_RETURN(const auto entries, EntriesOf(parent));
+    for (const auto& entry : entries) {
+      // Where it cannot be told whether there is a manifest, there may be a snapshot.
+      const bool without = !fs::exists(entry / kManifest, code) && !code;
+      if (without || entry.string().ends_with(kUnfinished)) {
+        fs::remove_all(entry, code);
       }
-    }
-    for (const auto& path : left) {
-      fs::remove_all(path, code);
     }
     return Status::Ok();
   }
 
  private:
+  // The files of `from` in `to`, which is made.
+  static Status Copy(const fs::path& from, const fs::path& to) {
+    std::error_code code;
+    fs::create_directories(to, code);
+    if (code) {
+      return Failed("a state cannot be restored to", to, code);
+    }
+    ALERTSTREAM_ASSIGN_OR_RETURN(const auto entries, EntriesOf(from));
+    for (const auto& entry : entries) {
+      if (fs::is_regular_file(entry, code)) {
+        ALERTSTREAM_RETURN_IF_ERROR(LinkOrCopy(entry, to / entry.filename()));
+      }
+      if (code) {
+        return CannotRead(entry, code);
+      }
+    }
+    return SyncPath(to);
+  }
+
   fs::path Of(std::int32_t partition) const {
     return fs::path(options_.directory) / std::to_string(partition);
   }

@@ -1,5 +1,7 @@
 #include "processor/state/rocksdb/rocksdb_store.h"
 
+#include <cerrno>
+#include <system_error>
 #include <vector>
 
 #include <rocksdb/cache.h>
@@ -45,10 +47,28 @@ constexpr int kCacheShardBits = 3;
 rocksdb::Slice ToSlice(std::string_view view) { return {view.data(), view.size()}; }
 std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
-Error ToError(const std::string& directory, const rocksdb::Status& status) {
+enum class During : std::uint8_t { kRead, kOther };
+
+// Whether a file is there but the disk does not give its bytes back. What was not a read may have
+// failed for other reasons (a lock, a full disk, rights); there RocksDB says it in words only.
+bool IsUnreadable(const rocksdb::Status& status, During during) {
+  if (!status.IsIOError() || status.IsNoSpace()) {
+    return false;
+  }
+  if (during == During::kRead) {
+    return true;
+  }
+  const std::string text = status.ToString();
+  const auto says = [&](const std::string& word) { return text.find(word) != std::string::npos; };
+  const auto named = [&](int code) { return says(std::generic_category().message(code)); };
+  return says("read") && (named(EIO) || named(EUCLEAN) || named(EBADMSG));
+}
+
+Error ToError(const std::string& directory, const rocksdb::Status& status,
+              During during = During::kOther) {
   const std::string what = "state store " + directory + ": " + status.ToString();
   // A file that is missing is damage too: nobody but RocksDB deletes any.
-  if (status.IsCorruption() || status.IsPathNotFound()) {
+  if (status.IsCorruption() || status.IsPathNotFound() || IsUnreadable(status, during)) {
     return Error(ErrorCode::kCorrupt,
                  what +
                      ". The store is a cache of the journal: stop the processor, delete the "
@@ -186,7 +206,7 @@ class RocksDbStore final : public StateStore {
       return false;
     }
     if (!status.ok()) {
-      return ToError(directory_, status);
+      return ToError(directory_, status, During::kRead);
     }
     value->assign(pinned_.data(), pinned_.size());
     pinned_.Reset();
@@ -212,7 +232,7 @@ class RocksDbStore final : public StateStore {
       next.Next();
     }
     const auto status = lasting->status().ok() ? history->status() : lasting->status();
-    return status.ok() ? Status::Ok() : Status(ToError(directory_, status));
+    return status.ok() ? Status::Ok() : Status(ToError(directory_, status, During::kRead));
   }
 
   Status Apply(std::span<const StateWrite> writes, std::string_view meta) override {
@@ -238,7 +258,7 @@ class RocksDbStore final : public StateStore {
         return std::optional<std::string>(std::move(value));
       }
       if (!status.IsNotFound()) {
-        return ToError(directory_, status);
+        return ToError(directory_, status, During::kRead);
       }
     }
     return std::optional<std::string>();

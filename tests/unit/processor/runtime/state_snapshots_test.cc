@@ -2,6 +2,7 @@
 #include "processor/runtime/state_snapshots.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,15 +40,25 @@ class FakeDisk final : public state::SnapshotStore {
     return all;
   }
   Status Restore(const state::Snapshot& snapshot) override {
+    if (restore_fails) {
+      return Error(ErrorCode::kUnavailable, "no space left");
+    }
+    static_cast<void>(PutAside(0));
     *present = kept.at(snapshot.seq).second;
-    damaged = false;
     return Status::Ok();
   }
   Status PutAside(std::int32_t /*partition*/) override {
+    if (there()) {
+      aside = damaged ? "damaged" : "whole";
+    }
+    return Discard(0);
+  }
+  Status Discard(std::int32_t /*partition*/) override {
     *present = state::MemoryStore();
     damaged = false;
     return Status::Ok();
   }
+  bool there() const { return damaged || !present->entries().empty(); }
   Status Trim(std::int32_t /*partition*/, std::size_t count) override {
     while (kept.size() > count) {
       kept.erase(kept.begin());
@@ -58,6 +69,8 @@ class FakeDisk final : public state::SnapshotStore {
   std::unique_ptr<state::MemoryStore> present = std::make_unique<state::MemoryStore>();
   bool damaged = false;  // Opening it fails.
   bool fail_saves = false;
+  bool restore_fails = false;
+  std::string aside;  // What was put aside last.
   std::map<std::uint64_t, std::pair<state::Snapshot, state::MemoryStore>> kept;
 };
 
@@ -99,7 +112,7 @@ class StateSnapshotsTest : public ::testing::Test {
     }
   }
 
-  Result<OpenedState> Open(bool damaged = false) {
+  Result<OpenedState> Open(bool damaged = false, std::set<std::uint64_t> differing = {}) {
     const PartitionConfig config{
         .log_id = story_.log_id(),
         .fold = {.token_key = StoryKey(), .partition = 0, .partitions = 1}};
@@ -113,6 +126,7 @@ class StateSnapshotsTest : public ::testing::Test {
          },
          .snapshots = &disk_,
          .damaged = damaged,
+         .differing = std::move(differing),
          .note = [this](const SnapshotNote& note) { notes_.push_back(note); }});
   }
 
@@ -173,6 +187,53 @@ TEST_F(StateSnapshotsTest, ASnapshotWithAnotherKeyIsRefusedAndTheNextOlderTaken)
   EXPECT_EQ(opened.value().state->tail().seq, seqs_[1]);
   EXPECT_THAT(Events(), ElementsAre(SnapshotEvent::kRefused, SnapshotEvent::kRestored));
   EXPECT_THAT(notes_[0].error, HasSubstr("do not add up"));
+}
+
+TEST_F(StateSnapshotsTest, AnErrorThatMayPassRefusesNoSnapshotAndIsReturned) {
+  Decide(3);
+  disk_.damaged = true;
+  disk_.restore_fails = true;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const auto failed = Open();
+    ASSERT_FALSE(failed.ok());
+    EXPECT_EQ(failed.error().code(), ErrorCode::kUnavailable);
+    EXPECT_THAT(failed.error().message(), HasSubstr("no space"));
+  }
+  EXPECT_THAT(Events(), ElementsAre(SnapshotEvent::kRefused, SnapshotEvent::kRefused))
+      << "the damaged state, twice; no snapshot";
+  disk_.restore_fails = false;
+  const auto opened = Open();
+  ASSERT_TRUE(opened.ok()) << opened.error().message();
+  EXPECT_EQ(opened.value().state->tail().seq, seqs_[2]);
+}
+
+TEST_F(StateSnapshotsTest, TheFirstDamagedStateStaysPutAsideWhateverIsTriedAfterIt) {
+  Decide(3);
+  for (const std::size_t rotten : {2U, 1U}) {
+    state::MemoryStore& store = disk_.kept.at(seqs_[rotten]).second;
+    const auto meta = store.Meta().value();
+    const state::StateWrite rot[] = {{"acme\x01rot", "x"}};
+    ASSERT_TRUE(store.Apply(rot, *meta).ok());
+  }
+  disk_.damaged = true;
+  {
+    const auto opened = Open();
+    ASSERT_TRUE(opened.ok()) << opened.error().message();
+    EXPECT_EQ(opened.value().state->tail().seq, 0U) << "both snapshots were refused";
+  }
+  EXPECT_EQ(disk_.aside, "damaged");
+  // Nor does the empty state of a start that got no further take its place.
+  const auto again = Open();
+  ASSERT_TRUE(again.ok()) << again.error().message();
+  EXPECT_EQ(disk_.aside, "damaged");
+}
+
+TEST_F(StateSnapshotsTest, ASnapshotOfAPointWhereTheJournalHasAnotherRootIsRefused) {
+  Decide(3);
+  const auto opened = Open(true, {seqs_[2]});
+  ASSERT_TRUE(opened.ok()) << opened.error().message();
+  EXPECT_EQ(opened.value().state->tail().seq, seqs_[1]);
+  EXPECT_THAT(Events(), ElementsAre(SnapshotEvent::kRefused, SnapshotEvent::kRestored));
 }
 
 TEST_F(StateSnapshotsTest, WithoutAnyThatIsWholeItBeginsAtTheBeginning) {

@@ -1,6 +1,9 @@
 // Snapshots of a RocksDB state: whole or not there, restored to the key, damage shown by the sum.
 #include "processor/state/directory/snapshot_directory.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -118,6 +121,88 @@ TEST_F(SnapshotDirectoryTest, WhatLayThereIsPutAside) {
   ASSERT_TRUE(snapshots_->PutAside(0).ok());
   EXPECT_FALSE(fs::exists(StatePath()));
   ASSERT_TRUE(snapshots_->PutAside(0).ok()) << "nothing lies there";
+}
+
+TEST_F(SnapshotDirectoryTest, WhatIsDiscardedIsGoneAndWhatWasPutAsideStays) {
+  Open();
+  Write(1);
+  const Snapshot first = Save();
+  Write(2);
+  store_.reset();
+  ASSERT_TRUE(snapshots_->Restore(first).ok());
+  ASSERT_TRUE(snapshots_->Discard(0).ok());
+  EXPECT_FALSE(fs::exists(StatePath()));
+  ASSERT_TRUE(snapshots_->Restore(first).ok());
+  const auto aside = OpenStateReader(StatePath() + ".aside", BeginsWithH);
+  ASSERT_TRUE(aside.ok()) << aside.error().message();
+  EXPECT_EQ(aside.value()->Meta().value(), "meta 2");
+}
+
+TEST_F(SnapshotDirectoryTest, ASnapshotThatCannotBeRestoredLeavesTheStateAndNothingElse) {
+  Open();
+  Write(1);
+  const Snapshot first = Save();
+  store_.reset();
+  for (const auto& entry : fs::directory_iterator(directory_.path() + "/snapshots/0")) {
+    fs::remove_all(entry.path() / "state");
+  }
+  const Status lost = snapshots_->Restore(first);
+  ASSERT_FALSE(lost.ok());
+  EXPECT_EQ(lost.error().code(), ErrorCode::kCorrupt) << "its files are gone for good";
+  EXPECT_TRUE(fs::exists(StatePath()));
+  EXPECT_FALSE(fs::exists(StatePath() + ".unfinished"));
+  EXPECT_FALSE(fs::exists(StatePath() + ".aside"));
+}
+
+TEST_F(SnapshotDirectoryTest, ASnapshotThatCannotBeLookedAtIsNotDeleted) {
+  Open();
+  Write(1);
+  const Snapshot first = Save();
+  Write(2);
+  Save();
+  // A manifest that leads to itself: whether it is there cannot be told.
+  const fs::path parent = directory_.path() + "/snapshots/0";
+  const fs::path strange = parent / "00000000000000000008-cd";
+  fs::create_directories(strange / "state");
+  fs::create_symlink("manifest", strange / "manifest");
+  EXPECT_FALSE(snapshots_->List(0).ok());
+  EXPECT_FALSE(snapshots_->Trim(0, 1).ok());
+  EXPECT_TRUE(fs::exists(strange / "state"));
+  fs::remove(strange / "manifest");
+  EXPECT_EQ(snapshots_->List(0).value().size(), 2U);
+}
+
+TEST_F(SnapshotDirectoryTest, AFileThatTheDiskDoesNotGiveBackIsDamage) {
+  Open();
+  Write(1, 5000);
+  // Whoever reads where nothing of this process lies gets what a failing disk gives: EIO.
+  const int unreadable = ::open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(unreadable, 0);
+  int replaced = 0;
+  for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    if (fs::read_symlink(entry.path(), gone).extension() == ".sst") {
+      ASSERT_GE(::dup2(unreadable, std::stoi(entry.path().filename())), 0);
+      ++replaced;
+    }
+  }
+  ::close(unreadable);
+  ASSERT_GT(replaced, 0);
+  std::string value;
+  const auto got = store_->Get("a1-100000", &value);
+  ASSERT_FALSE(got.ok());
+  EXPECT_EQ(got.error().code(), ErrorCode::kCorrupt) << got.error().message();
+  const Status scanned = store_->Scan("a", "z", [](auto, auto) { return true; });
+  ASSERT_FALSE(scanned.ok());
+  EXPECT_EQ(scanned.error().code(), ErrorCode::kCorrupt) << scanned.error().message();
+}
+
+// Another process works on it.
+TEST_F(SnapshotDirectoryTest, AStateThatIsLockedIsNotDamaged) {
+  Open();
+  const auto second = OpenRocksDbStore(StatePath(), BeginsWithH, StoreMemory::Create(8 << 20));
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code(), ErrorCode::kUnavailable) << second.error().message();
 }
 
 TEST_F(SnapshotDirectoryTest, KeepsTheNewestAndClearsWhatWasNotFinished) {
