@@ -96,6 +96,7 @@ void PartitionState::Accept(const v1::JournalRecord& record, journal::Tail tail)
 }
 
 Status PartitionState::Flush() {
+  ALERTSTREAM_RETURN_IF_ERROR(map_.status());
   if (flushed()) {
     return Status::Ok();
   }

@@ -51,10 +51,16 @@ class PartitionState {
   std::int64_t journal_hint() const { return journal_hint_; }
   void set_journal_hint(std::int64_t offset) { journal_hint_ = offset; }
 
+  // The journal's record of the tail names another root than what the state says it holds: these
+  // are not its bytes. Set by whoever compared them.
+  bool differs() const { return differs_; }
+  void set_differs() { differs_ = true; }
+
   // The state stands after journal record `record`, which continues the tail as `tail` says.
   void Accept(const v1::JournalRecord& record, journal::Tail tail);
 
-  // Writes what is dirty to the store. REQUIRES: the last sealed batch was accepted.
+  // Writes what is dirty to the store. After an error of the store it returns that, and writes
+  // nothing any more. REQUIRES: else the last sealed batch was accepted.
   Status Flush();
   // Flush if enough is dirty to be worth it; call after each Accept.
   Status FlushIfLarge();
@@ -70,6 +76,7 @@ class PartitionState {
   std::array<std::int64_t, schemas::kInputTopicCount> positions_{};
   std::int64_t journal_hint_ = 0;
   std::uint64_t flushed_seq_ = 0;
+  bool differs_ = false;
 };
 
 }  // namespace alertstream::runtime

@@ -18,6 +18,9 @@ constexpr std::size_t kOutputSources = kInputSources + schemas::kInputTopicCount
 constexpr std::size_t kJournalRecordsAhead = 256;
 constexpr std::size_t kOutputRecordsAhead = 2048;
 constexpr std::size_t kFetchBytes = 8 << 20;
+// One question for an end waits this long, and is repeated until the read time-out: in between it
+// is seen that the caller is to stop.
+constexpr std::chrono::milliseconds kAskTimeout{2'000};
 
 std::size_t InputIndex(std::uint32_t topic) {
   for (std::size_t i = 0; i < schemas::kInputTopics.size(); ++i) {
@@ -64,21 +67,45 @@ Status Replayer::OpenSources() {
   return Status::Ok();
 }
 
+Result<std::int64_t> Replayer::EndOf(const log::TopicPartition& partition) {
+  const auto deadline = SystemClock().SinceBoot() + options_.read_timeout;
+  for (;;) {
+    const auto asked = SystemClock().SinceBoot();
+    const auto ends = log_.Ends(std::span(&partition, 1), log::EndKind::kStable,
+                                std::min(kAskTimeout, options_.read_timeout));
+    if (ends.ok()) {
+      return ends.value()[0];
+    }
+    const auto now = SystemClock().SinceBoot();
+    const bool waited = now - asked >= kAskTimeout;  // Else there was another reason.
+    if (!waited || Cancelled() || now + kAskTimeout > deadline) {
+      return ends.error();
+    }
+  }
+}
+
+Error Replayer::AheadOfJournal() const {
+  return {ErrorCode::kConflict,
+          fmt::format("state of partition {} is ahead of the journal: it stands at seq {}, which "
+                      "the journal does not have. The log was truncated or restored from an older "
+                      "copy; restore it, or delete the partition's state and snapshots to accept "
+                      "the shorter history",
+                      state_.partition(), state_.tail().seq)};
+}
+
 Status Replayer::CatchUp(const Progress& progress) {
-  const log::TopicPartition journal{schemas::Topic::kJournal,
-                                    static_cast<std::int32_t>(state_.partition())};
-  ALERTSTREAM_ASSIGN_OR_RETURN(
-      const auto ends,
-      log_.Ends(std::span(&journal, 1), log::EndKind::kStable, options_.read_timeout));
-  end_ = ends[0];
+  ALERTSTREAM_ASSIGN_OR_RETURN(end_, EndOf(read_[kJournalSource]));
   if (!tail_verified_ && state_.journal_hint() >= end_) {
+    if (options_.near_hint) {
+      return AheadOfJournal();
+    }
     // A journal that is shorter than the store remembers has no such position to read from.
     state_.set_journal_hint(0);
     ALERTSTREAM_RETURN_IF_ERROR(OpenSources());
   }
   for (;;) {
     ALERTSTREAM_ASSIGN_OR_RETURN(const bool more, Step());
-    if (options_.cancelled && options_.cancelled()) {
+    if (Cancelled()) {
       return Error(ErrorCode::kUnavailable, "stopped while catching up with the journal");
     }
     if (progress != nullptr) {
@@ -90,17 +117,15 @@ Status Replayer::CatchUp(const Progress& progress) {
     if (tail_verified_ || state_.journal_hint() == 0) {
       break;
     }
+    if (options_.near_hint) {
+      return AheadOfJournal();
+    }
     // Aborted transactions after the tail's record can push the hint past it: from the beginning.
     state_.set_journal_hint(0);
     ALERTSTREAM_RETURN_IF_ERROR(OpenSources());
   }
   if (!tail_verified_) {
-    return Error(ErrorCode::kConflict,
-                 fmt::format("state of partition {} is ahead of the journal: it stands at seq {}, "
-                             "which the journal does not have. The log was truncated or restored "
-                             "from an older copy; restore it, or delete the partition's state and "
-                             "snapshots to accept the shorter history",
-                             state_.partition(), state_.tail().seq));
+    return AheadOfJournal();
   }
   return Status::Ok();
 }
@@ -116,6 +141,9 @@ Status Replayer::VerifyTail(const log::RecordView& record, const v1::JournalReco
       return Error(ErrorCode::kCorrupt, fmt::format("journal of partition {}: seq {} is missing",
                                                     state_.partition(), tail.seq));
     }
+    if (options_.near_hint) {
+      return AheadOfJournal();
+    }
     state_.set_journal_hint(0);
     return OpenSources();
   }
@@ -128,6 +156,15 @@ Status Replayer::VerifyTail(const log::RecordView& record, const v1::JournalReco
                              "the one this state was made from; it is of another history. Delete "
                              "the partition's state and snapshots to rebuild it",
                              state_.partition(), tail.seq));
+  }
+  if (Holds(Safeguard::kRootComparison) && decoded.state_root() != state_.map_root().ToBytes()) {
+    state_.set_differs();
+    return Error(ErrorCode::kCorrupt,
+                 fmt::format("state of partition {} at seq {}: its root is {}, the journal has {}; "
+                             "it is damaged. A snapshot takes its place if there is one; else "
+                             "delete the state directory, it is rebuilt from the journal",
+                             state_.partition(), tail.seq, ToHex(state_.map_root().ToBytes()),
+                             ToHex(decoded.state_root())));
   }
   tail_verified_ = true;
   return Status::Ok();
@@ -146,7 +183,7 @@ Result<bool> Replayer::Step() {
       if (sources_->Passed(kJournalSource) >= end_) {
         return false;
       }
-      if (SystemClock().SinceBoot() >= deadline) {
+      if (Cancelled() || SystemClock().SinceBoot() >= deadline) {
         return Error(ErrorCode::kUnavailable,
                      fmt::format("journal of partition {} cannot be read", state_.partition()));
       }
@@ -222,6 +259,13 @@ Status Replayer::Apply(const v1::JournalRecord& record, journal::Tail tail) {
     return state_.map().status();
   }
   const Difference difference = Compare(record, refolded);
+  if (options_.inspect) {
+    ALERTSTREAM_RETURN_IF_ERROR(options_.inspect({.recorded = record,
+                                                  .refolded = refolded,
+                                                  .difference = difference,
+                                                  .effects = effects_,
+                                                  .journal_offset = tail.offset}));
+  }
   if (Holds(Safeguard::kRootComparison) && (difference.inputs || difference.outputs)) {
     mismatch_ = Mismatch{.seq = record.seq(),
                          .journal_offset = tail.offset,
@@ -264,13 +308,11 @@ Result<bool> Replayer::FetchMore(std::size_t source, std::size_t records) {
     if (sources_->AtHand(source).size() > before) {
       return true;
     }
-    ALERTSTREAM_ASSIGN_OR_RETURN(
-        const auto ends,
-        log_.Ends(std::span(&read_[source], 1), log::EndKind::kStable, options_.read_timeout));
-    if (sources_->reader().Position(source) >= ends[0]) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(const std::int64_t end, EndOf(read_[source]));
+    if (sources_->reader().Position(source) >= end) {
       return false;
     }
-    if (SystemClock().SinceBoot() >= deadline) {
+    if (Cancelled() || SystemClock().SinceBoot() >= deadline) {
       return Error(ErrorCode::kUnavailable,
                    fmt::format("{} partition {} cannot be read beyond offset {}",
                                schemas::NameOf(read_[source].topic), state_.partition(),

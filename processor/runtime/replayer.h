@@ -18,18 +18,33 @@
 
 namespace alertstream::runtime {
 
+// A batch as the journal has it and as it was decided again. Valid during the call it is given to.
+struct Redecided {
+  const v1::JournalRecord& recorded;
+  const v1::JournalRecord& refolded;  // Inputs, timers, outputs, re-routes and root.
+  const Difference& difference;
+  const engine::Effects& effects;
+  std::int64_t journal_offset;
+};
+
 struct ReplayOptions {
   // Also read the stored outputs and compare them with the roots (audit).
   bool check_outputs = false;
   std::chrono::milliseconds read_timeout{10'000};
   // The highest engine version that this program can fold.
   std::uint32_t engine_version_max = engine::kEngineVersion;
+  // A tail that cannot be found from the state's hint on is kConflict at once, instead of being
+  // looked for from the journal's beginning.
+  bool near_hint = false;
   // Ends CatchUp with kUnavailable when it returns true. May be empty.
   std::function<bool()> cancelled;
   // Stops before the first journal record that is later, as if the journal ended there: the state
   // as it was then.
   std::optional<LogTime> now_max;
   std::optional<std::int64_t> offset_max;
+  // Sees every batch before the state moves past it, also one that differs; an error ends the
+  // replay with it. May be empty.
+  std::function<Status(const Redecided&)> inspect;
 };
 
 struct ReplayProgress {
@@ -77,6 +92,9 @@ class Replayer {
   Status FoldBatch(const v1::JournalRecord& record, v1::JournalRecord* refolded);
   Status FoldSkip(const v1::JournalRecord& record, v1::JournalRecord* refolded);
   Status TakeInputs(const v1::JournalRecord& record);
+  bool Cancelled() const { return options_.cancelled && options_.cancelled(); }
+  Result<std::int64_t> EndOf(const log::TopicPartition& partition);
+  Error AheadOfJournal() const;
   Result<bool> FetchMore(std::size_t source, std::size_t records);
   Error HistoryChanged(const v1::JournalRecord& record, std::string what);
   Status CheckOutputs(const v1::JournalRecord& record);

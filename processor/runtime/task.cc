@@ -25,6 +25,10 @@ constexpr std::size_t kShareBytes = engine::kBatchInputBytesMax / schemas::kInpu
 
 // A quiet partition writes its state out after this, so that a restart has little to fold again.
 constexpr std::chrono::seconds kFlushEvery{1};
+// An end that is not known in time leaves an older hint; a stop is not to wait for it.
+constexpr std::chrono::milliseconds kHintTimeout{1'000};
+// One question of a loop that asks again; in between it is seen that the task is to stop.
+constexpr std::chrono::milliseconds kAskTimeout{2'000};
 constexpr std::chrono::milliseconds kRetryPause{100};
 constexpr std::chrono::seconds kTailVisibleWithin{2};
 constexpr std::chrono::seconds kLookAheadEvery{1};
@@ -106,6 +110,9 @@ Result<std::unique_ptr<PartitionTask>> PartitionTask::Start(log::EventLog& log,
   // Most of the history is folded again before the present owner, if any, is fenced.
   ALERTSTREAM_RETURN_IF_ERROR(task->CatchUpWithPatience());
   ALERTSTREAM_RETURN_IF_ERROR(task->OpenTransactors());
+  if (options.before_fence) {
+    ALERTSTREAM_RETURN_IF_ERROR(options.before_fence());
+  }
   ALERTSTREAM_RETURN_IF_ERROR(task->Fence());
   if (Holds(Safeguard::kTailAfterFences)) {
     ALERTSTREAM_RETURN_IF_ERROR(task->CatchUp());
@@ -120,22 +127,24 @@ Result<std::unique_ptr<PartitionTask>> PartitionTask::Start(log::EventLog& log,
   return task;
 }
 
-Status PartitionTask::CatchUp() {
+Status PartitionTask::CatchUp(bool near_hint) {
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto replayer,
                                Replayer::Open(log_, state_,
                                               {.engine_version_max = options_.engine_version_max,
+                                               .near_hint = near_hint,
                                                .cancelled = options_.cancelled}));
   return replayer->CatchUp(options_.on_catch_up);
 }
 
 // A commit is acknowledged before its markers are written, so a state that was just left may look
-// as if it were ahead of the journal. One that is for longer belongs to another history.
+// as if it were ahead of the journal. One that is for longer belongs to another history, or the
+// hint is wrong: then the whole journal is looked through, once.
 Status PartitionTask::CatchUpWithPatience() {
   const auto deadline = clock_.SinceBoot() + kTailVisibleWithin;
   for (;;) {
-    Status caught = CatchUp();
-    if (caught.ok() || caught.error().code() != ErrorCode::kConflict || Cancelled() ||
-        clock_.SinceBoot() >= deadline) {
+    const bool patient = clock_.SinceBoot() < deadline;
+    Status caught = CatchUp(patient);
+    if (!patient || caught.ok() || caught.error().code() != ErrorCode::kConflict || Cancelled()) {
       return caught;
     }
     clock_.SleepFor(kRetryPause);
@@ -170,10 +179,11 @@ Status PartitionTask::Fence() {
   const log::TopicPartition journal{schemas::Topic::kJournal,
                                     static_cast<std::int32_t>(state_.partition())};
   for (;;) {
-    const auto stable =
-        log_.Ends(std::span(&journal, 1), log::EndKind::kStable, options_.commit_timeout);
-    const auto end =
-        log_.Ends(std::span(&journal, 1), log::EndKind::kUncommitted, options_.commit_timeout);
+    const auto timeout = std::min(options_.commit_timeout, kAskTimeout);
+    const auto stable = log_.Ends(std::span(&journal, 1), log::EndKind::kStable, timeout);
+    const auto end = stable.ok()
+                         ? log_.Ends(std::span(&journal, 1), log::EndKind::kUncommitted, timeout)
+                         : stable;
     if (stable.ok() && end.ok() && stable.value()[0] == end.value()[0]) {
       return Status::Ok();
     }
@@ -661,8 +671,7 @@ Status PartitionTask::Flush() {
   // Where a restart may begin to read the journal: nothing of ours is further back than this.
   const log::TopicPartition journal{schemas::Topic::kJournal,
                                     static_cast<std::int32_t>(state_.partition())};
-  const auto ends =
-      log_.Ends(std::span(&journal, 1), log::EndKind::kStable, options_.commit_timeout);
+  const auto ends = log_.Ends(std::span(&journal, 1), log::EndKind::kStable, kHintTimeout);
   if (ends.ok()) {
     constexpr std::int64_t kRecordAndMarkers = 4;
     state_.set_journal_hint(std::max<std::int64_t>(0, ends.value()[0] - kRecordAndMarkers));

@@ -34,6 +34,9 @@ struct TaskOptions {
   std::chrono::milliseconds claim_timeout{30'000};
   // Ends waiting for the log and long catch-ups when it returns true. May be empty. Thread-safe.
   std::function<bool()> cancelled;
+  // Asked when most of the journal was caught up with, before the present owner is fenced: an error
+  // ends the start. May be empty.
+  std::function<Status()> before_fence;
   // Told now and then while the journal is caught up with: where, and its end. May be empty.
   std::function<void(std::int64_t at, std::int64_t end)> on_catch_up;
   // Between two records, for tests.
@@ -113,7 +116,7 @@ class PartitionTask {
   Status OpenTransactors();
   Status Claim();
   Status Fence();
-  Status CatchUp();
+  Status CatchUp(bool near_hint = false);
   Status CatchUpWithPatience();
   Status ResolvePending();
   Status ResolveRecord(const log::RecordView& record);

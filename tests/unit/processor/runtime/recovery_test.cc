@@ -125,6 +125,30 @@ std::unique_ptr<log::MemoryEventLog> OlderCopy(Story& story, int batches) {
   return log::LoadDump(dump, story.clock);
 }
 
+TEST(Recovery, AJournalWhoseTailIsNotVisibleYetIsNotReadFromItsBeginning) {
+  Story story;
+  story.writer.Shop("acme");
+  const auto owner = story.Start();
+  for (int round = 0; round < 30; ++round) {
+    story.writer.Order("acme", "");
+    ASSERT_TRUE(owner->RunUntilQuiet().ok());
+  }
+  ASSERT_TRUE(owner->task().Flush().ok());
+  const auto older = OlderCopy(story, 1);
+  const auto state = PartitionState::Open(
+      {.log_id = story.log_id(), .fold = {.token_key = StoryKey()}}, story.store);
+  ASSERT_TRUE(state.ok());
+  const std::int64_t hint = state.value()->journal_hint();
+  ASSERT_GT(hint, 0);
+  const auto near = Replayer::Open(*older, *state.value(), {.near_hint = true});
+  const Status refused = near.value()->CatchUp();
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kConflict);
+  EXPECT_EQ(state.value()->journal_hint(), hint);
+  ASSERT_TRUE(
+      Replayer::Open(story.log, *state.value(), {.near_hint = true}).value()->CatchUp().ok());
+}
+
 TEST(Recovery, AStoreAheadOfTheJournalIsRefused) {
   for (const int missing : {1, 2, 4}) {
     Story story;
@@ -292,6 +316,64 @@ TEST(FailingState, ReadsThatFailCommitNothingAndEndTheTask) {
   ASSERT_TRUE(owner->RunUntilQuiet().ok());
   EXPECT_THAT(story.Read().decisions, SizeIs(1));
   story.ExpectAuditAgrees(*owner);
+}
+
+TEST(FailingState, AStandbyWritesNothingOfABatchThatItCouldNotRead) {
+  Story story;
+  story.writer.Shop("acme");
+  const auto owner = story.Start();
+  story.writer.Order("acme", "o1");
+  ASSERT_TRUE(owner->RunUntilQuiet().ok());
+  FailingStore store;
+  const PartitionConfig config{
+      .log_id = story.log_id(), .fold = {.token_key = StoryKey()}, .cache_bytes = 1};
+  auto state = PartitionState::Open(config, store).value();
+  auto standby = Replayer::Open(story.log, *state, {}).value();
+  ASSERT_TRUE(standby->CatchUp().ok());
+  ASSERT_TRUE(state->Flush().ok());
+  const auto before = store.store.entries();
+  const auto meta = store.store.Meta().value();
+  story.writer.Order("acme", "o2");
+  story.writer.Order("acme", "o3");
+  ASSERT_TRUE(owner->RunUntilQuiet().ok());
+  store.fail_reads = true;
+  const Status followed = standby->CatchUp();
+  ASSERT_FALSE(followed.ok());
+  EXPECT_EQ(followed.error().code(), ErrorCode::kUnavailable);
+  store.fail_reads = false;
+  const Status flushed = state->Flush();
+  ASSERT_FALSE(flushed.ok());
+  EXPECT_THAT(flushed.error().message(), HasSubstr("does not answer"));
+  EXPECT_EQ(store.store.entries(), before);
+  EXPECT_EQ(store.store.Meta().value(), meta);
+
+  standby.reset();
+  state = PartitionState::Open(config, store).value();
+  standby = Replayer::Open(story.log, *state, {}).value();
+  ASSERT_TRUE(standby->CatchUp().ok());
+  EXPECT_EQ(state->map().root(), owner->state().map().root());
+}
+
+TEST(FailingState, AStateWhoseRootIsNotTheJournalsIsDamaged) {
+  Story story;
+  story.writer.Shop("acme");
+  auto owner = story.Start();
+  ASSERT_TRUE(owner->RunUntilQuiet().ok());
+  ASSERT_TRUE(owner->task().Flush().ok());
+  owner.reset();
+  v1::StoreMeta meta;
+  ASSERT_TRUE(meta.ParseFromString(*story.store.Meta().value()));
+  meta.set_state_root(std::string(meta.state_root().size(), 'r'));
+  ASSERT_TRUE(story.store.Apply({}, meta.SerializeAsString()).ok());
+  const auto refused = Instance::Start(story.log, story.clock, story.log_id(), story.store);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kCorrupt);
+  EXPECT_THAT(refused.error().message(), HasSubstr("its root is"));
+  const auto state = PartitionState::Open(
+      {.log_id = story.log_id(), .fold = {.token_key = StoryKey()}}, story.store);
+  const auto replayer = Replayer::Open(story.log, *state.value(), {});
+  EXPECT_FALSE(replayer.value()->CatchUp().ok());
+  EXPECT_TRUE(state.value()->differs());
 }
 
 TEST(FailingState, WritesThatFailEndTheTask) {

@@ -251,6 +251,68 @@ TEST(Follow, StepGoesToTheEndThatWasSeen) {
   EXPECT_EQ(state.value()->map().root(), owner->state().map().root());
 }
 
+// A log that tells its ends and gives no record.
+class MuteLog final : public log::EventLog {
+ public:
+  explicit MuteLog(log::EventLog& log) : log_(log) {}
+  std::string Describe() const override { return log_.Describe(); }
+  bool ExclusiveWriter() const override { return log_.ExclusiveWriter(); }
+  Result<std::vector<log::TopicInfo>> DescribeTopics(std::chrono::milliseconds timeout) override {
+    return log_.DescribeTopics(timeout);
+  }
+  Status ApplyTopics(const log::TopicPlan& plan, std::chrono::milliseconds timeout) override {
+    return log_.ApplyTopics(plan, timeout);
+  }
+  Result<std::int32_t> Partitions(std::chrono::milliseconds timeout) override {
+    return log_.Partitions(timeout);
+  }
+  Result<std::unique_ptr<log::Reader>> OpenReader(std::span<const log::ReadFrom>) override {
+    return std::unique_ptr<log::Reader>(std::make_unique<MuteReader>());
+  }
+  Result<std::vector<std::int64_t>> Ends(std::span<const log::TopicPartition> partitions,
+                                         log::EndKind kind,
+                                         std::chrono::milliseconds timeout) override {
+    return log_.Ends(partitions, kind, timeout);
+  }
+  Result<std::vector<log::Appended>> Append(std::span<const log::NewRecord> records,
+                                            std::chrono::milliseconds timeout) override {
+    return log_.Append(records, timeout);
+  }
+  Result<std::unique_ptr<log::Transactor>> OpenTransactor(const std::string& id) override {
+    return log_.OpenTransactor(id);
+  }
+
+ private:
+  class MuteReader final : public log::Reader {
+   public:
+    Result<std::size_t> Fetch(std::size_t, const log::FetchLimits&, log::Fetched*) override {
+      return std::size_t{0};
+    }
+    std::int64_t Position(std::size_t) const override { return 0; }
+    void Wait(std::chrono::milliseconds timeout) override { SystemClock().SleepFor(timeout); }
+    void Wake() override {}
+  };
+  log::EventLog& log_;
+};
+
+TEST(Follow, WhoIsToldToStopDoesNotWaitForTheLog) {
+  Story story;
+  story.writer.Shop("acme");
+  const auto owner = story.Start();
+  ASSERT_TRUE(owner->RunUntilQuiet().ok());
+  state::MemoryStore store;
+  const auto state =
+      PartitionState::Open({.log_id = story.log_id(), .fold = {.token_key = StoryKey()}}, store);
+  MuteLog mute(story.log);
+  int asked = 0;
+  const auto standby = Replayer::Open(
+      mute, *state.value(), {.read_timeout = 60s, .cancelled = [&] { return ++asked > 3; }});
+  const Status stopped = standby.value()->CatchUp();
+  ASSERT_FALSE(stopped.ok());
+  EXPECT_EQ(stopped.error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(asked, 4) << "it was asked while it waited";
+}
+
 TEST(Audit, InputsThatCannotBeReadAreNotCalledChanged) {
   Story story;
   story.writer.Shop("acme");
