@@ -20,6 +20,8 @@ constexpr std::chrono::milliseconds kHeldWait{5};
 constexpr std::chrono::milliseconds kFollowEvery{100};
 // A standby that was at the journal's end so recently is not behind.
 constexpr std::chrono::milliseconds kFollowedFresh{500};
+// What a standby waits for the log before it looks whether it is to stop.
+constexpr std::chrono::milliseconds kFollowTimeout{2'000};
 // What was followed is written to the store this often.
 constexpr std::chrono::seconds kFollowFlushEvery{1};
 
@@ -32,10 +34,11 @@ Processor::Processor(log::EventLog& log, Clock& clock, ProcessorOptions options)
       horizon_(log, clock, options_.partitions) {
   ALERTSTREAM_CHECK(options_.partitions.size() <= kPartitionsPerProcessMax);
   for (const std::int32_t partition : options_.partitions) {
-    auto slot = std::make_unique<Slot>(options_.task.instance);
+    auto slot = std::make_unique<Slot>(options_.task.instance, process_);
     slot->partition = partition;
     slot->standby = std::find(options_.standby.begin(), options_.standby.end(), partition) !=
                     options_.standby.end();
+    slot->follows = slot->standby;
     slot->may_take_over = options_.take_over && !slot->standby;
     slot->status.partition = partition;
     slot->status.phase = "starting";
@@ -97,6 +100,8 @@ void Processor::RunPartition(Slot& slot) {
     if (options_.on_error) {
       options_.on_error(slot.partition, ended.error());
     }
+    // Whatever else ended the work of an owner: nobody took it over, so it goes on owning.
+    slot.follows = slot.follows || (slot.standby && ended.error().code() == ErrorCode::kFenced);
     {
       const std::lock_guard lock(slot.mutex);
       const ErrorCode code = ended.error().code();
@@ -105,6 +110,7 @@ void Processor::RunPartition(Slot& slot) {
                           code == ErrorCode::kNotFound;
       slot.lease_error.clear();
       slot.superseded.clear();
+      slot.book.ForgetNamesake();
       slot.following = false;
       slot.status.progress = {};
     }
@@ -121,16 +127,21 @@ Status Processor::RunOnce(Slot& slot) {
   SetPhase(slot, "starting", "");
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto identity,
                                CheckMarkers(log_, options_.token_key, slot.partition, kLogTimeout));
-  if (!slot.standby) {
+  if (!slot.follows) {
     ALERTSTREAM_RETURN_IF_ERROR(CheckLease(slot));
     // From here on others wait: the claim comes before the lease thread's next round.
     ALERTSTREAM_RETURN_IF_ERROR(AppendLease(slot));
   }
   ALERTSTREAM_ASSIGN_OR_RETURN(const OpenedState opened, OpenPartition(slot, identity));
   alertstream::Status ended = RunOpened(slot, opened);
-  // A store whose files are damaged does not mend: the next start restores a snapshot.
+  if (opened.state->differs()) {
+    slot.differing.insert(opened.state->tail().seq);
+  }
+  // A state whose files are damaged, or that is not what the journal says it is, does not mend: the
+  // next start restores a snapshot.
   const alertstream::Status& store = opened.state->map().status();
-  slot.damaged = !store.ok() && store.error().code() == ErrorCode::kCorrupt;
+  slot.damaged =
+      (!store.ok() && store.error().code() == ErrorCode::kCorrupt) || opened.state->differs();
   return ended;
 }
 
@@ -145,6 +156,7 @@ Result<OpenedState> Processor::OpenPartition(Slot& slot, const LogIdentity& iden
       .open_store = options_.open_store,
       .snapshots = options_.snapshots.store.get(),
       .damaged = slot.damaged,
+      .differing = slot.differing,
       .note = [&](const SnapshotNote& note) { NoteSnapshot(slot, note); },
       .progress =
           [&](const Progress& progress) {
@@ -156,16 +168,18 @@ Result<OpenedState> Processor::OpenPartition(Slot& slot, const LogIdentity& iden
 }
 
 Status Processor::RunOpened(Slot& slot, const OpenedState& opened) {
-  if (slot.standby) {
+  TaskOptions task_options = options_.task;
+  if (slot.follows) {
     ALERTSTREAM_ASSIGN_OR_RETURN(const bool take_over, Follow(slot, opened));
     if (!take_over) {
       return opened.state->Flush();
     }
     SetPhase(slot, "starting", "");
     ALERTSTREAM_RETURN_IF_ERROR(AppendLease(slot));
+  } else {
+    task_options.before_fence = [&] { return CheckLeaseAgain(slot); };
   }
   SetPhase(slot, "catching_up", "");
-  TaskOptions task_options = options_.task;
   task_options.cancelled = [this] { return stop_.load(); };
   ProgressMeter meter(clock_);
   task_options.on_catch_up = [&](std::int64_t at, std::int64_t end) {
@@ -186,6 +200,7 @@ Status Processor::RunOpened(Slot& slot, const OpenedState& opened) {
     slot.positions = task->passed();
   }
   slot.may_take_over = false;
+  slot.follows = false;
   SetPhase(slot, "owner", "");
   alertstream::Status ended = RunTask(slot, *task, opened);
   const std::lock_guard lock(slot.mutex);
@@ -207,7 +222,8 @@ Result<bool> Processor::Follow(Slot& slot, const OpenedState& opened) {
   PartitionState& state = *opened.state;
   ALERTSTREAM_ASSIGN_OR_RETURN(
       const auto replayer, Replayer::Open(log_, state,
-                                          {.engine_version_max = options_.task.engine_version_max,
+                                          {.read_timeout = kFollowTimeout,
+                                           .engine_version_max = options_.task.engine_version_max,
                                            .cancelled = [this] { return stop_.load(); }}));
   SnapshotMaker maker(options_.snapshots, clock_, state);
   ProgressMeter meter(clock_);
@@ -221,12 +237,16 @@ Result<bool> Processor::Follow(Slot& slot, const OpenedState& opened) {
                      meter.At(static_cast<std::uint64_t>(at), static_cast<std::uint64_t>(end)));
       }
     });
-    if (!caught_up.ok() && caught_up.error().code() != ErrorCode::kUnavailable) {
+    // An error of the store is none of the log, and leaves a batch half applied.
+    const bool log_is_away = !caught_up.ok() && state.map().status().ok() &&
+                             caught_up.error().code() == ErrorCode::kUnavailable;
+    if (!caught_up.ok() && !log_is_away) {
       const std::lock_guard lock(slot.mutex);
       slot.following = false;
       slot.status.mismatches += replayer->mismatch() ? 1 : 0;
       return caught_up.error();
     }
+    ALERTSTREAM_RETURN_IF_ERROR(CheckNamesake(slot));
     if (caught_up.ok()) {
       reached = true;
       SetFollowed(slot, state, replayer->progress());
@@ -250,6 +270,16 @@ Result<bool> Processor::Follow(Slot& slot, const OpenedState& opened) {
   const std::lock_guard lock(slot.mutex);
   slot.following = false;
   return false;
+}
+
+// A standby that shares its name could not tell the owner's records from its own.
+Status Processor::CheckNamesake(Slot& slot) {
+  const std::lock_guard lock(slot.mutex);
+  if (!slot.book.name_used_twice()) {
+    return alertstream::Status::Ok();
+  }
+  slot.following = false;
+  return NameUsedTwice(slot);
 }
 
 // Why this standby is to take over now, if it is.

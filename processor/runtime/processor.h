@@ -10,7 +10,6 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -103,7 +102,7 @@ class Processor {
   // Starts all threads; returns at once.
   void Start();
   // Commits what is under way, writes the state out, releases the leases. Blocks, at most about the
-  // commit time-out.
+  // commit time-out; a standby, or one that is starting, two seconds.
   void Stop();
 
   std::vector<PartitionStatus> Status() const;
@@ -122,16 +121,30 @@ class Processor {
   alertstream::Status RunTask(Slot& slot, PartitionTask& task, const OpenedState& opened);
   Result<OpenedState> OpenPartition(Slot& slot, const LogIdentity& identity);
   Result<bool> Follow(Slot& slot, const OpenedState& opened);
+  alertstream::Status CheckNamesake(Slot& slot);
   std::optional<TakeOverCause> WantedOf(Slot& slot);
   void SetFollowed(Slot& slot, const PartitionState& state, const ReplayProgress& progress);
   void MakeSnapshot(Slot& slot, SnapshotMaker& maker, const OpenedState& opened);
   void NoteSnapshot(Slot& slot, const SnapshotNote& note);
   void TellProgress(Slot& slot, const Progress& progress);
   // processor_leases.cc
+  struct HeldLease {
+    std::string instance;
+    std::string process;  // Empty: an older program's.
+    std::uint64_t epoch = 0;
+    LogTime at;
+    std::int64_t offset = 0;
+  };
   alertstream::Status CheckLease(Slot& slot);
+  alertstream::Status CheckLeaseAgain(Slot& slot);
+  Result<std::vector<HeldLease>> AskForLeases(Slot& slot, log::Appended* probed);
+  Result<std::vector<HeldLease>> ReadLeases(std::int32_t partition, std::int64_t last,
+                                            std::int64_t distance);
+  Error IsOwned(const Slot& slot, const std::string& instance) const;
+  Error NameUsedTwice(const Slot& slot) const;
+  log::NewRecord LeaseRecord(std::int32_t partition, std::string_view key,
+                             std::string_view bytes) const;
   alertstream::Status AppendLease(Slot& slot);
-  Result<std::map<std::string, LogTime>> ReadLeases(std::int32_t partition, std::int64_t last,
-                                                    std::int64_t distance);
   void RunLeases();
   void WriteLeases(bool last);
   void ReadOwnership(std::optional<Sources>* ownership);
@@ -140,6 +153,8 @@ class Processor {
   log::EventLog& log_;
   Clock& clock_;
   const ProcessorOptions options_;
+  const std::string process_ = RandomBytes(kProcessBytes);  // Tells us from others of our name.
+  const log::Header process_header_{kProcessHeader, process_};
   PermissionHorizon horizon_;
   std::vector<std::unique_ptr<Slot>> slots_;
   std::thread lease_thread_;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -12,7 +13,7 @@
 namespace alertstream::runtime {
 
 struct Processor::Slot {
-  explicit Slot(const std::string& instance) : book(instance) {}
+  Slot(const std::string& instance, const std::string& process) : book(instance, process) {}
 
   std::int32_t partition = 0;
   bool standby = false;  // Follows until it is told to own, and again after it was fenced.
@@ -32,8 +33,13 @@ struct Processor::Slot {
   TakeOverGuard guard;
 
   // Of the partition's thread.
-  bool may_take_over = false;  // From a live owner, once.
-  bool damaged = false;        // Its store failed with kCorrupt.
+  bool follows = false;                  // The next start follows; else it is to own.
+  bool may_take_over = false;            // From a live owner, once.
+  std::int64_t asked_offset = 0;         // Of the record with which CheckLease asked for the time,
+  std::chrono::microseconds asked_at{};  // and when it did.
+  bool namesake = false;                 // A process of our name held a lease then, dead or alive.
+  bool damaged = false;  // Its store failed with kCorrupt, or differs from the journal.
+  std::set<std::uint64_t> differing;  // Where it did.
   std::chrono::microseconds held_since{};
   std::chrono::microseconds held_before{};  // The waits that are over.
   std::chrono::microseconds progress_at{};  // When it was last told.

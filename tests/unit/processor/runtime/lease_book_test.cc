@@ -1,6 +1,7 @@
 // Who works on a partition, as the topic `ownership` tells it.
 #include "processor/runtime/lease_book.h"
 
+#include <span>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -14,7 +15,7 @@ namespace {
 using ::testing::ElementsAre;
 using namespace std::chrono_literals;
 
-// A partition's `ownership`, told from the side of instance "me".
+// A partition's `ownership`, told from the side of instance "me", process "us".
 class Topic {
  public:
   struct Written {
@@ -22,6 +23,7 @@ class Topic {
     std::string instance = "owner";
     std::uint64_t epoch = 0;
     bool released = false;
+    std::string process = "other";
   };
   void Write(LogDuration at, const Written& written) {
     v1::Lease lease;
@@ -34,6 +36,8 @@ class Topic {
     record.append_time = LogTime{} + at;
     record.key = written.key;
     record.value = bytes;
+    const schemas::HeaderView header{kProcessHeader, written.process};
+    record.headers = std::span(&header, written.process.empty() ? 0 : 1);
     book.Read(record);
   }
   void Lease(LogDuration at, std::uint64_t epoch) { Write(at, {.epoch = epoch}); }
@@ -46,11 +50,11 @@ class Topic {
   // Our own signs, twice a second.
   void Beats(LogDuration from, LogDuration to) {
     for (LogDuration at = from; at <= to; at += 500ms) {
-      book.Beat(LogTime{} + at);
+      Write(at, {.key = kStandbyKey, .instance = "me", .released = true, .process = "us"});
     }
   }
 
-  LeaseBook book{"me"};
+  LeaseBook book{"me", "us"};
 
  private:
   std::int64_t next_ = 1;  // 0 is the marker.
@@ -84,6 +88,91 @@ TEST(LeaseBook, AGapInOurOwnSignsBeginsTheWatchAnew) {
   EXPECT_FALSE(topic.book.Stale(3));
   topic.Beats(34s + 500ms, 36s);
   EXPECT_TRUE(topic.book.Stale(3));
+}
+
+// What a reader that was stuck or opened anew did not see may have been leases.
+TEST(LeaseBook, WhatMayHaveBeenMissedBeginsTheWatchAnew) {
+  Topic topic;
+  topic.Lease(0s, 3);
+  topic.Beats(0s, 5s);
+  topic.book.Missed();
+  EXPECT_FALSE(topic.book.Stale(3));
+  topic.Beats(5s + 500ms, 10s + 500ms);
+  EXPECT_FALSE(topic.book.Stale(3));
+  topic.Beats(11s, 11s);
+  EXPECT_TRUE(topic.book.Stale(3));
+}
+
+TEST(LeaseBook, TimeStandsStillUntilOurOwnRecordsAreRead) {
+  Topic topic;
+  topic.Beats(0s, 10s);
+  topic.Lease(10s, 3);
+  topic.Beats(10s + 500ms, 15s);
+  // Somebody's record, however late, does not make the owner's lease old.
+  topic.Standby(16s, "z");
+  topic.Write(16s, {.instance = "doctor", .released = true});
+  EXPECT_FALSE(topic.book.Stale(3));
+  // What came before our own record was read before it.
+  topic.Lease(16s, 3);
+  topic.Beats(16s + 100ms, 16s + 100ms);
+  EXPECT_FALSE(topic.book.Stale(3));
+}
+
+TEST(LeaseBook, AClockThatGoesBackBeginsTheWatchAnewByItsNewTime) {
+  Topic topic;
+  topic.Beats(1000s, 1010s);
+  topic.Lease(1010s, 3);
+  topic.Standby(1010s, "a");
+  topic.Order(1010s, "me", 7);
+  // The broker that leads now is 16 minutes behind.
+  topic.Beats(50s, 55s);
+  EXPECT_THAT(topic.book.standbys(), ElementsAre());
+  EXPECT_FALSE(topic.book.Stale(3));
+  topic.Beats(55s + 500ms, 55s + 500ms);
+  EXPECT_TRUE(topic.book.Stale(3));
+  EXPECT_TRUE(topic.book.Ordered(7));
+  topic.Beats(56s, 110s);
+  EXPECT_FALSE(topic.book.Ordered(7)) << "a minute later";
+}
+
+TEST(LeaseBook, WhoStartsAgainAndAgainHoldsThePartitionForHalfAMinuteOnly) {
+  Topic topic;
+  topic.Lease(0s, 3);
+  LogDuration at = 500ms;
+  for (; at <= 30s; at += 500ms) {
+    topic.Beats(at, at);
+    topic.Lease(at, 0);
+  }
+  EXPECT_FALSE(topic.book.Stale(3));
+  for (; at <= 35s; at += 500ms) {
+    topic.Beats(at, at);
+    topic.Lease(at, 0);
+    EXPECT_FALSE(topic.book.Stale(3)) << at.count();
+  }
+  topic.Beats(at, at + 500ms);
+  EXPECT_TRUE(topic.book.Stale(3));
+  // One that claimed is an owner.
+  topic.Lease(at + 500ms, 4);
+  EXPECT_FALSE(topic.book.Stale(3));
+}
+
+TEST(LeaseBook, AnotherProcessOfOurNameIsAnotherInstance) {
+  Topic topic;
+  topic.Beats(0s, 10s);
+  topic.Write(10s, {.instance = "me", .epoch = 3, .released = true});
+  topic.Write(10s, {.instance = "me", .released = true});
+  EXPECT_FALSE(topic.book.name_used_twice()) << "it has ended, or asked for the time";
+  topic.Write(10s, {.instance = "me", .epoch = 3, .process = ""});
+  EXPECT_FALSE(topic.book.name_used_twice()) << "an older program does not say who it is";
+  topic.Write(10s, {.instance = "me", .epoch = 4});
+  EXPECT_TRUE(topic.book.name_used_twice());
+  EXPECT_EQ(topic.book.newest_other()->epoch, 4U);
+  topic.Beats(10s + 500ms, 15s);
+  EXPECT_FALSE(topic.book.Stale(4)) << "its lease counts";
+  topic.book.ForgetNamesake();
+  EXPECT_FALSE(topic.book.name_used_twice());
+  topic.Standby(15s, "me");
+  EXPECT_TRUE(topic.book.name_used_twice());
 }
 
 TEST(LeaseBook, OfOwnersTheNewestCountsAndSoDoesWhoIsStarting) {

@@ -2,6 +2,8 @@
 #include "processor/runtime/processor.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -24,6 +26,40 @@ using namespace std::chrono_literals;
 
 constexpr std::chrono::seconds kPatience{20};
 constexpr std::int32_t kPartitions = 2;
+
+// What a partition's store holds over several openings; reads fail when they are told to.
+class FlakyDisk {
+ public:
+  std::unique_ptr<state::StateStore> Open() { return std::make_unique<Store>(*this); }
+
+  std::atomic<int> failing_reads{0};
+
+ private:
+  class Store final : public state::StateStore {
+   public:
+    explicit Store(FlakyDisk& disk) : disk_(disk) {}
+    Result<bool> Get(std::string_view key, std::string* value) override {
+      if (disk_.failing_reads > 0) {
+        --disk_.failing_reads;
+        return Error(ErrorCode::kUnavailable, "the disk does not answer");
+      }
+      return disk_.store_.Get(key, value);
+    }
+    Status Scan(std::string_view from, std::string_view to, const Visit& visit) override {
+      return disk_.store_.Scan(from, to, visit);
+    }
+    Status Apply(std::span<const state::StateWrite> writes, std::string_view meta) override {
+      return disk_.store_.Apply(writes, meta);
+    }
+    std::uint64_t KeysEstimate() override { return disk_.store_.KeysEstimate(); }
+    Result<std::optional<std::string>> Meta() override { return disk_.store_.Meta(); }
+    Status Clear() override { return disk_.store_.Clear(); }
+
+   private:
+    FlakyDisk& disk_;
+  };
+  state::MemoryStore store_;
+};
 
 class ProcessorTest : public ::testing::Test {
  protected:
@@ -58,6 +94,19 @@ class ProcessorTest : public ::testing::Test {
       return std::unique_ptr<state::StateStore>(std::make_unique<state::MemoryStore>());
     };
     return options;
+  }
+
+  // One that follows both partitions, with a store that fails when it is told to and is asked for
+  // everything.
+  std::unique_ptr<Processor> MakeFlaky(const std::string& instance) {
+    ProcessorOptions options = OptionsOf(instance);
+    options.standby = {0, 1};
+    options.cache_bytes = 2;
+    options.open_store = [this](std::int32_t partition) {
+      return Result<std::unique_ptr<state::StateStore>>(
+          disks_[static_cast<std::size_t>(partition)].Open());
+    };
+    return std::make_unique<Processor>(log_, SystemClock(), std::move(options));
   }
 
   // What `processor takeover` writes.
@@ -111,6 +160,7 @@ class ProcessorTest : public ::testing::Test {
   std::mutex mutex_;
   std::size_t inputs_ = 0;
   std::vector<TakeOverCause> causes_;
+  std::array<FlakyDisk, kPartitions> disks_;
 };
 
 // Two tenants, one of each partition.
@@ -255,6 +305,115 @@ TEST_F(ProcessorTest, AnAutomaticStandbyTakesOverWhenTheLeaseIsStaleAndNotBefore
   standby->Stop();
   third->Stop();
   EXPECT_EQ(causes_.front(), TakeOverCause::kStaleLease);
+}
+
+TEST_F(ProcessorTest, AStandbyThatCannotReadOwnershipTakesNothingFromALiveOwner) {
+  const auto first = Make("one");
+  first->Start();
+  ASSERT_TRUE(first->WaitUntilDrained(kPatience).ok());
+  const auto standby = MakeStandby("two", true);
+  standby->Start();
+  ASSERT_TRUE(WaitForPhase(*standby, "standby"));
+  SystemClock().SleepFor(1s);
+  // Its own signs are written as before.
+  log_.FailReads(Topic::kOwnership, true);
+  SystemClock().SleepFor(kLeaseLive + 2s);
+  EXPECT_EQ(standby->Status()[0].phase, "standby");
+  log_.FailReads(Topic::kOwnership, false);
+  SystemClock().SleepFor(1s);
+  EXPECT_EQ(standby->Status()[0].phase, "standby");
+  EXPECT_TRUE(first->Ready());
+  EXPECT_THAT(causes_, SizeIs(0));
+}
+
+TEST_F(ProcessorTest, AStandbyWhoseStoreFailsStartsOverAndLosesNothing) {
+  const auto home = static_cast<std::size_t>(writer_.HomeOf("acme"));
+  writer_.Shop("acme");
+  writer_.Order("acme", "o1");
+  const auto first = Make("one");
+  first->Start();
+  ASSERT_TRUE(first->WaitUntilDrained(kPatience).ok());
+  const auto standby = MakeFlaky("two");
+  standby->Start();
+  ASSERT_TRUE(WaitForPhase(*standby, "standby"));
+  SystemClock().SleepFor(1500ms);  // What was followed is written out, and forgotten.
+  disks_[home].failing_reads = 1;
+  writer_.Order("acme", "o2");
+  EXPECT_TRUE(WaitForError(*standby, "does not answer"));
+  EXPECT_FALSE(standby->Ready());
+  writer_.Order("acme", "o3");
+  ASSERT_TRUE(WaitForPhase(*standby, "standby")) << "after kRestartAfter";
+  ASSERT_TRUE(first->WaitUntilDrained(kPatience).ok());
+  SystemClock().SleepFor(500ms);
+  EXPECT_EQ(standby->Status()[home].seq, first->Status()[home].seq);
+  EXPECT_EQ(standby->Status()[home].mismatches, 0U);
+}
+
+TEST_F(ProcessorTest, AStandbyThatOwnsGoesOnOwningAfterAnError) {
+  const auto home = static_cast<std::size_t>(writer_.HomeOf("acme"));
+  writer_.Shop("acme");
+  {
+    const auto first = Make("one");
+    first->Start();
+    ASSERT_TRUE(first->WaitUntilDrained(kPatience).ok());
+  }
+  const auto standby = MakeFlaky("two");
+  standby->Start();
+  ASSERT_TRUE(WaitForPhase(*standby, "standby"));
+  Order("two", 0, 1);
+  Order("two", 1, 1);
+  ASSERT_TRUE(WaitForPhase(*standby, "owner"));
+  writer_.Order("acme", "o1");
+  ASSERT_TRUE(standby->WaitUntilDrained(kPatience).ok());
+  SystemClock().SleepFor(1500ms);
+  disks_[home].failing_reads = 1;
+  writer_.Order("acme", "o2");
+  EXPECT_TRUE(WaitForError(*standby, "does not answer"));
+  ASSERT_TRUE(WaitForPhase(*standby, "owner")) << "nobody else owns it";
+  EXPECT_EQ(standby->Status()[home].owner_epoch, 3U);
+  ASSERT_TRUE(standby->WaitUntilDrained(kPatience).ok());
+  EXPECT_EQ(DecisionsOf(writer_.HomeOf("acme")), 2U);
+}
+
+TEST_F(ProcessorTest, ASlowStartDoesNotTakeBackWhatAnotherOwnsMeanwhile) {
+  std::atomic<bool> slow{true};
+  ProcessorOptions options = OptionsOf("one");
+  options.open_store = [&](std::int32_t) -> Result<std::unique_ptr<state::StateStore>> {
+    while (slow) {
+      SystemClock().SleepFor(10ms);
+    }
+    return std::unique_ptr<state::StateStore>(std::make_unique<state::MemoryStore>());
+  };
+  Processor first(log_, SystemClock(), std::move(options));
+  first.Start();
+  SystemClock().SleepFor(500ms);  // Nobody else had a lease.
+  const auto second = Make("two", true);
+  second->Start();
+  ASSERT_TRUE(second->WaitUntilDrained(kPatience).ok());
+  SystemClock().SleepFor(kLeaseEvery + 100ms);
+  slow = false;
+  EXPECT_TRUE(WaitForError(first, "owned by instance 'two'"));
+  SystemClock().SleepFor(500ms);
+  EXPECT_TRUE(second->Ready());
+  EXPECT_EQ(second->Status()[0].owner_epoch, 1U);
+}
+
+TEST_F(ProcessorTest, ASecondProcessOfOneNameIsRefusedAndTheFirstGoesOn) {
+  const auto first = Make("one");
+  first->Start();
+  ASSERT_TRUE(first->WaitUntilDrained(kPatience).ok());
+  SystemClock().SleepFor(kLeaseEvery + 100ms);
+  const auto second = Make("one");
+  second->Start();
+  EXPECT_TRUE(WaitForError(*second, "instance name used twice"));
+  const auto standby = MakeStandby("one", true);
+  standby->Start();
+  EXPECT_TRUE(WaitForError(*standby, "instance name used twice"));
+  EXPECT_TRUE(first->Ready());
+  EXPECT_EQ(first->Status()[0].owner_epoch, 1U);
+  first->Stop();
+  // Now the name is free.
+  EXPECT_TRUE(WaitForPhase(*second, "owner"));
 }
 
 TEST_F(ProcessorTest, AWrongTokenKeyEndsTheWaitWithItsReason) {
