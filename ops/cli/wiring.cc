@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "ops/cli/settings_table.h"
 #include "ops/cli/token_key.h"
 #include "ops/seed/seeding_mark.h"
 #include "processor/base/log.h"
@@ -57,19 +58,20 @@ std::filesystem::path StateDirectory(const Settings& settings, const log::EventL
 
 // The same for snapshots, which must not lie where a state directory is deleted. Those of a log
 // that was made anew are not looked at.
-std::filesystem::path SnapshotDirectory(const Settings& settings, const Deployment& deployment) {
+std::filesystem::path SnapshotDirectory(const Settings& settings, const log::EventLog& log,
+                                        const runtime::LogIdentity& identity) {
   const std::string& given = settings.Text(Setting::kRuntimeSnapshotDir);
   std::filesystem::path directory =
       given.empty() ? DataDir(settings) / "snapshots" : std::filesystem::path(given);
-  if (!deployment.log->ExclusiveWriter()) {
-    directory /= StateDirectory(settings, *deployment.log).filename();
+  if (!log.ExclusiveWriter()) {
+    directory /= StateDirectory(settings, log).filename();
   }
-  return directory / deployment.identity.ToText();
+  return directory / identity.ToText();
 }
 
 // What runtime.standby names is followed: "all" are those that are assigned, others come to them.
 Status AddStandby(const Settings& settings, const Deployment& deployment,
-                  runtime::ProcessorOptions* options) {
+                  const std::string& instance, runtime::ProcessorOptions* options) {
   const std::string& text = settings.Text(Setting::kRuntimeStandby);
   options->auto_take_over = settings.Bool(Setting::kRuntimeAutoTakeOver);
   if (text == "none") {
@@ -83,6 +85,13 @@ Status AddStandby(const Settings& settings, const Deployment& deployment,
                  "--standby (runtime.standby): a local log has one process, which holds its "
                  "directory's lock: nobody can follow it or take over while it lives. Start "
                  "another process when it is gone, or put the log on Kafka");
+  }
+  if (instance == SpecOf(Setting::kInstance).default_value) {
+    return Error(ErrorCode::kInvalid,
+                 fmt::format("--standby (runtime.standby): '{}' is every instance's name unless "
+                             "another is given, and two of one name cannot be told apart; give "
+                             "this one its own with --instance NAME",
+                             instance));
   }
   options->standby = options->partitions;
   if (text != "all") {
@@ -236,7 +245,7 @@ Result<runtime::ProcessorOptions> MakeProcessorOptions(const Settings& settings,
   runtime::ProcessorOptions options;
   ALERTSTREAM_ASSIGN_OR_RETURN(options.partitions,
                                ParseAssigned(ownership.assigned, deployment.identity.partitions));
-  ALERTSTREAM_RETURN_IF_ERROR(AddStandby(settings, deployment, &options));
+  ALERTSTREAM_RETURN_IF_ERROR(AddStandby(settings, deployment, ownership.instance, &options));
   if (options.partitions.size() > runtime::kPartitionsPerProcessMax) {
     return Error(ErrorCode::kInvalid,
                  fmt::format("runtime.assigned: {} partitions are more than one process should "
@@ -260,7 +269,7 @@ Result<runtime::ProcessorOptions> MakeProcessorOptions(const Settings& settings,
   };
   options.snapshots = {
       .store = state::OpenSnapshotDirectory(
-          {.directory = SnapshotDirectory(settings, deployment).string(),
+          {.directory = SnapshotsPath(settings, *deployment.log, deployment.identity),
            .state_directory = directory.string()}),
       .every = settings.Duration(Setting::kRuntimeSnapshotEvery),
       .batches = static_cast<std::uint64_t>(settings.Integer(Setting::kRuntimeSnapshotBatches)),
@@ -329,6 +338,11 @@ std::string CrashMarkerPath(const Settings& settings, const log::EventLog& log,
 
 Result<std::unique_ptr<state::StateStore>> OpenStateDirectory(const std::string& directory) {
   return state::OpenStateReader(directory, engine::IsHistoryKey);
+}
+
+std::string SnapshotsPath(const Settings& settings, const log::EventLog& log,
+                          const runtime::LogIdentity& identity) {
+  return SnapshotDirectory(settings, log, identity).string();
 }
 
 Result<std::unique_ptr<state::StateStore>> OpenStateFor(const std::string& directory,

@@ -302,6 +302,20 @@ def test_the_past_is_read_from_the_log_and_nothing_is_written():
         assert deployment.audit()["mismatches"] == 0
 
 
+def test_a_standby_has_a_name_of_its_own():
+    with started() as deployment:
+        refused = deployment.run("serve", "--target=processor", "--standby", "--metrics-port", "0",
+                                 expect=None)
+        assert refused.returncode != 0 and "--instance NAME" in refused.stderr, refused
+        owner = Instance(deployment, "one")
+        owner.wait_all("owner")
+        namesake = Instance(deployment, "one", "--standby", "--auto", "--set",
+                            f"data_dir={deployment.directory / 'elsewhere'}")
+        wait_for("the namesake is refused",
+                 lambda: "instance name used twice" in json.dumps(namesake.health()), 30)
+        assert owner.is_all("owner")
+
+
 def test_on_a_local_log_there_is_nobody_to_stand_by():
     with Deployment() as deployment:
         deployment.run("topics", "apply")
@@ -315,6 +329,7 @@ def test_on_a_local_log_there_is_nobody_to_stand_by():
 if __name__ == "__main__":
     harness.main([
         test_on_a_local_log_there_is_nobody_to_stand_by,
+        test_a_standby_has_a_name_of_its_own,
         test_an_owner_that_is_killed_is_replaced_within_ten_seconds,
         test_an_owner_that_slept_wakes_up_fenced_and_stands_by,
         test_partitions_move_back_and_forth_by_order_under_load,

@@ -21,6 +21,8 @@ using schemas::Topic;
 constexpr std::size_t kRecordsLookedAt = 128;
 constexpr std::size_t kJournalLookedAt = 64;
 constexpr std::chrono::milliseconds kPause{100};
+// By this machine's clock, which may be wrong: nobody has written for so long, so nobody is there.
+constexpr std::chrono::minutes kSilenceMax{1};
 
 // One partition that is being taken over.
 struct Move {
@@ -118,7 +120,9 @@ Result<Standing> ReadStanding(const Session& session, std::int32_t partition) {
                                ReadLast(session, {Topic::kOwnership, partition}, kRecordsLookedAt));
   std::map<std::string, LogTime> owners;
   std::map<std::string, LogTime> standbys;
+  LogTime log_now{};
   for (const OwnedRecord& record : tail.records) {
+    log_now = record.append_time;
     v1::Lease lease;
     if (record.offset == 0 || record.key == runtime::kTakeOverKey ||
         !lease.ParseFromString(record.value)) {
@@ -134,7 +138,9 @@ Result<Standing> ReadStanding(const Session& session, std::int32_t partition) {
       standbys.erase(lease.instance());
     }
   }
-  const auto is_live = [&](LogTime at) { return session.clock.Now() - at < runtime::kLeaseLive; };
+  // Records are compared with the newest one: by the log's clock, as instances do.
+  const bool silent = session.clock.Now() - log_now > kSilenceMax;
+  const auto is_live = [&](LogTime at) { return !silent && log_now - at < runtime::kLeaseLive; };
   Standing standing;
   LogTime newest{};
   for (const auto& [instance, at] : owners) {

@@ -13,7 +13,8 @@
 
 namespace alertstream::cli {
 
-// Who works on a partition and who stands by: whose newest record there is not older than a lease.
+// Who works on a partition and who stands by: whose newest record there is not older than a lease,
+// compared with the newest of all.
 struct Standing {
   std::string owner;                  // Whose lease is live; "": nobody's.
   std::vector<std::string> standbys;  // By name.

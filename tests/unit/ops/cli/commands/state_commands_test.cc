@@ -327,6 +327,33 @@ TEST_F(TakeOverTest, TheOnlyStandbyIsOrderedAndTheAnswerWaitsForTheClaim) {
   }
 }
 
+TEST_F(TakeOverTest, WhoIsThereIsToldByTheLogsClock) {
+  const auto two = Make("two", true);
+  ASSERT_TRUE(WaitFor([&] { return Standbys() == 1; }));
+  const Session session = MakeSession();
+  for (const auto off : {-1h, 0h}) {
+    ManualClock clock(SystemClock().Now() + off + 20s);
+    const Session elsewhere{.log = session.log,
+                            .identity = session.identity,
+                            .token_key = session.token_key,
+                            .clock = clock,
+                            .io = session.io,
+                            .tenant = session.tenant,
+                            .actor = session.actor};
+    EXPECT_EQ(ReadStanding(elsewhere, 0).value().standbys, std::vector<std::string>{"two"});
+  }
+  two->Stop();
+  ManualClock later(SystemClock().Now() + 2min);
+  const Session silent{.log = session.log,
+                       .identity = session.identity,
+                       .token_key = session.token_key,
+                       .clock = later,
+                       .io = session.io,
+                       .tenant = session.tenant,
+                       .actor = session.actor};
+  EXPECT_TRUE(ReadStanding(silent, 0).value().standbys.empty());
+}
+
 TEST_F(TakeOverTest, AnInstanceThatDoesNotObeyIsATimeout) {
   const auto two = Make("two", true);
   ASSERT_TRUE(WaitFor([&] { return Standbys() == 1; }));
