@@ -111,17 +111,21 @@ std::int64_t LogConformance::End(TopicPartition source, EndKind kind) {
   return ends.value()[0];
 }
 
+// The end is asked for anew each time: the marker that ends a transaction may come after its commit
+// was acknowledged, and until then the stable end lies before it.
 std::int64_t LogConformance::SettledEnd(TopicPartition source) {
-  const auto end = End(source, EndKind::kUncommitted);
   const auto deadline = SystemClock().SinceBoot() + kLogTimeout;
-  while (End(source, EndKind::kStable) < end) {
+  for (;;) {
+    const auto end = End(source, EndKind::kUncommitted);
+    if (End(source, EndKind::kStable) == end) {
+      return end;
+    }
     if (SystemClock().SinceBoot() > deadline) {
       ADD_FAILURE() << "the stable end never reached " << end;
-      break;
+      return end;
     }
     SystemClock().SleepFor(2ms);
   }
-  return end;
 }
 
 std::vector<ReadBack> LogConformance::ReadFromOffset(TopicPartition source, std::int64_t from,
