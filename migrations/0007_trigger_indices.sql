@@ -8,3 +8,5 @@ CREATE INDEX notifications_trigger_channel
   ON notifications (tenant_id, trigger_id, channel, created_at, id);
 CREATE INDEX decisions_trigger_outcome
   ON decisions (tenant_id, trigger_id, outcome, decided_at, id);
+-- How many dead letters there are of each kind, without looking at one of them.
+CREATE INDEX dead_letters_counts ON dead_letters (tenant_id, status, stage, reason, at);

@@ -141,14 +141,21 @@ std::optional<Error> Refusal(const std::vector<MigrationLine>& lines) {
   return std::nullopt;
 }
 
+// Tries of a migration that has to wait for a lock; between them others get on with their work.
+constexpr int kLockTriesMax = 3;
+
 // Applies one migration within the open transaction.
-Status Apply(sql::Session& session, const Migration& migration) {
+Status Apply(sql::Session& session, const Migration& migration, std::chrono::milliseconds wait) {
   const auto failed = [&](const Error& error) {
     return Error(
         error.code(),
         fmt::format("migration {}: {}", Label(migration.number, migration.name), error.message()));
   };
-  Status made = session.RunScript("CREATE SCHEMA IF NOT EXISTS " + migration.schema);
+  // Who waits for a table's lock makes everybody wait who comes after.
+  Status made = session.RunScript(fmt::format("SET LOCAL lock_timeout = '{}ms'", wait.count()));
+  if (made.ok()) {
+    made = session.RunScript("CREATE SCHEMA IF NOT EXISTS " + migration.schema);
+  }
   if (made.ok()) {
     const auto set = session.Run(kSetPath, sql::Params().Text(migration.schema));
     made = set.ok() ? session.RunScript(std::string(migration.text)) : Status(set.error());
@@ -201,6 +208,23 @@ class MigrationLock {
   sql::Session* session_;
 };
 
+// In a transaction of its own.
+Status ApplyAlone(sql::Session& session, const Migration& migration,
+                  std::chrono::milliseconds wait) {
+  for (int i = 1;; ++i) {
+    ALERTSTREAM_RETURN_IF_ERROR(session.Begin({}));
+    const Status applied = Apply(session, migration, wait);
+    if (applied.ok()) {
+      return session.Commit();
+    }
+    if (applied.error().code() != ErrorCode::kUnavailable || !session.alive() ||
+        i == kLockTriesMax) {
+      return applied;
+    }
+    session.Rollback();
+  }
+}
+
 // One transaction each, or one for all that is taken back.
 Result<std::size_t> ApplyPending(sql::Session& session, std::span<const Migration> migrations,
                                  const std::vector<MigrationLine>& lines,
@@ -213,13 +237,9 @@ Result<std::size_t> ApplyPending(sql::Session& session, std::span<const Migratio
     if (!is_pending) {
       continue;
     }
-    if (!options.dry_run) {
-      ALERTSTREAM_RETURN_IF_ERROR(session.Begin({}));
-    }
-    ALERTSTREAM_RETURN_IF_ERROR(Apply(session, migration));
-    if (!options.dry_run) {
-      ALERTSTREAM_RETURN_IF_ERROR(session.Commit());
-    }
+    ALERTSTREAM_RETURN_IF_ERROR(options.dry_run
+                                    ? Apply(session, migration, options.lock_wait)
+                                    : ApplyAlone(session, migration, options.lock_wait));
     ++applied;
     if (options.applied) {
       options.applied(migration);

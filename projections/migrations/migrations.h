@@ -71,6 +71,8 @@ Status CheckMigrated(const std::vector<MigrationLine>& lines);
 Status CheckRoles(sql::Session& session);
 
 struct MigrateOptions {
+  // How long a migration waits for a lock, three times, before it fails (kUnavailable).
+  std::chrono::milliseconds lock_wait{10'000};
   // Runs everything in one transaction and takes it back.
   bool dry_run = false;
   // After each one. May be empty.

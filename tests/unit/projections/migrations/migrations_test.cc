@@ -109,6 +109,23 @@ TEST_F(MigrationsTest, OneThatFailsIsTakenBackAndThoseBeforeItStay) {
   EXPECT_EQ(MigrateUp(*session_, Parse(kTwo)).value(), 1U);  // The lock was given back too.
 }
 
+TEST_F(MigrationsTest, OneThatGetsNoLockFailsWithoutHoldingUpOthersForLong) {
+  ASSERT_TRUE(MigrateUp(*session_, Parse({kTwo[0]})).ok());
+  const auto migrations = Parse(
+      {kTwo[0], {"0002_more.sql", "-- schema: read_model\nALTER TABLE first ADD COLUMN b int;"}});
+  const auto reader = Open();
+  ASSERT_TRUE(reader->Begin({}).ok());
+  ASSERT_TRUE(reader->RunScript("SELECT * FROM read_model.first").ok());
+  const auto up = MigrateUp(*session_, migrations, {.lock_wait = std::chrono::milliseconds(20)});
+  ASSERT_FALSE(up.ok());
+  EXPECT_EQ(up.error().code(), ErrorCode::kUnavailable);
+  EXPECT_THAT(up.error().message(), HasSubstr("0002_more"));
+  EXPECT_THAT(up.error().message(), HasSubstr("a lock is held by another session"));
+  EXPECT_THAT(States(migrations), ElementsAre("applied", "pending"));
+  reader->Rollback();
+  EXPECT_EQ(MigrateUp(*session_, migrations).value(), 1U);
+}
+
 TEST_F(MigrationsTest, AChangedFileIsRefusedAndNothingIsDone) {
   ASSERT_TRUE(MigrateUp(*session_, Parse({kTwo[0]})).ok());
   const auto changed =
