@@ -449,6 +449,12 @@ Result<NumberClaim> AccountStore::Claim(const AccountOwner& owner, const NumberA
     }
     ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows count,
                                  session.Run(kCountClaims, sql::Params().Text(owner.tenant)));
+    if (!owner.is_operator &&
+        count.Integer(0, 0) >= static_cast<std::int64_t>(kNumbersSelfServedMax)) {
+      return Error(ErrorCode::kExhausted,
+                   "The tenant has claimed as many numbers as it may claim itself (100); the "
+                   "operator can claim more for it.");
+    }
     if (count.Integer(0, 0) >= static_cast<std::int64_t>(kNumbersOfTenantMax) ||
         count.Integer(0, 1) >= static_cast<std::int64_t>(kNumbersMax)) {
       return Error(ErrorCode::kExhausted, "There are as many claimed numbers as there may be.");

@@ -29,6 +29,9 @@ namespace alertstream::api {
 inline constexpr std::size_t kAccountsOfTenantMax = 16;  // Brands and countries of one tenant.
 inline constexpr std::size_t kAccountsMax = 10'000;      // That a server mirrors; about 2 KB each.
 inline constexpr std::size_t kNumbersOfTenantMax = 10'000;  // As many as one answer lists.
+// That a tenant claims itself: nobody has checked that they are its own, and what is claimed nobody
+// else can claim. An operator claims more for it.
+inline constexpr std::size_t kNumbersSelfServedMax = 100;
 inline constexpr std::size_t kNumbersMax = 100'000;         // That a server mirrors.
 inline constexpr std::size_t kCredentialBytesMin = 16;      // Below, it can be guessed.
 inline constexpr std::size_t kCredentialBytesMax = 256;     // Providers' tokens have 32 characters.

@@ -27,8 +27,8 @@ bool Expires(const MirroredKey& key) {
 
 }  // namespace
 
-std::shared_ptr<const ApiKey> ViewAt(const MirroredKey& key, std::shared_ptr<const ApiKey> view,
-                                     LogTime now) {
+std::shared_ptr<const ApiKey> ViewAt(const MirroredKey& key,
+                                     const std::shared_ptr<const ApiKey>& view, LogTime now) {
   const auto live =
       std::count_if(key.secrets.begin(), key.secrets.end(),
                     [now](const MirroredSecret& secret) { return Lives(secret, now); });

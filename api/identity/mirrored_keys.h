@@ -33,8 +33,8 @@ struct MirroredKey {
 };
 
 // The key with the secrets that live now: `view`, a view of it, unless one of them has ended since.
-std::shared_ptr<const ApiKey> ViewAt(const MirroredKey& key, std::shared_ptr<const ApiKey> view,
-                                     LogTime now);
+std::shared_ptr<const ApiKey> ViewAt(const MirroredKey& key,
+                                     const std::shared_ptr<const ApiKey>& view, LogTime now);
 
 class MirroredKeys {
  public:

@@ -55,6 +55,7 @@ class AccountStoreTest : public ::testing::Test {
     return std::make_unique<AccountMirror>(
         db_.database(), db_.sealer(), db_.clock(),
         AccountMirrorOptions{.look_every = milliseconds(std::chrono::hours(1)),
+                             .look_pause = look_pause_,
                              .configured = configured_,
                              .on_unserved = [this](const std::string& id, const Error& error) {
                                unserved_.emplace_back(id, error);
@@ -76,6 +77,7 @@ class AccountStoreTest : public ::testing::Test {
   }
 
   IdentityDatabase db_;
+  milliseconds look_pause_{0};
   std::set<std::string> file_accounts_;
   std::set<std::string> file_numbers_;
   const ConfiguredAccounts configured_ = {.has_account =
@@ -165,6 +167,19 @@ TEST_F(AccountStoreTest, ATenantHasSoManyAccounts) {
   EXPECT_EQ(store_.Add(kAcme, Ask("more")).error().code(), ErrorCode::kExhausted);
   EXPECT_TRUE(store_.Add(kOther, Ask("others")).ok());
   EXPECT_TRUE(store_.Add(kOperator, Ask("shared")).ok());
+}
+
+TEST_F(AccountStoreTest, ATenantClaimsSoManyNumbersItself) {
+  Add(kAcme);
+  const auto number = [](std::size_t i) { return "+1555001" + std::to_string(1000 + i); };
+  for (std::size_t i = 0; i < kNumbersSelfServedMax; ++i) {
+    ASSERT_TRUE(store_.Claim(kAcme, {.account = "mine", .number = number(i)}).ok());
+  }
+  const NumberAsk more = {.account = "mine", .number = number(kNumbersSelfServedMax)};
+  EXPECT_EQ(store_.Claim(kAcme, more).error().code(), ErrorCode::kExhausted);
+  AccountOwner operator_for_acme = kOperator;
+  operator_for_acme.tenant = kAcme.tenant;
+  EXPECT_TRUE(store_.Claim(operator_for_acme, more).ok());
 }
 
 TEST_F(AccountStoreTest, ANumberIsOneTenants) {
@@ -257,6 +272,53 @@ TEST_F(AccountStoreTest, TheFileOfKeysComesFirst) {
   EXPECT_THAT(unserved_[0].second.message(), HasSubstr("the file of keys has an account"));
   EXPECT_EQ(unserved_[1].first, claim.id);
   EXPECT_THAT(unserved_[1].second.message(), HasSubstr("release the claim"));
+}
+
+TEST_F(AccountStoreTest, WhatATenantClaimedIsNotTheFilesAccountsOfThatName) {
+  Add(kAcme);
+  Add(kAcme, "sound");
+  const NumberClaim claim = Claim(kAcme);
+  ASSERT_TRUE(store_.Claim(kAcme, {.account = "sound", .number = "+15550004444"}).ok());
+  Add(kOperator, "shared");
+  AccountOwner for_acme = kOperator;
+  for_acme.tenant = "acme";
+  ASSERT_TRUE(store_.Claim(for_acme, {.account = "shared", .number = "+15550005555"}).ok());
+  file_accounts_ = {"mine", "shared"};
+  const auto mirror = Mirror();
+  EXPECT_EQ(mirror->TenantOfNumber("twilio", "mine", kPhone), std::nullopt);
+  EXPECT_EQ(mirror->TenantOfNumber("twilio", "sound", "+15550004444"), "acme");
+  EXPECT_EQ(mirror->TenantOfNumber("twilio", "shared", "+15550005555"), "acme")
+      << "the operator's account moved into the file";
+  ASSERT_FALSE(unserved_.empty());
+  EXPECT_EQ(unserved_.back().first, claim.id);
+  EXPECT_THAT(unserved_.back().second.message(), HasSubstr("whose name the file of keys has"));
+}
+
+TEST_F(AccountStoreTest, ATokenThatIsOverComesBackWithNoLoad) {
+  const AccountSummary made = Add(kAcme);
+  ASSERT_TRUE(store_
+                  .Rotate(kAcme, made.id,
+                          {.auth_token = Secret("second-auth-token"), .overlap = minutes(1)})
+                  .ok());
+  const auto mirror = Mirror();
+  mirror->Stop();
+  db_.clock().Advance(minutes(1));
+  auto session = db_.database().Open({.role = "alertstream_identity"});
+  ASSERT_TRUE(mirror->Reload(*session.value()).ok());
+  EXPECT_EQ(mirror->FindWebhookAccount("twilio", "mine")->auth_tokens.size(), 1U);
+  EXPECT_EQ(mirror->Find("twilio", "mine")->auth_tokens.front().Reveal(), "second-auth-token");
+}
+
+TEST_F(AccountStoreTest, ChangesThatFollowOneAnotherAreTakenInTogether) {
+  look_pause_ = milliseconds(1'000);
+  const auto mirror = Mirror();
+  Add(kAcme);
+  SystemClock().SleepFor(milliseconds(700));
+  EXPECT_EQ(mirror->Find("twilio", "mine"), nullptr) << "the pause is not over";
+  Add(kAcme, "second");
+  db_.clock().Advance(look_pause_);
+  EXPECT_TRUE(Within(seconds(5), [&] { return mirror->Find("twilio", "second") != nullptr; }));
+  EXPECT_NE(mirror->Find("twilio", "mine"), nullptr);
 }
 
 TEST_F(AccountStoreTest, ARotatedTokenIsBelievedUntilTheOverlapIsOver) {
