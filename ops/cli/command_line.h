@@ -67,6 +67,7 @@ class CommandLine {
   void AddTopic();
   void AddAuthor();
   void AddComply();
+  void AddAudit();
   void AddConsent();
   void AddOptOut();
   void AddRepair();

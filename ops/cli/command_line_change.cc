@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include "ops/cli/command_line.h"
-#include "ops/cli/commands/audit.h"
 #include "ops/cli/commands/dead_letters.h"
 #include "ops/cli/commands/explain.h"
 #include "ops/cli/commands/people.h"
@@ -101,15 +100,7 @@ void CommandLine::AddSeed() {
 void CommandLine::AddComply() {
   AddConsent();
   AddOptOut();
-  CLI::App* audit = Group("audit", "Proof");
-  Add(audit, "verify", "Decide all of history again and compare it bit for bit",
-      "audit verify -o json", [](Program& program) {
-        return program.Read([](const Session& session) -> Result<ExitCode> {
-          ALERTSTREAM_ASSIGN_OR_RETURN(const auto scratch, ScratchStores::Create());
-          return AuditVerify(session,
-                             [&](std::int32_t partition) { return scratch->Open(partition); });
-        });
-      });
+  AddAudit();
 }
 
 void CommandLine::AddConsent() {

@@ -90,6 +90,9 @@ std::string ProgressPath(const Settings& settings, const log::EventLog& log,
 
 // The state of a partition as it lies in `directory`, for looking at (state_reader.h).
 Result<std::unique_ptr<state::StateStore>> OpenStateDirectory(const std::string& directory);
+// Where the snapshots of this log's states lie.
+std::string SnapshotsPath(const Settings& settings, const log::EventLog& log,
+                          const runtime::LogIdentity& identity);
 // Opens or makes the state of `partition` in `directory`/<partition>: for `replay run`.
 Result<std::unique_ptr<state::StateStore>> OpenStateFor(const std::string& directory,
                                                         std::int32_t partition);

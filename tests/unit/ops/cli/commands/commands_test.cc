@@ -405,9 +405,13 @@ TEST_F(CommandsTest, AListTellsWhatItCut) {
 TEST_F(CommandsTest, AuditFindsNothingInAHonestHistory) {
   Apply(kRules);
   DecideLines(std::string(kEvent), OutputFormat::kJsonLines);
-  const auto exit = AuditVerify(Make(OutputFormat::kJson), [](std::int32_t) {
-    return Result<std::unique_ptr<state::StateStore>>(std::make_unique<state::MemoryStore>());
-  });
+  const AuditStates states{.open =
+                               [](std::int32_t) {
+                                 return Result<std::unique_ptr<state::StateStore>>(
+                                     std::make_unique<state::MemoryStore>());
+                               },
+                           .clear = [](std::int32_t) { return Status::Ok(); }};
+  const auto exit = AuditVerify(Make(OutputFormat::kJson), {}, states);
   ASSERT_TRUE(exit.ok());
   EXPECT_EQ(exit.value(), ExitCode::kOk);
   EXPECT_THAT(out(), HasSubstr("\"decisions\":1,\"mismatches\":0"));
