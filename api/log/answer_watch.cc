@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "api/log/answer_book.h"
+#include "api/log/engine_version.h"
 #include "api/log/lag_meter.h"
 #include "processor/runtime/output_reader.h"
 
@@ -59,13 +60,16 @@ class AnswerWatch::Core {
  public:
   explicit Core(const AnswerWatchOptions& options)
       : book(options.tickets_max, options.kept_bytes_max),
-        problems(static_cast<std::size_t>(options.partitions)) {}
+        problems(static_cast<std::size_t>(options.partitions)),
+        versions(static_cast<std::size_t>(options.partitions)) {}
 
   std::mutex mutex;
   std::condition_variable changed;
   AnswerBook book;
   LagMeter::Positions consumed;
-  std::vector<std::string> problems;  // Of each partition; "" if there is none.
+  std::vector<std::string> problems;                   // Of each partition; "" if there is none.
+  std::vector<std::optional<std::uint32_t>> versions;  // In force; nothing: not known yet.
+  std::size_t asked = 0;  // Partitions whose journal's end was looked at.
   std::string lag_problem;
   bool stopping = false;
 };
@@ -90,6 +94,7 @@ struct AnswerWatch::Impl {
         core(std::make_shared<Core>(options_in)),
         meter(log_in, options_in.partitions) {}
 
+  void LearnVersion(std::size_t partition);
   void Follow(std::size_t partition, runtime::OutputReader* reader);
   Status Take(std::size_t partition, runtime::OutputReader* reader);
   void Attend();
@@ -127,6 +132,7 @@ Status AnswerWatch::Impl::Take(std::size_t partition, runtime::OutputReader* rea
   std::vector<AnswerBook::Due> due;
   {
     const std::lock_guard lock(core->mutex);
+    core->versions[partition] = batch->journal.engine_version();
     LagMeter::Raise(batch->journal, &core->consumed);
     core->book.TakeBatch(batch->journal, std::move(outputs), &due);
   }
@@ -136,10 +142,31 @@ Status AnswerWatch::Impl::Take(std::size_t partition, runtime::OutputReader* rea
   return Status::Ok();
 }
 
+// What is in force before the first batch that this watch sees. What cannot be read now is asked
+// for again.
+void AnswerWatch::Impl::LearnVersion(std::size_t partition) {
+  const auto version = ReadEngineVersion(log, static_cast<std::int32_t>(partition), kAskTimeout);
+  if (version.ok()) {
+    const std::lock_guard lock(core->mutex);
+    core->versions[partition] = version.value();
+  }
+}
+
 void AnswerWatch::Impl::Follow(std::size_t partition, runtime::OutputReader* reader) {
+  LearnVersion(partition);
+  {
+    const std::lock_guard lock(core->mutex);
+    ++core->asked;
+  }
+  core->changed.notify_all();
   while (!Stopping()) {
     const Status taken = Take(partition, reader);
     std::unique_lock lock(core->mutex);
+    if (!core->versions[partition]) {
+      lock.unlock();
+      LearnVersion(partition);
+      lock.lock();
+    }
     core->problems[partition] =
         taken.ok() ? "" : fmt::format("partition {}: {}", partition, taken.error().message());
     if (taken.ok()) {
@@ -207,6 +234,9 @@ Result<std::unique_ptr<AnswerWatch>> AnswerWatch::Start(log::EventLog& log, Cloc
   }
   running->threads.emplace_back([running] { running->Attend(); });
   running->threads.emplace_back([running] { running->Measure(); });
+  std::unique_lock lock(running->core->mutex);
+  running->core->changed.wait_for(
+      lock, kAskTimeout, [running] { return running->core->asked == running->readers.size(); });
   return watch;
 }
 
@@ -251,6 +281,12 @@ void AnswerWatch::Await(std::unique_ptr<Ticket> ticket,
 }
 
 double AnswerWatch::LagSeconds() const { return impl_->lag_seconds; }
+
+std::optional<std::uint32_t> AnswerWatch::EngineVersion(std::int32_t partition) const {
+  const std::lock_guard lock(impl_->core->mutex);
+  const auto index = static_cast<std::size_t>(partition);
+  return index < impl_->core->versions.size() ? impl_->core->versions[index] : std::nullopt;
+}
 
 std::string AnswerWatch::Problem() const {
   const std::lock_guard lock(impl_->core->mutex);

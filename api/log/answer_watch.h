@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -77,6 +78,9 @@ class AnswerWatch {
   // the oldest input that no accepted batch covers and now; 0: nothing waits. Of what was appended
   // before Start it knows nothing. Sampled once a second.
   double LagSeconds() const;
+  // That of the partition's newest accepted batch; 0: there is none. Nothing: it is not known
+  // (yet), which after Start means that the journal could not be read.
+  std::optional<std::uint32_t> EngineVersion(std::int32_t partition) const;
   // Not empty: a partition cannot be followed; says which and why.
   std::string Problem() const;
   // Ends the threads; waiting calls get kUnavailable.

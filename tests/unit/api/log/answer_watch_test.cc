@@ -8,6 +8,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "api/log/engine_version.h"
+
+#include "tests/support/forged_batch.h"
 #include "tests/support/runtime_story.h"
 
 namespace alertstream::api {
@@ -114,6 +117,39 @@ TEST_F(AnswerWatchTest, StopEndsTheWaits) {
   EXPECT_EQ(watch_->Open(), nullptr);
   watch_.reset();
   spare.reset();  // A ticket may outlive the watch.
+}
+
+TEST_F(AnswerWatchTest, TheEngineVersionIsKnownFromTheStartAndFollowed) {
+  EXPECT_EQ(watch_->EngineVersion(0), engine::kEngineVersion);
+  EXPECT_EQ(watch_->EngineVersion(1), std::nullopt) << "there is no such partition";
+  runtime::ForgeBatch(story_, *owner_, {}, 3);
+  auto ticket = watch_->Open();
+  const auto order = story_.writer.Order("acme", "o1");
+  auto answers = Await(std::move(ticket), {At(Topic::kSiteEvents, order)});
+  ASSERT_TRUE(owner_->RunUntilQuiet().ok());
+  ASSERT_TRUE(answers.get().ok());
+  EXPECT_EQ(watch_->EngineVersion(0), 3U);
+}
+
+TEST_F(AnswerWatchTest, WhereNothingWasDecidedNoEngineVersionIsInForce) {
+  runtime::Story empty{2};
+  const auto watch =
+      AnswerWatch::Start(empty.log, SystemClock(), {.log_id = empty.log_id(), .partitions = 2});
+  ASSERT_TRUE(watch.ok());
+  EXPECT_EQ(watch.value()->EngineVersion(1), 0U);
+}
+
+// The journal's end may be markers of transactions only.
+TEST(EngineVersion, IsReadFromFarBehindTheJournalsEnd) {
+  runtime::Story story;
+  const auto owner = story.Start();
+  ASSERT_TRUE(owner->RunUntilQuiet().ok());
+  for (int i = 0; i < 100; ++i) {
+    story.writer.Raw(Topic::kJournal, "acme", "no journal record", 0);
+  }
+  const auto version = ReadEngineVersion(story.log, 0, 1s);
+  ASSERT_TRUE(version.ok()) << version.error().message();
+  EXPECT_EQ(version.value(), engine::kEngineVersion);
 }
 
 TEST_F(AnswerWatchTest, ADamagedHistoryIsAProblem) {
