@@ -73,14 +73,17 @@ class Keyed {
  public:
   // The row of the key; a new one, of which nothing is set, if there was none.
   std::pair<Row&, bool> At(const std::string& tenant, const std::string& key) {
-    std::string whole = tenant;
-    whole.push_back('\0');
-    whole += key;
-    const auto [at, is_new] = index_.try_emplace(std::move(whole), rows_.size());
+    const auto [at, is_new] = index_.try_emplace(WholeOf(tenant, key), rows_.size());
     if (is_new) {
       rows_.emplace_back();
     }
     return {rows_[at->second], is_new};
+  }
+
+  // The row of the key; null if there is none.
+  Row* Find(const std::string& tenant, const std::string& key) {
+    const auto found = index_.find(WholeOf(tenant, key));
+    return found == index_.end() ? nullptr : &rows_[found->second];
   }
 
   const std::vector<Row>& rows() const { return rows_; }
@@ -90,6 +93,13 @@ class Keyed {
   }
 
  private:
+  static std::string WholeOf(const std::string& tenant, const std::string& key) {
+    std::string whole = tenant;
+    whole.push_back('\0');
+    whole += key;
+    return whole;
+  }
+
   std::vector<Row> rows_;
   std::unordered_map<std::string, std::size_t> index_;
 };

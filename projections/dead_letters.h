@@ -1,5 +1,9 @@
 // The table `dead_letters`: records that could not be processed, and what was done about them. Pure
 // but for Write.
+//
+// A letter may come again with the same id: the rest of an event's fan-out died once more. It is
+// open again then. Bytes that are not there stay away: of a purged letter, and of the letters that
+// it is a retry of or that are retries of it, because they hold the same.
 #pragma once
 
 #include <cstddef>
@@ -44,22 +48,28 @@ struct DeadLetterAct {
   std::int64_t seq = 0;
 };
 
-class DeadLettersProjection final : public AddingProjection<DeadLetterRow> {
+class DeadLettersProjection final : public Projection {
  public:
   void Fold(const Batch& batch) override;
   Status Write(sql::Session& session) override;
-  std::size_t rows() const override { return made().size() + acts_.rows().size(); }
+  std::size_t rows() const override { return letters_.rows().size() + acts_.rows().size(); }
   void Clear() override {
-    AddingProjection::Clear();
+    letters_.Clear();
     acts_.Clear();
   }
 
+  const std::vector<DeadLetterRow>& made() const { return letters_.rows(); }
   const std::vector<DeadLetterAct>& acts() const { return acts_.rows(); }
 
  private:
+  void AddLetter(const v1::DeadLetter& letter, std::int64_t seq);
+  void AddActs(const v1::Fact& fact, std::int64_t seq);
   void AddAct(const v1::Fact& fact, std::string tenant, std::int64_t seq);
+  Status WriteLetters(sql::Session& session);
   Status WriteActs(sql::Session& session);
+  Status ForgetFamilies(sql::Session& session);
 
+  Keyed<DeadLetterRow> letters_;
   Keyed<DeadLetterAct> acts_;
 };
 

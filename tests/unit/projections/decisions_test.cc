@@ -1,5 +1,7 @@
 #include "projections/decisions.h"
 
+#include <tuple>
+
 #include <gtest/gtest.h>
 
 #include "projections/dead_letters.h"
@@ -155,6 +157,57 @@ TEST(DeadLettersProjectionTest, TheNewestAcceptedActionIsKept) {
   EXPECT_EQ(letters.rows(), 2U);
   letters.Clear();
   EXPECT_EQ(letters.rows(), 0U);
+}
+
+// The rest of an event's fan-out died once more.
+TEST(DeadLettersProjectionTest, ALetterThatComesAgainIsOneRowAndOpen) {
+  DeadLettersProjection letters;
+  BatchBuilder first(7);
+  v1::DeadLetter& before = first.DeadLetter();
+  before.set_tenant("acme");
+  before.set_id(IdBytesOf('l'));
+  before.set_detail("one");
+  before.mutable_original()->set_plain("bytes");
+  before.set_retry_of(IdBytesOf('k'));
+  letters.Fold(first.batch());
+  BatchBuilder retried(8);
+  FactOf(&retried, v1::DEAD_LETTER_STATUS_RESOLVED, 1)
+      .mutable_dead_letter()
+      ->set_action(v1::DEAD_LETTER_ACTION_KIND_RETRY);
+  letters.Fold(retried.batch());
+  BatchBuilder again(9);
+  v1::DeadLetter& after = again.DeadLetter();
+  after.set_tenant("acme");
+  after.set_id(IdBytesOf('l'));
+  after.set_detail("two");
+  after.mutable_original()->set_plain("more bytes");
+  letters.Fold(again.batch());
+  ASSERT_EQ(letters.made().size(), 1U);
+  EXPECT_EQ(letters.made()[0].detail, "two");
+  EXPECT_EQ(letters.made()[0].original_sealed, after.original().SerializeAsString());
+  EXPECT_EQ(letters.made()[0].retry_of, FormatId(IdKind::kDeadLetter, IdBytesOf('k')));
+  EXPECT_EQ(letters.made()[0].seq, 9);
+  ASSERT_EQ(letters.acts().size(), 1U);
+  EXPECT_EQ(letters.acts()[0].status, "open");
+  EXPECT_EQ(letters.acts()[0].retries, 1);
+  EXPECT_EQ(letters.acts()[0].seq, 9);
+}
+
+// In one batch accounts change before timers fire, and events are decided after them.
+TEST(DeadLettersProjectionTest, ARetryInTheBatchOfALetterIsLaterAndADropEarlier) {
+  for (const auto& [kind, status, expected] :
+       {std::tuple(v1::DEAD_LETTER_ACTION_KIND_RETRY, v1::DEAD_LETTER_STATUS_RESOLVED, "resolved"),
+        std::tuple(v1::DEAD_LETTER_ACTION_KIND_DROP, v1::DEAD_LETTER_STATUS_DROPPED, "open")}) {
+    BatchBuilder builder;
+    FactOf(&builder, status, 1).mutable_dead_letter()->set_action(kind);
+    v1::DeadLetter& letter = builder.DeadLetter();
+    letter.set_id(IdBytesOf('l'));
+    letter.set_tenant("acme");
+    DeadLettersProjection letters;
+    letters.Fold(builder.batch());
+    ASSERT_EQ(letters.acts().size(), 1U);
+    EXPECT_EQ(letters.acts()[0].status, expected);
+  }
 }
 
 TEST(DeadLettersProjectionTest, OneOfNobodyKnownIsLookedForUnderBothNames) {
