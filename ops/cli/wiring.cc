@@ -6,6 +6,7 @@
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 #include <utility>
 
@@ -14,10 +15,12 @@
 #include "ops/cli/settings_table.h"
 #include "ops/cli/token_key.h"
 #include "ops/seed/seeding_mark.h"
+#include "processor/base/crypto.h"
 #include "processor/base/log.h"
 #include "processor/engine/state_keys.h"
 #include "processor/log/local/local_log.h"
 #include "processor/log/local/store.h"
+#include "processor/runtime/lease_book.h"
 #include "processor/state/directory/snapshot_directory.h"
 #include "processor/state/rocksdb/rocksdb_store.h"
 #include "processor/state/rocksdb/state_reader.h"
@@ -108,6 +111,27 @@ Status AddStandby(const Settings& settings, const Deployment& deployment,
 
 std::string MarkerIn(const std::filesystem::path& state, std::int32_t partition) {
   return (state / fmt::format("{}.crash", partition)).string();
+}
+
+// The bytes that tell whoever works on this state from others of its name: made once, as text. What
+// cannot be kept is made anew at each start, which then waits a little for a rival of its name.
+std::string ProcessOf(const std::filesystem::path& state) {
+  const std::filesystem::path path = state / "process";
+  std::string text;
+  std::ifstream(path) >> text;
+  std::string bytes = FromHex(text);
+  if (bytes.size() == runtime::kProcessBytes) {
+    return bytes;
+  }
+  bytes = RandomBytes(runtime::kProcessBytes);
+  const std::filesystem::path draft = state / "process.new";
+  const bool written =
+      static_cast<bool>(std::ofstream(draft, std::ios::trunc) << ToHex(bytes) << std::endl);
+  std::error_code error;
+  if (written) {
+    std::filesystem::rename(draft, path, error);
+  }
+  return bytes;
 }
 
 Status MakeDirectory(const std::filesystem::path& directory) {
@@ -256,6 +280,7 @@ Result<runtime::ProcessorOptions> MakeProcessorOptions(const Settings& settings,
   ALERTSTREAM_RETURN_IF_ERROR(MakeDirectory(directory));
   options.token_key = deployment.token_key;
   options.task.instance = ownership.instance;
+  options.process = ProcessOf(directory);
   options.task.accept_clock = settings.Bool(Setting::kAcceptClock);
   options.take_over = settings.Bool(Setting::kTakeOver);
   options.cache_bytes = static_cast<std::size_t>(settings.Integer(Setting::kRuntimeCacheBytes));

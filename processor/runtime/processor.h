@@ -45,6 +45,10 @@ struct ProcessorOptions {
   std::vector<std::int32_t> partitions;  // Those that this instance owns.
   HmacKey token_key{""};
   TaskOptions task;
+  // Tells this process from others of its instance's name: 16 random bytes. Those of the directory
+  // of its state, which one process at a time can have open, so that whoever starts again after a
+  // crash knows its own leases; empty: new ones.
+  std::string process;
   // The first start of each partition, although another instance's lease is live.
   bool take_over = false;
   std::vector<std::int32_t> standby;  // Of `partitions`: those that are followed first.
@@ -153,7 +157,8 @@ class Processor {
   log::EventLog& log_;
   Clock& clock_;
   const ProcessorOptions options_;
-  const std::string process_ = RandomBytes(kProcessBytes);  // Tells us from others of our name.
+  const std::string process_ =
+      options_.process.size() == kProcessBytes ? options_.process : RandomBytes(kProcessBytes);
   const log::Header process_header_{kProcessHeader, process_};
   PermissionHorizon horizon_;
   std::vector<std::unique_ptr<Slot>> slots_;

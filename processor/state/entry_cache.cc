@@ -156,8 +156,8 @@ EntryCache::HeapValue EntryCache::HeapValueOf(Entry* entry) {
 void EntryCache::SetValue(Entry* entry, std::string_view value) {
   ALERTSTREAM_CHECK(value.size() < std::numeric_limits<std::uint32_t>::max() / 2);
   // No more than Move takes along, even if the alignment leaves a few bytes more.
-  const std::size_t room = entry->on_heap ? HeapValueOf(entry).capacity
-                                          : std::min(RoomOf(*entry), kValueInPageMax);
+  const std::size_t room =
+      entry->on_heap ? HeapValueOf(entry).capacity : std::min(RoomOf(*entry), kValueInPageMax);
   if (value.size() > room && !GrowInPlace(entry, value.size())) {
     HeapValue heap{.bytes = nullptr, .capacity = value.size() + value.size() / 2};
     heap.bytes = static_cast<char*>(::operator new(heap.capacity));

@@ -246,8 +246,7 @@ Status StateMap::Flush(std::string_view meta) {
   BeginRecord();  // What could be undone may be forgotten now.
   if (full()) {
     // By more than is needed now, so that not every flush has to. The filter takes at most half.
-    const std::size_t room =
-        options_.bytes_max - std::min(options_.bytes_max / 2, filter_.bytes());
+    const std::size_t room = options_.bytes_max - std::min(options_.bytes_max / 2, filter_.bytes());
     cache_.Shrink(room / 8 * 7, room / 8);
   }
   if (filter_.RestartIfFull()) {

@@ -28,8 +28,8 @@ class StateMap {
  public:
   struct Options {
     // After a flush the oldest entries are forgotten, unless they were used again, until the map
-    // holds no more than this (at most 15 GiB), its filter of absent keys included. The filter takes
-    // at most a quarter, and as much again while it is made anew.
+    // holds no more than this (at most 15 GiB), its filter of absent keys included. The filter
+    // takes at most a quarter, and as much again while it is made anew.
     std::size_t bytes_max = 48 << 20;
     // Keys that begin with this are ordered: FirstOrdered finds the smallest.
     std::string ordered_prefix;

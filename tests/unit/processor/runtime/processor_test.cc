@@ -416,6 +416,19 @@ TEST_F(ProcessorTest, ASecondProcessOfOneNameIsRefusedAndTheFirstGoesOn) {
   EXPECT_TRUE(WaitForPhase(*second, "owner"));
 }
 
+// After a crash: what the process before wrote of itself is no reason to wait.
+TEST_F(ProcessorTest, LeasesOfTheSameStateDirectoryAreOnesOwn) {
+  ProcessorOptions options = OptionsOf("one");
+  options.process = "0123456789abcdef";
+  Processor first(log_, SystemClock(), options);
+  first.Start();
+  ASSERT_TRUE(first.WaitUntilDrained(kPatience).ok());
+  SystemClock().SleepFor(kLeaseEvery + 100ms);
+  Processor second(log_, SystemClock(), options);
+  second.Start();
+  EXPECT_TRUE(WaitForPhase(second, "owner"));
+}
+
 TEST_F(ProcessorTest, AWrongTokenKeyEndsTheWaitWithItsReason) {
   token_key_ = HmacKey("another key");
   const auto processor = Make("one");

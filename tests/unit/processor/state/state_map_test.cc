@@ -201,12 +201,8 @@ TEST(StateMap, ValuesGrowAndShrinkInAndOutOfTheirPlaces) {
 // expect on the heap.
 TEST(StateMap, AValueAtTheLimitOfItsPlaceSurvivesItsMove) {
   for (std::size_t key_bytes = 1; key_bytes <= 4; ++key_bytes) {
-    for (const auto& [first, second] :
-         std::vector<std::pair<std::size_t, std::size_t>>{{4093, 4096},
-                                                          {4096, 4097},
-                                                          {4096, 4099},
-                                                          {4096, 4100},
-                                                          {4097, 4099}}) {
+    for (const auto& [first, second] : std::vector<std::pair<std::size_t, std::size_t>>{
+             {4093, 4096}, {4096, 4097}, {4096, 4099}, {4096, 4100}, {4097, 4099}}) {
       SCOPED_TRACE(testing::Message() << key_bytes << " " << first << " " << second);
       MemoryStore store;
       StateMap map(store, {.bytes_max = 4 << 20}, {});
