@@ -13,6 +13,7 @@
 #include "api/auth/network.h"
 #include "processor/base/crypto.h"
 #include "processor/base/redacted.h"
+#include "processor/base/time.h"
 
 namespace alertstream::api {
 
@@ -29,6 +30,13 @@ struct KeyScopes {
   bool manage = true;  // Change them: triggers, consents, websites, keys; send notifications.
 
   friend bool operator==(const KeyScopes&, const KeyScopes&) = default;
+};
+
+// What bounds a key, and every key that is made with it.
+struct KeyRights {
+  KeyScopes scopes = {};
+  std::vector<Network> networks = {};      // Empty: from anywhere.
+  std::optional<LogTime> expires_at = {};  // Nothing: never.
 };
 
 inline constexpr std::string_view kPublishablePrefix = "as_pk_";
@@ -56,6 +64,7 @@ struct ApiKey {
   std::optional<EventRate> own_rate;          // Narrows what RateOf its tenant leaves to it.
   std::vector<Network> networks = {};         // Not empty: only requests from these are the key's.
   KeyScopes scopes = {};
+  std::optional<LogTime> expires_at = {};  // Nothing: never.
 };
 
 class Identity {

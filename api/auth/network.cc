@@ -95,6 +95,12 @@ bool Contains(std::span<const Network> networks, std::string_view address) {
   return parsed && Contains(networks, *parsed);
 }
 
+bool Covers(std::span<const Network> networks, const Network& inner) {
+  return std::any_of(networks.begin(), networks.end(), [&](const Network& outer) {
+    return outer.bits <= inner.bits && Masked(inner.address, outer.bits) == outer.address;
+  });
+}
+
 std::string SubscriberOf(std::string_view address) {
   constexpr int kSubscriberBits = 64;
   constexpr std::size_t kSubscriberBytes = kSubscriberBits / 8;

@@ -33,6 +33,9 @@ std::string FormatNetwork(const Network& network);
 // False for what is no address.
 bool Contains(std::span<const Network> networks, std::string_view address);
 
+// True if one of the networks holds all of `inner`.
+bool Covers(std::span<const Network> networks, const Network& inner);
+
 // What one client can speak from, as limits count it: an IPv4 address, or the /64 that everybody
 // with IPv6 has to himself (RFC 6177). What is no address, as it is.
 std::string SubscriberOf(std::string_view address);

@@ -138,7 +138,7 @@ struct Expected {
 
 Expected ExpectedOf(const HmacKey& key, const RequestSignature& signature, std::string_view body,
                     const SignatureRules& rules) {
-  if (!rules.target.empty() && signature.bound_count > 0) {
+  if (rules.bound_only || (!rules.target.empty() && signature.bound_count > 0)) {
     return {SignBound(key, signature.signed_at_s, rules.target, body),
             std::span(signature.bound_digests).first(signature.bound_count)};
   }
@@ -166,11 +166,15 @@ Result<RequestSignature> ParseRequestSignature(std::string_view header) {
 
 Status VerifyRequestSignature(std::string_view header, std::string_view body,
                               std::span<const HmacKey> keys, const SignatureRules& rules) {
+  ALERTSTREAM_CHECK(!rules.bound_only || !rules.target.empty());
   const auto parsed = ParseRequestSignature(header);
   if (!parsed.ok()) {
     return parsed.error();
   }
   const RequestSignature& signature = parsed.value();
+  if (rules.bound_only && signature.bound_count == 0) {
+    return Denied("v2: missing; a signature without method and path is not taken here");
+  }
   if (signature.is_body_only) {
     if (!rules.allow_body_only) {
       return Denied("sha256: a signature without a time is not allowed here; send t and v1");
@@ -197,6 +201,10 @@ Status VerifyRequestSignature(std::string_view header, std::string_view body,
     return Denied("not made of this body with the key's signing secret");
   }
   return Status::Ok();
+}
+
+std::string SignedTarget(std::string_view method, std::string_view path, std::string_view query) {
+  return fmt::format("{}.{}{}{}", method, path, query.empty() ? "" : "?", query);
 }
 
 std::string SignRequest(const HmacKey& key, std::int64_t signed_at_s, std::string_view body) {

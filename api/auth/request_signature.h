@@ -1,11 +1,13 @@
 // The header X-Signature, by which a caller proves that it holds a key's signing secret and that
 // the body is as it was sent: `t=<unix s>,v1=<hex HMAC-SHA256(secret, t "." body)>`, over the bytes
-// of the body as received. Pure; used by the ingest API, and to sign by the command line.
+// of the body as received. Pure; used by ingest, by the guard of all other routes (api/identity)
+// and by the command line.
 //
 // There may be several v1, one of which has to fit, so that a caller can sign with an old and a new
 // secret while it changes them. `v2=<hex HMAC-SHA256(secret, t "." METHOD "." target LF body)>`
-// also binds the signature to the method and to the path with its query, as sent: where it is asked
-// for (SignatureRules::target) it alone counts if it is there. Items of other names are versions to
+// also binds the signature to the method and to the path with its query, as sent: if it is there it
+// alone counts, and where something is managed nothing else does (SignatureRules::bound_only): a v1
+// of an ingested event would be good there for every route. Items of other names are versions to
 // come and are passed over.
 #pragma once
 
@@ -45,9 +47,14 @@ struct SignatureRules {
   LogTime now;
   // The older form has no time: whoever sees such a request can send it again for ever.
   bool allow_body_only = false;
-  // "POST./api/v1/triggers?x=1": what a v2 has to be made of. Empty: v2 says nothing.
+  // SignedTarget: what a v2 has to be made of. Empty: v2 says nothing.
   std::string_view target = {};
+  // Only a v2 counts: neither a v1 nor the older form, whatever the key allows. Needs a target.
+  bool bound_only = false;
 };
+
+// "POST./api/v1/triggers?x=1"; `path` and `query` as sent.
+std::string SignedTarget(std::string_view method, std::string_view path, std::string_view query);
 
 // Ok if one of the keys made one of the header's signatures of `body`, in time. kInvalid (HTTP 400)
 // for a header that is missing (empty) or malformed; kDenied (403) if it is too old, too far ahead,

@@ -22,14 +22,17 @@ VARIABLES = {
     "signature": "signature",
     "twilioSignature": "twilio_signature",
 }
-# Signs the body as X-Signature wants it; requests that need no signature are left alone.
+# Signs method, path and body as X-Signature wants them; requests that need no signature are left
+# alone.
 SIGN = """const secret = pm.variables.get('signing_secret');
 if (secret && pm.request.headers.has('X-Signature')) {
-  // An earlier second, so that two equal bodies in a row are signed differently.
+  // An earlier second, so that two equal requests in a row are signed differently.
   const at = Math.floor(Date.now() / 1000) - Math.floor(Math.random() * 120);
   const body = pm.request.body ? pm.variables.replaceIn(pm.request.body.raw || '') : '';
-  const mac = CryptoJS.HmacSHA256(at + '.' + body, secret).toString(CryptoJS.enc.Hex);
-  pm.request.headers.upsert({key: 'X-Signature', value: `t=${at},v1=${mac}`});
+  const path = pm.variables.replaceIn(pm.request.url.getPathWithQuery());
+  const signed = `${at}.${pm.request.method}.${path}\\n${body}`;
+  const mac = CryptoJS.HmacSHA256(signed, secret).toString(CryptoJS.enc.Hex);
+  pm.request.headers.upsert({key: 'X-Signature', value: `t=${at},v2=${mac}`});
 }
 """
 

@@ -1,6 +1,6 @@
 #include "api/identity/access.h"
 
-#include <memory>
+#include <string>
 #include <utility>
 
 #include "api/auth/request_signature.h"
@@ -38,15 +38,9 @@ ProblemDetails BadSignature(std::string detail) {
   return {.status = 403, .code = "bad_signature", .detail = std::move(detail)};
 }
 
-// What a v2 is made of besides time and body.
-std::string TargetOf(const http::Request& request) {
-  std::string target = request.method + "." + request.path;
-  return request.query.empty() ? target : target.append("?").append(request.query);
-}
-
-// A signature without a time is good for ever, for those who allow it: only others are remembered.
-std::optional<ProblemDetails> SignatureProblem(const http::Request& request, const ApiKey& key,
-                                               LogTime now, UsedSignatures* used) {
+// When the request was signed, or what is wrong with its signature.
+std::variant<std::int64_t, ProblemDetails> SignedAt(const http::Request& request, const ApiKey& key,
+                                                    LogTime now) {
   constexpr std::string_view kName = "X-Signature";
   if (request.headers.Count(kName) > 1) {
     return Malformed("X-Signature: given more than once");
@@ -55,26 +49,18 @@ std::optional<ProblemDetails> SignatureProblem(const http::Request& request, con
   if (!signature) {
     return Unauthenticated("X-Signature: missing; a secret key signs requests that change things");
   }
-  const std::string target = TargetOf(request);
-  const Status verified = VerifyRequestSignature(
-      *signature, request.body, key.signing_secrets,
-      {.now = now, .allow_body_only = key.allow_body_only, .target = target});
+  const std::string target = SignedTarget(request.method, request.path, request.query);
+  const Status verified =
+      VerifyRequestSignature(*signature, request.body, key.signing_secrets,
+                             {.now = now, .target = target, .bound_only = true});
   if (!verified.ok()) {
     return verified.error().code() == ErrorCode::kDenied ? BadSignature(verified.error().message())
                                                          : Malformed(verified.error().message());
   }
-  const auto parsed = ParseRequestSignature(*signature);
-  if (!parsed.ok() || parsed.value().is_body_only) {
-    return std::nullopt;
-  }
-  const std::string_view bound = parsed.value().bound_count > 0 ? target : std::string_view();
-  if (!used->Use(key, {parsed.value().signed_at_s, bound}, request, now)) {
-    return BadSignature("X-Signature was used already; sign the request anew, at another second");
-  }
-  return std::nullopt;
+  return ParseRequestSignature(*signature).value().signed_at_s;
 }
 
-http::Response Answer(const ProblemDetails& problem) {
+http::Response AnswerOf(const ProblemDetails& problem) {
   http::Response response = http::Problem(problem);
   if (problem.status == 401) {
     response.headers.Add("WWW-Authenticate", "Bearer realm=\"alertstream\"");
@@ -88,30 +74,58 @@ http::Response Answer(const ProblemDetails& problem) {
 }  // namespace
 
 std::variant<Caller, http::Response> AccessGuard::Admit(const http::Request& request,
-                                                        Permission permission) const {
-  auto caller = Identify(request, permission);
-  if (const auto* problem = std::get_if<ProblemDetails>(&caller)) {
-    return Answer(*problem);
+                                                        Permission permission,
+                                                        Repeats repeats) const {
+  auto identified = Identify(request, permission);
+  if (const auto* problem = std::get_if<ProblemDetails>(&identified)) {
+    return AnswerOf(*problem);
   }
-  const Caller& known = std::get<Caller>(caller);
-  if (!known.is_user && permission == Permission::kManageUsers) {
-    return Answer(Forbidden("An API key does not manage users; log in as one."));
+  Identified& known = std::get<Identified>(identified);
+  const Caller& caller = known.caller;
+  if (!caller.is_user && permission == Permission::kManageUsers) {
+    return AnswerOf(Forbidden("An API key does not manage users; log in as one."));
   }
-  if (!known.site.empty() &&
+  if (!caller.site.empty() &&
       (permission == Permission::kManageKeys || permission == Permission::kManageSites ||
        permission == Permission::kManageProviders)) {
-    return Answer(Forbidden(
+    return AnswerOf(Forbidden(
         "The key of one website manages neither keys nor websites nor provider accounts."));
   }
-  if (!Allows(known.role, permission)) {
-    return Answer(Forbidden("The role " + std::string(RoleName(known.role)) + " may not " +
-                            std::string(PermissionName(permission)) + "."));
+  if (!Allows(caller.role, permission)) {
+    return AnswerOf(Forbidden("The role " + std::string(RoleName(caller.role)) + " may not " +
+                              std::string(PermissionName(permission)) + "."));
   }
-  return std::get<Caller>(std::move(caller));
+  // Last: what is refused takes no room.
+  if (auto problem = UseProblem(known, request, repeats)) {
+    return AnswerOf(*problem);
+  }
+  return std::move(known.caller);
 }
 
-std::variant<Caller, ProblemDetails> AccessGuard::Identify(const http::Request& request,
-                                                           Permission permission) const {
+std::optional<ProblemDetails> AccessGuard::UseProblem(const Identified& known,
+                                                      const http::Request& request,
+                                                      Repeats repeats) const {
+  if (!known.signed_at_s) {
+    return std::nullopt;
+  }
+  switch (
+      used_signatures_.Use(*known.key, *known.signed_at_s, request, deps_.clock.Now(), repeats)) {
+    case SignatureUse::kGood:
+      return std::nullopt;
+    case SignatureUse::kUsed:
+      return BadSignature("X-Signature was used already; sign the request anew, at another second");
+    case SignatureUse::kFull:
+      break;
+  }
+  return ProblemDetails{.status = 503,
+                        .code = "unavailable",
+                        .detail =
+                            "The tenant's keys signed more requests in the last minutes than this "
+                            "server remembers; come again later."};
+}
+
+AccessGuard::Answer AccessGuard::Identify(const http::Request& request,
+                                          Permission permission) const {
   const std::size_t tokens = request.headers.Count("Authorization");
   const std::size_t keys = request.headers.Count("X-API-Key");
   if (tokens + keys == 0) {
@@ -121,13 +135,12 @@ std::variant<Caller, ProblemDetails> AccessGuard::Identify(const http::Request& 
     return Malformed("Expected one of Authorization and X-API-Key, once");
   }
   if (keys == 1) {
-    return CallerOfKey(request, *request.headers.Find("X-API-Key"), permission);
+    return IdentifyKey(request, *request.headers.Find("X-API-Key"), permission);
   }
-  return CallerOfToken(*request.headers.Find("Authorization"));
+  return IdentifyToken(*request.headers.Find("Authorization"));
 }
 
-std::variant<Caller, ProblemDetails> AccessGuard::CallerOfToken(
-    std::string_view authorization) const {
+AccessGuard::Answer AccessGuard::IdentifyToken(std::string_view authorization) const {
   if (!http::EqualsIgnoringCase(authorization.substr(0, kBearer.size()), kBearer)) {
     return Unauthenticated("Authorization: expected the scheme Bearer");
   }
@@ -137,18 +150,17 @@ std::variant<Caller, ProblemDetails> AccessGuard::CallerOfToken(
   }
   auto caller = deps_.users.CallerOf(token);
   if (caller.ok()) {
-    return std::move(caller).value();
+    return Identified{.caller = std::move(caller).value()};
   }
   return caller.error().code() == ErrorCode::kUnavailable
              ? Unavailable()
              : Unauthenticated("The access token is not valid");
 }
 
-std::variant<Caller, ProblemDetails> AccessGuard::CallerOfKey(const http::Request& request,
-                                                              std::string_view presented,
-                                                              Permission permission) const {
-  const auto key =
-      presented.size() <= kApiKeyBytesMax ? deps_.identity.FindKey(presented) : nullptr;
+AccessGuard::Answer AccessGuard::IdentifyKey(const http::Request& request,
+                                             std::string_view presented,
+                                             Permission permission) const {
+  auto key = presented.size() <= kApiKeyBytesMax ? deps_.identity.FindKey(presented) : nullptr;
   if (key == nullptr) {
     return deps_.identity.Available() ? Unauthenticated("X-API-Key: there is no such API key")
                                       : Unavailable();
@@ -159,17 +171,28 @@ std::variant<Caller, ProblemDetails> AccessGuard::CallerOfKey(const http::Reques
   if (!key->networks.empty() && !Contains(key->networks, request.peer)) {
     return Forbidden("The API key may not be used from this address.");
   }
+  Identified known;
   if (!IsReading(request)) {
-    if (auto problem = SignatureProblem(request, *key, deps_.clock.Now(), &used_signatures_)) {
-      return *std::move(problem);
+    auto signed_at = SignedAt(request, *key, deps_.clock.Now());
+    if (auto* problem = std::get_if<ProblemDetails>(&signed_at)) {
+      return std::move(*problem);
     }
+    known.signed_at_s = std::get<std::int64_t>(signed_at);
   }
   const bool is_looking = IsLooking(permission);
   if (!(is_looking ? key->scopes.read : key->scopes.manage)) {
     return Forbidden(std::string("The API key's scopes do not hold ") +
                      (is_looking ? "read." : "manage."));
   }
-  return Caller{.tenant = key->tenant, .actor = key->id, .role = Role::kAdmin, .site = key->site};
+  known.caller = {
+      .tenant = key->tenant,
+      .actor = key->id,
+      .role = Role::kAdmin,
+      .site = key->site,
+      .bounds = KeyRights{
+          .scopes = key->scopes, .networks = key->networks, .expires_at = key->expires_at}};
+  known.key = std::move(key);
+  return known;
 }
 
 http::Response NotFoundProblem() {

@@ -4,11 +4,14 @@
 // Thread-safe.
 //
 // A caller is a user with an access token (Authorization: Bearer), or a tenant's server with its
-// secret key (X-API-Key). A key signs what changes something (X-Signature, as for ingest, but
-// good once: used_signatures.h); GET and HEAD need none. Publishable and operators' keys are
-// refused here.
+// secret key (X-API-Key). A key signs what changes something (X-Signature with a v2, which names
+// method and path; good once: used_signatures.h); GET and HEAD need none. Publishable and
+// operators' keys are refused here.
 #pragma once
 
+#include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -29,6 +32,7 @@ struct Caller {
   bool is_user = false;
   Role role = Role::kViewer;  // A secret key acts as kAdmin within its scopes, without users.
   std::string site;           // Of a key that belongs to one site; else empty.
+  std::optional<KeyRights> bounds = {};  // Of a key: what one that it makes may not exceed.
 };
 
 // Whom an access token names. A port; answers without blocking.
@@ -54,16 +58,25 @@ class AccessGuard {
   explicit AccessGuard(const AccessDeps& deps) : deps_(deps) {}
 
   // The caller, or the answer to send: 400, 401, 403 or 503 problems.
-  std::variant<Caller, http::Response> Admit(const http::Request& request,
-                                             Permission permission) const;
+  std::variant<Caller, http::Response> Admit(const http::Request& request, Permission permission,
+                                             Repeats repeats = Repeats::kRefused) const;
 
  private:
-  std::variant<Caller, http::ProblemDetails> Identify(const http::Request& request,
-                                                      Permission permission) const;
-  std::variant<Caller, http::ProblemDetails> CallerOfToken(std::string_view authorization) const;
-  std::variant<Caller, http::ProblemDetails> CallerOfKey(const http::Request& request,
-                                                         std::string_view presented,
-                                                         Permission permission) const;
+  struct Identified {
+    Caller caller;
+    std::shared_ptr<const ApiKey> key = {};        // Null: a user.
+    std::optional<std::int64_t> signed_at_s = {};  // Of a key's signed request.
+  };
+  using Answer = std::variant<Identified, http::ProblemDetails>;
+
+  Answer Identify(const http::Request& request, Permission permission) const;
+  Answer IdentifyToken(std::string_view authorization) const;
+  Answer IdentifyKey(const http::Request& request, std::string_view presented,
+                     Permission permission) const;
+  // What keeps a signature that is right from being used.
+  std::optional<http::ProblemDetails> UseProblem(const Identified& known,
+                                                 const http::Request& request,
+                                                 Repeats repeats) const;
 
   const AccessDeps deps_;
   mutable UsedSignatures used_signatures_;

@@ -454,6 +454,11 @@ Result<Grant> Accounts::Continue(sql::Session& session, const Redacted<std::stri
   if (!role) {
     return NotValid();
   }
+  // After the check of a second use, which counts whatever the bound says.
+  ALERTSTREAM_ASSIGN_OR_RETURN(const seconds wait, CountLogin(session, kRefreshBound, id, now));
+  if (wait > seconds(0)) {
+    return Error(ErrorCode::kExhausted, "The session was refreshed too often.");
+  }
   const LogTime idle_until = std::min<LogTime>(now + kSessionIdleMax, rows.Time(0, 3));
   if (!is_used) {
     ALERTSTREAM_RETURN_IF_ERROR(session.Run(kForgetSuccessors, sql::Params().Text(id)));
@@ -481,23 +486,28 @@ Result<Grant> Accounts::Continue(sql::Session& session, const Redacted<std::stri
   return grant;
 }
 
-Status Accounts::LogOut(const Redacted<std::string>& refresh_token) {
+Result<bool> Accounts::LogOut(const Redacted<std::string>& refresh_token) {
   const LogTime now = deps_.clock.Now();
-  return InTransaction(deps_.pool, [&](sql::Session& session) -> Status {
+  return InTransaction(deps_.pool, [&](sql::Session& session) -> Result<bool> {
     ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows rows,
                                  session.Run(kFindRefresh, TokenParam(refresh_token)));
     if (rows.size() == 0) {
-      return Status::Ok();
+      return false;
     }
     const std::string id(rows.Text(0, 0));
-    ALERTSTREAM_RETURN_IF_ERROR(
+    ALERTSTREAM_ASSIGN_OR_RETURN(
+        const sql::Rows revoked,
         session.Run(kRevokeSession, sql::Params().Text(id).Time(now).Text("logout")));
-    return InsertAudit(session,
-                       {.tenant = std::string(rows.Text(0, 2)),
-                        .actor = std::string(rows.Text(0, 1)),
-                        .action = "logout",
-                        .subject = id},
-                       now);
+    if (revoked.affected() == 0) {
+      return false;
+    }
+    ALERTSTREAM_RETURN_IF_ERROR(InsertAudit(session,
+                                            {.tenant = std::string(rows.Text(0, 2)),
+                                             .actor = std::string(rows.Text(0, 1)),
+                                             .action = "logout",
+                                             .subject = id},
+                                            now));
+    return true;
   });
 }
 

@@ -100,10 +100,10 @@ class Accounts {
   // A user who does not exist costs the same work as one who does.
   std::variant<Grant, Refusal> LogIn(const LoginAsk& ask);
   // `tenant` not empty: the session goes on for that one. kDenied: not valid, and what follows from
-  // a second use is kept; kUnavailable.
+  // a second use is kept; kExhausted: kRefreshBound, and the token stays good; kUnavailable.
   Result<Grant> Refresh(const Redacted<std::string>& refresh_token, const std::string& tenant);
-  // Ends the family; ok for a token that is not valid too.
-  Status LogOut(const Redacted<std::string>& refresh_token);
+  // Ends the family. False: there was none to end, or it was over; nothing was changed.
+  Result<bool> LogOut(const Redacted<std::string>& refresh_token);
 
   // For the command line. With a password: a new user; kConflict if there is one of that address,
   // who keeps theirs. With an empty one: whoever is there already becomes a member; kConflict: is

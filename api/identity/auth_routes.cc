@@ -10,6 +10,7 @@
 
 #include "api/auth/network.h"
 #include "api/http/problem.h"
+#include "api/identity/login_throttle.h"
 #include "api/identity/outbox.h"
 #include "api/identity/request_bodies.h"
 #include "api/identity/transaction.h"
@@ -172,15 +173,19 @@ http::Response AuthDoor::LogIn(const LoginAsk& ask) const {
 http::Response AuthDoor::Refresh(const RefreshAsk& ask) const {
   const auto grant = deps_.tables->accounts.Refresh(ask.token, ask.tenant);
   if (!grant.ok()) {
-    return AnswerOf({.error = grant.error()});
+    // kExhausted: one more is there after this long at the latest.
+    return AnswerOf({.error = grant.error(), .retry_after = kRefreshBound.each});
   }
   return GrantAnswer(200, grant.value(), deps_.clock.Now());
 }
 
 http::Response AuthDoor::LogOut(const RefreshAsk& ask) const {
-  const Status done = deps_.tables->accounts.LogOut(ask.token);
-  if (!done.ok()) {
-    return AnswerOf({.error = done.error()});
+  const auto ended = deps_.tables->accounts.LogOut(ask.token);
+  if (!ended.ok()) {
+    return AnswerOf({.error = ended.error()});
+  }
+  if (!ended.value()) {
+    return {.status = 204};
   }
   // The session's access tokens end at once here, and within seconds elsewhere.
   auto session = deps_.tables->pool.Take(kSessionWaitMax);

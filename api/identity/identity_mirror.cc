@@ -111,6 +111,7 @@ Result<std::shared_ptr<MirroredKey>> KeyOf(const sql::Rows& rows, std::size_t ro
   }
   if (!rows.IsNull(row, 9)) {
     key->expires_at = rows.Time(row, 9);
+    key->base.expires_at = key->expires_at;
   }
   key->base.scopes = ScopesOf(SplitWords(rows.Text(row, 12)), key->base.kind);
   if (!rows.IsNull(row, 11)) {

@@ -185,6 +185,15 @@ KeyKind KindOf(std::string_view name) {
   return name == KindName(KeyKind::kPublishable) ? KeyKind::kPublishable : KeyKind::kSecret;
 }
 
+Status CheckBounds(const KeyAsk& ask, const KeyRights* bounds) {
+  const KeyRights rights = {.scopes = ScopesOf(ask.scopes, ask.kind),
+                            .networks = ask.networks,
+                            .expires_at = ask.expires_at};
+  return bounds == nullptr || IsWithin(rights, *bounds)
+             ? Status::Ok()
+             : Status(Error(ErrorCode::kDenied, "The API key has more than the one that asks."));
+}
+
 // The key that is rotated, as what would make another one like it.
 struct Rotating {
   KeyAsk ask;
@@ -259,6 +268,22 @@ KeyScopes ScopesOf(const std::vector<std::string>& names, KeyKind kind) {
       .ingest = has(kScopeNames[0]), .read = has(kScopeNames[1]), .manage = has(kScopeNames[2])};
 }
 
+bool IsWithin(const KeyRights& rights, const KeyRights& bounds) {
+  const auto implies = [](bool given, bool held) { return !given || held; };
+  if (!implies(rights.scopes.ingest, bounds.scopes.ingest) ||
+      !implies(rights.scopes.read, bounds.scopes.read) ||
+      !implies(rights.scopes.manage, bounds.scopes.manage)) {
+    return false;
+  }
+  if (bounds.expires_at && (!rights.expires_at || *rights.expires_at > *bounds.expires_at)) {
+    return false;
+  }
+  return bounds.networks.empty() ||
+         (!rights.networks.empty() &&
+          std::all_of(rights.networks.begin(), rights.networks.end(),
+                      [&](const Network& one) { return Covers(bounds.networks, one); }));
+}
+
 std::vector<std::string> ScopeNames(const KeyScopes& scopes) {
   std::vector<std::string> names;
   const std::array<bool, 3> are_set = {scopes.ingest, scopes.read, scopes.manage};
@@ -275,7 +300,8 @@ std::vector<std::string> SplitWords(std::string_view words) { return Split(words
 std::vector<std::string> SplitLines(std::string_view lines) { return Split(lines, '\n'); }
 
 Result<NewKey> KeyStore::Create(const std::string& tenant, const KeyAsk& ask,
-                                const std::string& actor) {
+                                const std::string& actor, const KeyRights* bounds) {
+  ALERTSTREAM_RETURN_IF_ERROR(CheckBounds(ask, bounds));
   const LogTime now = clock_.Now();
   return InTransaction(pool_, [&](sql::Session& session) -> Result<NewKey> {
     ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows count,
@@ -323,11 +349,12 @@ Result<std::vector<KeySummary>> KeyStore::List(const std::string& tenant, const 
 
 Result<NewKey> KeyStore::Rotate(const std::string& tenant, const std::string& site,
                                 const std::string& key, Rotated what, std::chrono::seconds overlap,
-                                const std::string& actor) {
+                                const std::string& actor, const KeyRights* bounds) {
   const LogTime now = clock_.Now();
   return InTransaction(pool_, [&](sql::Session& session) -> Result<NewKey> {
     ALERTSTREAM_ASSIGN_OR_RETURN(const Rotating found,
                                  FindForRotation(session, tenant, site, key, now));
+    ALERTSTREAM_RETURN_IF_ERROR(CheckBounds(found.ask, bounds));
     if (what == Rotated::kSigningSecret) {
       if (found.ask.kind != KeyKind::kSecret) {
         return Error(ErrorCode::kInvalid, "A publishable key has no signing secret.");

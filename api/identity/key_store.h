@@ -79,16 +79,19 @@ class KeyStore {
   KeyStore(sql::Pool& pool, const Sealer& sealer, const Clock& clock)
       : pool_(pool), sealer_(sealer), clock_(clock) {}
 
+  // `bounds`, not null: of the key that asks. kDenied: the new one would have more.
   // kExhausted: kKeysOfTenantMax.
-  Result<NewKey> Create(const std::string& tenant, const KeyAsk& ask, const std::string& actor);
+  Result<NewKey> Create(const std::string& tenant, const KeyAsk& ask, const std::string& actor,
+                        const KeyRights* bounds = nullptr);
   // Newest first; `site` not empty: of that site only, without those of all sites.
   Result<std::vector<KeySummary>> List(const std::string& tenant, const std::string& site);
   // kNotFound: the tenant (or that site) has no such live key. kConflict: it was rotated already,
   // or the key that it replaced still lives (two of a chain live at most); kExhausted:
   // kKeysOfTenantMax live ones, or kKeysEverOfTenantMax; kInvalid: a publishable key has no signing
-  // secret.
+  // secret; kDenied: it has more than `bounds`.
   Result<NewKey> Rotate(const std::string& tenant, const std::string& site, const std::string& key,
-                        Rotated what, std::chrono::seconds overlap, const std::string& actor);
+                        Rotated what, std::chrono::seconds overlap, const std::string& actor,
+                        const KeyRights* bounds = nullptr);
   // kNotFound. Ok for one that was revoked before.
   Status Revoke(const std::string& tenant, const std::string& site, const std::string& key,
                 const std::string& actor);
@@ -108,6 +111,8 @@ std::string SigningSecretContext(std::string_view tenant, std::string_view key_i
 inline constexpr std::array<std::string_view, 3> kScopeNames = {"ingest", "read", "manage"};
 // `names` empty: all that the kind may. Other names are passed over.
 KeyScopes ScopesOf(const std::vector<std::string>& names, KeyKind kind);
+// Whether a key of `rights` may nothing that one of `bounds` may not.
+bool IsWithin(const KeyRights& rights, const KeyRights& bounds);
 // The names of those that are set, in the order of kScopeNames.
 std::vector<std::string> ScopeNames(const KeyScopes& scopes);
 

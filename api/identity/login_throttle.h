@@ -41,6 +41,10 @@ inline constexpr LoginBound kAccountBound = {"account_all", std::chrono::seconds
 // An office in the morning. An attempt costs 20 ms of a thread: one address takes 1 % of it.
 inline constexpr LoginBound kAddressBound = {"address_all", std::chrono::seconds(2), 200};
 
+// Of one session, whose access tokens are good for 15 minutes: somebody who changes between
+// tenants. Every refresh leaves a row, for as long as the session lives.
+inline constexpr LoginBound kRefreshBound = {"session_refresh", std::chrono::seconds(60), 20};
+
 // The wait after `attempts` in a row; 0: none.
 std::chrono::seconds WaitAfter(const ThrottleRule& rule, int attempts);
 

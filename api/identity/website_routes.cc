@@ -109,6 +109,22 @@ std::string KeyJson(const KeySummary& key, LogTime now) {
   return fields.ToJson();
 }
 
+// As TableProblem, where a key asks for another one.
+ProblemDetails KeyProblem(const Error& error) {
+  if (error.code() != ErrorCode::kDenied) {
+    return TableProblem(error);
+  }
+  return {.status = 403,
+          .code = "exceeds_own_key",
+          .detail =
+              "The API key that asks has not all of the scopes, networks and time that the "
+              "other one has; a key gives no more than it holds."};
+}
+
+const KeyRights* BoundsOf(const Caller& caller) {
+  return caller.bounds ? &*caller.bounds : nullptr;
+}
+
 // The only time that the key and its secret are seen.
 std::string NewKeyJson(const NewKey& key) {
   const auto shown = [](const Redacted<std::string>& text) {
@@ -334,9 +350,10 @@ void WebsiteDoor::CreateKey(const OperationPtr& op, const std::string& site) con
     if (!found || found->status != "active") {
       return op->Answer(NotFoundProblem());
     }
-    const auto made = tables_->keys.Create(op->caller().tenant, ask, op->caller().actor);
+    const auto made =
+        tables_->keys.Create(op->caller().tenant, ask, op->caller().actor, BoundsOf(op->caller()));
     if (!made.ok()) {
-      return op->Refuse(TableProblem(made.error()));
+      return op->Refuse(KeyProblem(made.error()));
     }
     Learn();
     op->Answer(JsonAnswer(201, NewKeyJson(made.value())));
@@ -355,9 +372,9 @@ void WebsiteDoor::RotateKey(const OperationPtr& op, const std::string& site,
   const RotateAsk ask = std::get<RotateAsk>(parsed);
   Need(op, site, [this, op, site, key, ask] {
     const auto made = tables_->keys.Rotate(op->caller().tenant, site, key, ask.what, ask.overlap,
-                                           op->caller().actor);
+                                           op->caller().actor, BoundsOf(op->caller()));
     if (!made.ok()) {
-      return op->Refuse(TableProblem(made.error()));
+      return op->Refuse(KeyProblem(made.error()));
     }
     Learn();
     op->Answer(JsonAnswer(200, NewKeyJson(made.value())));

@@ -46,9 +46,10 @@ Verdict CheckSignature(const http::Request& request, std::shared_ptr<const ApiKe
   if (!signature) {
     return Unauthenticated("X-Signature: missing; requests with a secret key are signed");
   }
-  const Status verified =
-      VerifyRequestSignature(*signature, request.body, key->signing_secrets,
-                             {.now = now, .allow_body_only = key->allow_body_only});
+  const std::string target = SignedTarget(request.method, request.path, request.query);
+  const Status verified = VerifyRequestSignature(
+      *signature, request.body, key->signing_secrets,
+      {.now = now, .allow_body_only = key->allow_body_only, .target = target});
   if (verified.ok()) {
     return key;
   }

@@ -258,7 +258,8 @@ Status AddRoute(http::Routes* routes, const std::string& path,
         const auto operation =
             std::make_shared<ResourceOperation>(deps, std::move(request), std::move(responder));
         // Whoever may send may try again what was to be sent.
-        if (!operation->Admit(Permission::kSendNotifications) || !operation->TakesJson()) {
+        if (!operation->Admit(Permission::kSendNotifications, Repeats::kAnswered) ||
+            !operation->TakesJson()) {
           return;
         }
         if (!operation->caller().site.empty()) {

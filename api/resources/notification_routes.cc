@@ -283,7 +283,8 @@ Status AddNotificationRoutes(http::Routes* routes, std::shared_ptr<const Resourc
                                http::Responder responder) {
         const auto operation =
             std::make_shared<ResourceOperation>(deps, std::move(request), std::move(responder));
-        if (operation->Admit(Permission::kSendNotifications) && operation->TakesJson()) {
+        if (operation->Admit(Permission::kSendNotifications, Repeats::kAnswered) &&
+            operation->TakesJson()) {
           Notify(operation);
         }
       });

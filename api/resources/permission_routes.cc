@@ -62,15 +62,15 @@ void LookUp(const OperationPtr& operation) {
 }
 
 Status Add(http::Routes* routes, const std::shared_ptr<const ResourceDeps>& deps,
-           const std::string& path, Permission permission,
+           const std::string& path, Permission permission, Repeats repeats,
            std::function<void(const OperationPtr&)> handler) {
   return routes->AddParking(
       "POST", path,
-      [deps, permission, handler = std::move(handler)](
+      [deps, permission, repeats, handler = std::move(handler)](
           http::Request request, const http::RouteParams&, http::Responder responder) {
         const auto operation =
             std::make_shared<ResourceOperation>(deps, std::move(request), std::move(responder));
-        if (operation->Admit(permission) && operation->TakesJson()) {
+        if (operation->Admit(permission, repeats) && operation->TakesJson()) {
           handler(operation);
         }
       });
@@ -83,11 +83,11 @@ Status AddPermissionRoutes(http::Routes* routes, const std::shared_ptr<const Res
        {PermissionRoute{"/api/v1/consents", ParseConsent, ConsentJson},
         PermissionRoute{"/api/v1/opt-outs", ParseOptOut, OptOutJson}}) {
     ALERTSTREAM_RETURN_IF_ERROR(
-        Add(routes, deps, route.path, Permission::kWriteConsents,
+        Add(routes, deps, route.path, Permission::kWriteConsents, Repeats::kAnswered,
             [route](const OperationPtr& operation) { ChangePermission(operation, route); }));
   }
   return Add(routes, deps, "/api/v1/recipients/lookup", Permission::kLookUpRecipients,
-             [](const OperationPtr& operation) {
+             Repeats::kRefused, [](const OperationPtr& operation) {
                operation->AfterMinPosition([operation] { LookUp(operation); });
              });
 }

@@ -45,8 +45,8 @@ ResourceOperation::ResourceOperation(std::shared_ptr<const ResourceDeps> deps,
       responder_(std::move(responder)),
       deadline_(deps_->read.clock.SinceBoot() + kChangeWaitMax) {}
 
-bool ResourceOperation::Admit(Permission permission) {
-  auto admitted = deps_->read.guard.Admit(request_, permission);
+bool ResourceOperation::Admit(Permission permission, Repeats repeats) {
+  auto admitted = deps_->read.guard.Admit(request_, permission, repeats);
   if (auto* refusal = std::get_if<http::Response>(&admitted)) {
     Answer(std::move(*refusal));
     return false;

@@ -24,8 +24,9 @@ class ResourceOperation : public std::enable_shared_from_this<ResourceOperation>
   ResourceOperation(std::shared_ptr<const ResourceDeps> deps, http::Request request,
                     http::Responder responder);
 
-  // False: the caller may not, or there is no read model, and the client has the answer.
-  bool Admit(Permission permission);
+  // False: the caller may not, or there is no read model, and the client has the answer. A route
+  // that goes on WithKey allows kAnswered.
+  bool Admit(Permission permission, Repeats repeats = Repeats::kRefused);
   // False: there is a body of another media type, and the client has the answer.
   bool TakesJson();
   // The parsed body's change; null: it is not valid, and the client has the answer.

@@ -257,19 +257,21 @@ Status AddTriggerRoutes(http::Routes* routes, const std::shared_ptr<const Resour
     std::string_view method;
     std::string pattern;
     Handler handler;
+    Repeats repeats = Repeats::kRefused;
   };
-  const std::array<Route, 4> changes = {{{"POST", all, CreateTrigger},
+  const std::array<Route, 4> changes = {{{"POST", all, CreateTrigger, Repeats::kAnswered},
                                          {"POST", all + "/validate", CheckTrigger},
                                          {"PUT", one, ReplaceTrigger},
                                          {"DELETE", one, DeleteTrigger}}};
   for (const Route& route : changes) {
     ALERTSTREAM_RETURN_IF_ERROR(routes->AddParking(
         route.method, route.pattern,
-        [deps, handler = route.handler, has_body = route.method != "DELETE"](
-            http::Request request, const http::RouteParams& params, http::Responder responder) {
+        [deps, handler = route.handler, has_body = route.method != "DELETE",
+         repeats = route.repeats](http::Request request, const http::RouteParams& params,
+                                  http::Responder responder) {
           const auto operation =
               std::make_shared<ResourceOperation>(deps, std::move(request), std::move(responder));
-          if (operation->Admit(Permission::kWriteTriggers) &&
+          if (operation->Admit(Permission::kWriteTriggers, repeats) &&
               (!has_body || operation->TakesJson())) {
             handler(operation, std::string(params.Get("id")));
           }

@@ -129,8 +129,8 @@ Result<ApiAnswer> ApiClient::Send(const ApiCall& call) {
   return SendTo(target_.api_url, authorized);
 }
 
-// A server takes a signature once. Where another command signed the same bytes in this second (all
-// DELETEs are alike), an earlier second is as good.
+// A server takes a signature once. Where another command signed the same request in this second, an
+// earlier second is as good.
 Result<ApiAnswer> ApiClient::SendSigned(const ApiCall& call) {
   constexpr int kTries = 5;
   constexpr std::int64_t kEarlierMax_s = 120;  // Of the 300 s that a signature is good for.
@@ -139,7 +139,9 @@ Result<ApiAnswer> ApiClient::SendSigned(const ApiCall& call) {
   for (int tries = 1;; ++tries) {
     ApiCall authorized = call;
     authorized.headers.push_back({"X-API-Key", target_.secret_key.Reveal()});
-    authorized.headers.push_back({"X-Signature", api::SignRequest(key, signed_at_s, call.body)});
+    authorized.headers.push_back(
+        {"X-Signature",
+         api::SignBoundRequest(key, signed_at_s, call.method + "." + call.path, call.body)});
     auto answer = SendTo(target_.api_url, authorized);
     if (answer.ok() || tries == kTries ||
         answer.error().message().find("X-Signature was used already") == std::string::npos) {

@@ -33,7 +33,7 @@ Result<ApiTarget> FindApi(const Settings& settings);
 // Who a call comes from.
 enum class ApiAuth : std::uint8_t {
   kNone,
-  kSigned,    // The secret key, and X-Signature over the body.
+  kSigned,    // The secret key, and X-Signature over method, path and body.
   kOperator,  // The operator key.
 };
 

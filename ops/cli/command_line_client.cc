@@ -43,6 +43,7 @@ Result<std::string> ReadBody(const std::string& file) {
 struct WebhookArguments {
   std::string scheme;
   std::string url;
+  std::string request;
   std::string body;
   std::string signature;
   std::string secret_file;
@@ -85,6 +86,9 @@ Result<WebhookOptions> WebhookOptionsOf(Program& program, const WebhookArguments
   }
   ALERTSTREAM_ASSIGN_OR_RETURN(options.body, ReadBody(arguments.body));
   ALERTSTREAM_ASSIGN_OR_RETURN(options.secret, SecretOf(program, arguments));
+  if (!arguments.request.empty()) {
+    ALERTSTREAM_ASSIGN_OR_RETURN(options.target, ParseRequestLine(arguments.request));
+  }
   options.now = program.clock().Now();
   if (!arguments.at.empty()) {
     ALERTSTREAM_ASSIGN_OR_RETURN(options.now, ParseRfc3339(arguments.at));
@@ -153,13 +157,18 @@ void CommandLine::AddWebhook() {
         ->check(Checked(ParseWebhookScheme));
     app->add_option("--body", values->body, "file of the request's body; - for stdin");
     app->add_option("--url", values->url, "twilio: as it was told to call us");
+    app->add_option("--request", values->request,
+                    "ingest: method and path, which are signed too (v2); what changes a tenant's "
+                    "objects takes no other signature")
+        ->check(Checked(ParseRequestLine));
     app->add_option("--secret-file", values->secret_file,
                     "file of the secret, mode 0600; - for stdin; without it "
                     "ALERTSTREAM_WEBHOOK_SECRET, for ingest then that of the dev");
     app->add_option("--at", values->at, "the time to sign or check at (RFC 3339)")
         ->check(Checked(ParseRfc3339));
   };
-  common(Add(webhook, "sign", "The header for a request", "webhook sign ingest --body event.json",
+  common(Add(webhook, "sign", "The header for a request",
+             "webhook sign ingest --request 'DELETE /api/v1/websites/shop'",
              [values](Program& program) -> Result<ExitCode> {
                ALERTSTREAM_ASSIGN_OR_RETURN(const auto options, WebhookOptionsOf(program, *values));
                return WebhookSign(program.io(), options);

@@ -34,6 +34,9 @@ void CheckOne(std::string_view header) {
   bound.target = "POST./api/v1/triggers";
   ALERTSTREAM_CHECK(VerifyRequestSignature(header, "body", keys, bound).error().code() ==
                     ErrorCode::kDenied);
+  bound.bound_only = true;
+  ALERTSTREAM_CHECK(VerifyRequestSignature(header, "body", keys, bound).error().code() ==
+                    ErrorCode::kDenied);
   if (!signature.is_body_only) {
     // The same header with a signature that fits, in a place of its own.
     const std::string right = SignRequest(keys.front(), signature.signed_at_s, "body");

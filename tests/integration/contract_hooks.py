@@ -13,12 +13,12 @@ import schemathesis
 SIGNED = set()
 
 
-def second_to_sign(body):
-    """Now, or an earlier second in which no equal body was signed: a signature is good once."""
+def second_to_sign(signed):
+    """Now, or an earlier second in which no equal request was signed: a signature is good once."""
     now = when = int(time.time())
-    while (when, body) in SIGNED and when > now - 240:
+    while (when, signed) in SIGNED and when > now - 240:
         when -= 1
-    SIGNED.add((when, body))
+    SIGNED.add((when, signed))
     return when
 
 
@@ -37,11 +37,12 @@ class Credentials(requests.auth.AuthBase):
             body = request.body or b""
             if isinstance(body, str):
                 body = body.encode()
-            at = str(second_to_sign(body))
+            signed = f"{request.method}.{request.path_url}\n".encode() + body
+            at = str(second_to_sign(signed))
             secret = os.environ["CONTRACT_SIGNING_SECRET"].encode()
-            mac = hmac.new(secret, at.encode() + b"." + body, hashlib.sha256).hexdigest()
+            mac = hmac.new(secret, at.encode() + b"." + signed, hashlib.sha256).hexdigest()
             request.headers["X-API-Key"] = os.environ["CONTRACT_SECRET_KEY"]
-            request.headers["X-Signature"] = f"t={at},v1={mac}"
+            request.headers["X-Signature"] = f"t={at},v2={mac}"
         elif "userToken" in self.schemes:
             request.headers["Authorization"] = "Bearer " + os.environ["CONTRACT_USER_TOKEN"]
         return request

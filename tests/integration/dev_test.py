@@ -49,12 +49,12 @@ def call(method, url, body=None, headers=None, timeout=15):
 SIGNED = set()
 
 
-def second_to_sign(body):
-    """Now, or an earlier second in which no equal body was signed: a signature is good once."""
+def second_to_sign(signed):
+    """Now, or an earlier second in which no equal request was signed: a signature is good once."""
     when = int(time.time())
-    while (when, body) in SIGNED:
+    while (when, signed) in SIGNED:
         when -= 1
-    SIGNED.add((when, body))
+    SIGNED.add((when, signed))
     return when
 
 
@@ -299,6 +299,22 @@ def the_demo_is_there_within_five_seconds():
         assert deployment.run("webhook", "verify", "ingest", "--body", body, "--signature",
                               value).stdout == "valid\n"
         deployment.run("webhook", "verify", "ingest", "--signature", value, expect=5)
+        # What the routes that change something take, and no other route or method.
+        target = dev.info["api_url"] + "/api/v1/websites/none"
+
+        def delete(request):
+            header = deployment.run("webhook", "sign", "ingest", "--request", request,
+                                    "--secret-file", secret).stdout.strip()
+            return call("DELETE", target, None, {"X-API-Key": dev.info["secret_key"],
+                                                 "X-Signature": header.split(": ", 1)[1]})[0]
+
+        assert delete("DELETE /api/v1/websites/some") == 403
+        assert delete("DELETE /api/v1/websites/none") == 404
+        # A signature of an event is none of a change, whatever its body.
+        event = deployment.run("webhook", "sign", "ingest", "--secret-file", secret).stdout.strip()
+        status, _, problem = call("DELETE", target, None, {
+            "X-API-Key": dev.info["secret_key"], "X-Signature": event.split(": ", 1)[1]})
+        assert status == 403 and problem["code"] == "bad_signature", problem
         dev.stop()
 
 

@@ -14,7 +14,7 @@ import time
 import urllib.parse
 
 import harness
-from dev_test import Dev, call
+from dev_test import Dev, call, second_to_sign
 
 PASSWORD = "correct horse battery"
 
@@ -451,6 +451,47 @@ def a_key_may_what_its_scopes_say():
         assert listed == {only["id"]: ["ingest"], reading["id"]: ["read"]}, listed
 
 
+def a_key_gives_no_more_than_it_holds():
+    with harness.Deployment() as deployment:
+        dev = Dev(deployment)
+        api = Api(dev)
+        token = api.login(dev.info["user_email"], dev.info["user_password"])[2]["access_token"]
+        assert api.post("websites", {"url": "https://shop.example"}, token)[0] == 201
+        narrow = json.loads(deployment.run("keys", "create", "--scope", "manage", "--network",
+                                           "127.0.0.0/8", "-o", "json").stdout)
+        keys = "/api/v1/websites/shop.example/keys"
+
+        def ask(path, body, more=None):
+            data = json.dumps(body).encode()
+            at = second_to_sign(path.encode() + data)
+            mac = hmac.new(narrow["signing_secret"].encode(),
+                           f"{at}.POST.{path}\n".encode() + data, hashlib.sha256).hexdigest()
+            fields = {"Content-Type": "application/json", "X-API-Key": narrow["key"],
+                      "X-Signature": f"t={at},v2={mac}", **(more or {})}
+
+            def send():
+                return call("POST", dev.info["api_url"] + path, data, fields)
+
+            return send(), send
+
+        harness.wait_for("the key is known", lambda: ask(keys, {})[0][0] != 401, 10)
+        (status, _, problem), _ = ask(keys, {"kind": "secret"})
+        assert status == 403 and problem["code"] == "exceeds_own_key", problem
+        within = {"kind": "secret", "scopes": ["manage"], "networks": ["127.0.0.1"]}
+        (status, _, made), again = ask(keys, within, {"Idempotency-Key": "once"})
+        assert status == 201, made
+        # No answer is kept where it would hold a secret, so a field makes no request come again.
+        status, _, problem = again()
+        assert status == 403 and problem["code"] == "bad_signature", problem
+        status, _, strong = api.post("websites/shop.example/keys", {"kind": "secret"}, token)
+        assert status == 201, strong
+        for what in ("key", "signing_secret"):
+            (status, _, problem), _ = ask(f"{keys}/{strong['id']}/rotate", {"what": what})
+            assert status == 403 and problem["code"] == "exceeds_own_key", problem
+        (status, _, problem), _ = ask(f"{keys}/{made['id']}/rotate", {})
+        assert status == 200, problem
+
+
 if __name__ == "__main__":
     harness.main([
         a_tenant_registers_and_its_keys_work,
@@ -461,4 +502,5 @@ if __name__ == "__main__":
         an_account_and_a_number_of_the_tables_carry_messages,
         accounts_and_numbers_are_their_tenants,
         a_key_may_what_its_scopes_say,
+        a_key_gives_no_more_than_it_holds,
     ])

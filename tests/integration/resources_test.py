@@ -23,9 +23,10 @@ TRIGGER = {"event_type": "order.paid", "when": "event.data.amount >= 10", "chann
 def ask(dev, method, path, body=None, **fields):
     """As a tenant's server does: with its secret key, changes signed."""
     data = b"" if body is None else json.dumps(body).encode()
-    at = str(int(time.time()) if method == "GET" else second_to_sign(data))
-    mac = hmac.new(dev.info["signing_secret"].encode(), at.encode() + b"." + data, hashlib.sha256)
-    headers = {"X-API-Key": dev.info["secret_key"], "X-Signature": f"t={at},v1={mac.hexdigest()}"}
+    signed = f"{method}.{path}\n".encode() + data
+    at = str(int(time.time()) if method == "GET" else second_to_sign(signed))
+    mac = hmac.new(dev.info["signing_secret"].encode(), at.encode() + b"." + signed, hashlib.sha256)
+    headers = {"X-API-Key": dev.info["secret_key"], "X-Signature": f"t={at},v2={mac.hexdigest()}"}
     if body is not None:
         headers["Content-Type"] = "application/json"
     headers.update({name.replace("_", "-"): value for name, value in fields.items()})

@@ -1,5 +1,6 @@
 #include "ops/cli/commands/webhook.h"
 
+#include <algorithm>
 #include <array>
 #include <ostream>
 
@@ -29,7 +30,10 @@ Status Verify(const WebhookOptions& options) {
   }
   const std::array keys{HmacKey(options.secret.Reveal())};
   return api::VerifyRequestSignature(options.signature, options.body, keys,
-                                     {.now = options.now, .allow_body_only = true});
+                                     {.now = options.now,
+                                      .allow_body_only = true,
+                                      .target = options.target,
+                                      .bound_only = !options.target.empty()});
 }
 
 }  // namespace
@@ -44,6 +48,16 @@ Result<WebhookScheme> ParseWebhookScheme(std::string_view text) {
   return Error(ErrorCode::kInvalid, "expected ingest or twilio");
 }
 
+Result<std::string> ParseRequestLine(std::string_view text) {
+  const std::size_t space = text.find(' ');
+  const std::string_view path = text.substr(std::min(space, text.size() - 1) + 1);
+  if (space == 0 || space == std::string_view::npos || !path.starts_with('/') ||
+      path.find(' ') != std::string_view::npos) {
+    return Error(ErrorCode::kInvalid, "expected METHOD /path, as in: DELETE /api/v1/websites/shop");
+  }
+  return api::SignedTarget(text.substr(0, space), path, "");
+}
+
 Result<ExitCode> WebhookSign(const Streams& io, const WebhookOptions& options) {
   std::string value;
   if (options.scheme == WebhookScheme::kTwilio) {
@@ -53,8 +67,11 @@ Result<ExitCode> WebhookSign(const Streams& io, const WebhookOptions& options) {
     ALERTSTREAM_ASSIGN_OR_RETURN(const dispatch::Form form, dispatch::DecodeForm(options.body));
     value = dispatch::SignTwilioRequest(options.url, form, options.secret);
   } else {
-    value = api::SignRequest(HmacKey(options.secret.Reveal()), ToMicros(options.now) / 1'000'000,
-                             options.body);
+    const HmacKey key(options.secret.Reveal());
+    const std::int64_t signed_at_s = ToMicros(options.now) / 1'000'000;
+    value = options.target.empty()
+                ? api::SignRequest(key, signed_at_s, options.body)
+                : api::SignBoundRequest(key, signed_at_s, options.target, options.body);
   }
   const auto header = options.scheme == WebhookScheme::kTwilio ? kTwilioHeader : kIngestHeader;
   if (IsJson(io)) {

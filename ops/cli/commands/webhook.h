@@ -16,11 +16,14 @@ enum class WebhookScheme : std::uint8_t {
   kTwilio,  // X-Twilio-Signature, of Twilio's requests to our webhooks.
 };
 Result<WebhookScheme> ParseWebhookScheme(std::string_view text);  // ingest|twilio
+// The target of "DELETE /api/v1/websites/shop". kInvalid
+Result<std::string> ParseRequestLine(std::string_view text);
 
 struct WebhookOptions {
   WebhookScheme scheme = WebhookScheme::kIngest;
   Redacted<std::string> secret;  // Signing secret, or auth token.
   std::string url;               // kTwilio: as Twilio was told to call it.
+  std::string target;            // kIngest: api::SignedTarget, of a v2; empty: a v1.
   std::string body;              // As sent; a form with kTwilio.
   std::string signature;         // To verify: the header's value.
   LogTime now;                   // Signed at, or arrived at.

@@ -50,6 +50,19 @@ TEST(NetworkTest, AnAddressIsInItsNetworksOnly) {
   EXPECT_FALSE(Contains(NetworksOf({"0.0.0.0/0"}), "2001:db8::1"));
 }
 
+TEST(NetworkTest, ANetworkCoversWhatLiesWithinIt) {
+  const auto networks = NetworksOf({"10.0.0.0/8", "192.0.2.7", "2001:db8::/32"});
+  for (const std::string inside :
+       {"10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "192.0.2.7", "2001:db8:1::/48"}) {
+    EXPECT_TRUE(Covers(networks, ParseNetwork(inside).value())) << inside;
+  }
+  for (const std::string outside :
+       {"0.0.0.0/0", "10.0.0.0/7", "11.0.0.0/16", "192.0.2.6/31", "::/0", "2001:db8::/31"}) {
+    EXPECT_FALSE(Covers(networks, ParseNetwork(outside).value())) << outside;
+  }
+  EXPECT_FALSE(Covers({}, ParseNetwork("10.1.2.3").value()));
+}
+
 TEST(ClientAddressTest, OnlyTrustedProxiesAreBelieved) {
   const auto trusted = NetworksOf({"127.0.0.1", "10.0.0.0/8"});
   struct Case {

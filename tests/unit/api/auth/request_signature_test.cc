@@ -166,6 +166,25 @@ TEST(RequestSignatureTest, ASignatureOfTheBodyAloneIsOffUnlessAllowed) {
   EXPECT_FALSE(Verify("t=1700000000,v1=" + kBodyOnlyHex, kBody, allowed).ok());
 }
 
+TEST(RequestSignatureTest, WhereOnlyBoundSignaturesCountNoOtherDoes) {
+  const std::string target = SignedTarget("DELETE", "/api/v1/websites/shop", "x=1");
+  EXPECT_EQ(target, "DELETE./api/v1/websites/shop?x=1");
+  const SignatureRules rules{
+      .now = kNow, .allow_body_only = true, .target = target, .bound_only = true};
+  const std::string bound = SignBoundRequest(Keys().front(), kSignedAt, target, kBody);
+  EXPECT_TRUE(Verify(bound, kBody, rules).ok());
+  EXPECT_TRUE(Verify(kHeader + bound.substr(bound.find(',')), kBody, rules).ok()) << "beside a v1";
+  const std::string elsewhere = SignBoundRequest(
+      Keys().front(), kSignedAt, SignedTarget("DELETE", "/api/v1/websites/shop", ""), kBody);
+  for (const std::string& header : {kHeader, "sha256=" + kBodyOnlyHex, elsewhere,
+                                    kHeader + elsewhere.substr(elsewhere.find(','))}) {
+    const Status status = Verify(header, kBody, rules);
+    ASSERT_FALSE(status.ok()) << header;
+    EXPECT_EQ(status.error().code(), ErrorCode::kDenied) << header;
+  }
+  EXPECT_THAT(Verify(kHeader, kBody, rules).error().message(), HasSubstr("v2: missing"));
+}
+
 TEST(RequestSignatureTest, AHeaderThatIsNoneIsInvalid) {
   struct Case {
     std::string header;

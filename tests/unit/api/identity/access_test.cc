@@ -86,8 +86,10 @@ class AccessTest : public ::testing::Test {
     const auto* response = std::get_if<http::Response>(&answer);
     return response == nullptr ? 200 : response->status;
   }
-  static std::string Signed(std::chrono::seconds offset = {}) {
-    return SignRequest(kSecret, ToMicros(ManualClock::kNoon + offset) / 1'000'000, "{}");
+  // The body {}.
+  static std::string Signed(const std::string& target, std::chrono::seconds offset = {}) {
+    return SignBoundRequest(kSecret, ToMicros(ManualClock::kNoon + offset) / 1'000'000, target,
+                            "{}");
   }
 
   FakeKeys keys_;
@@ -137,61 +139,138 @@ TEST_F(AccessTest, ASecretKeySignsWhatChangesSomething) {
   const auto with = [](const std::string& signature) {
     return Fields{{"X-API-Key", "as_sk_1"}, {"X-Signature", signature}};
   };
-  EXPECT_EQ(StatusOf(Admit(with(Signed()), Permission::kWriteTriggers, "POST")), 200);
-  EXPECT_EQ(StatusOf(Admit(with("nonsense"), Permission::kWriteTriggers, "POST")), 400);
-  EXPECT_EQ(
-      StatusOf(Admit(with(Signed(std::chrono::seconds(-400))), Permission::kWriteTriggers, "POST")),
-      403);
+  const auto ask = [&](const std::string& signature) {
+    return StatusOf(Admit(with(signature), Permission::kWriteTriggers, "POST"));
+  };
+  EXPECT_EQ(ask(Signed("POST.")), 200);
+  EXPECT_EQ(ask("nonsense"), 400);
+  EXPECT_EQ(ask(Signed("POST.", std::chrono::seconds(-400))), 403);
+}
+
+// What signs an event says nothing of the route: whoever sees it could send it to any other.
+TEST_F(AccessTest, WhatSignsAnEventChangesNothing) {
+  keys_.Add("as_sk_old", {.id = "key_old",
+                          .kind = KeyKind::kSecret,
+                          .tenant = "acme",
+                          .signing_secrets = {kSecret},
+                          .allow_body_only = true});
+  const auto ask = [&](const std::string& signature) {
+    http::Request request{.method = "DELETE", .path = "/a", .body = "{}", .peer = "10.1.2.3"};
+    request.headers.Add("X-API-Key", "as_sk_old");
+    request.headers.Add("X-Signature", signature);
+    return guard_.Admit(request, Permission::kManageSites);
+  };
+  const std::int64_t now_s = ToMicros(ManualClock::kNoon) / 1'000'000;
+  for (const std::string& signature :
+       {SignRequest(kSecret, now_s, "{}"), "sha256=" + ToHex(AsView(kSecret.Sign("{}")))}) {
+    const auto answer = ask(signature);
+    ASSERT_EQ(StatusOf(answer), 403) << signature;
+    EXPECT_THAT(std::get<http::Response>(answer).body, HasSubstr("v2: missing"));
+  }
+  EXPECT_EQ(StatusOf(ask(SignBoundRequest(kSecret, now_s, "DELETE./a", "{}"))), 200);
 }
 
 TEST_F(AccessTest, ASignatureIsGoodOnce) {
-  const auto ask = [&](const std::string& method, const std::string& path,
-                       const std::string& signature, const std::string& idempotency_key = "") {
-    http::Request request{.method = method, .path = path, .body = "{}", .peer = "10.1.2.3"};
+  using std::chrono::seconds;
+  const auto ask = [&](seconds offset, const std::string& more = "",
+                       const std::string& idempotency_key = "",
+                       Repeats repeats = Repeats::kRefused) {
+    http::Request request{.method = "POST", .path = "/a", .body = "{}", .peer = "10.1.2.3"};
     request.headers.Add("X-API-Key", "as_sk_1");
-    request.headers.Add("X-Signature", signature);
+    request.headers.Add("X-Signature", Signed("POST./a", offset) + more);
     if (!idempotency_key.empty()) {
       request.headers.Add("Idempotency-Key", idempotency_key);
     }
-    return guard_.Admit(request, Permission::kWriteTriggers);
+    return guard_.Admit(request, Permission::kWriteTriggers, repeats);
   };
-  using std::chrono::seconds;
-  EXPECT_EQ(StatusOf(ask("DELETE", "/a", Signed())), 200);
-  const auto replayed = ask("POST", "/b", Signed());
+  EXPECT_EQ(StatusOf(ask(seconds(0))), 200);
+  const auto replayed = ask(seconds(0));
   ASSERT_EQ(StatusOf(replayed), 403);
   EXPECT_THAT(std::get<http::Response>(replayed).body,
               ::testing::AllOf(HasSubstr("bad_signature"),
                                HasSubstr("X-Signature was used already; sign the request anew")));
-  const std::string other = "v1=" + std::string(64, 'a');
-  EXPECT_EQ(StatusOf(ask("POST", "/b", Signed() + "," + other)), 403) << "written otherwise";
-  EXPECT_EQ(StatusOf(ask("POST", "/b", Signed(), "k")), 403);
-  EXPECT_EQ(StatusOf(ask("POST", "/b", Signed(seconds(-1)))), 200) << "another second";
+  const std::string other = ",v2=" + std::string(64, 'a');
+  EXPECT_EQ(StatusOf(ask(seconds(0), other)), 403) << "written otherwise";
+  EXPECT_EQ(StatusOf(ask(seconds(0), "", "k", Repeats::kAnswered)), 403);
+  EXPECT_EQ(StatusOf(ask(seconds(-1))), 200) << "another second";
 
-  EXPECT_EQ(StatusOf(ask("POST", "/c", Signed(seconds(1)), "k")), 200);
-  EXPECT_EQ(StatusOf(ask("POST", "/c", Signed(seconds(1)), "k")), 200) << "a retry";
-  EXPECT_EQ(StatusOf(ask("POST", "/c", Signed(seconds(1)), "l")), 403);
-  EXPECT_EQ(StatusOf(ask("POST", "/d", Signed(seconds(1)), "k")), 403);
+  EXPECT_EQ(StatusOf(ask(seconds(1), "", "k", Repeats::kAnswered)), 200);
+  EXPECT_EQ(StatusOf(ask(seconds(1), "", "k", Repeats::kAnswered)), 200) << "a retry";
+  EXPECT_EQ(StatusOf(ask(seconds(1), "", "l", Repeats::kAnswered)), 403);
+  EXPECT_EQ(StatusOf(ask(seconds(1), "", "", Repeats::kAnswered)), 403);
 
-  EXPECT_EQ(StatusOf(ask("POST", "/e", Signed(seconds(300)))), 200) << "a clock that is ahead";
+  EXPECT_EQ(StatusOf(ask(seconds(2), "", "k")), 200);
+  EXPECT_EQ(StatusOf(ask(seconds(2), "", "k")), 403) << "where the route keeps no keys";
+
+  EXPECT_EQ(StatusOf(ask(seconds(300))), 200) << "a clock that is ahead";
   clock_.Advance(seconds(600));
-  EXPECT_EQ(StatusOf(ask("POST", "/e", Signed(seconds(300)))), 403) << "valid for 600 s";
+  EXPECT_EQ(StatusOf(ask(seconds(300))), 403) << "valid for 600 s";
 }
 
-TEST(UsedSignaturesTest, TheOldestIsForgottenFirst) {
-  UsedSignatures used(2);
-  const ApiKey key{.id = "key_1", .tenant = "acme"};
-  const LogTime now = ManualClock::kNoon;
-  const std::int64_t at = ToMicros(now) / 1'000'000;
-  const auto use = [&](const std::string& body) {
-    return used.Use(key, {at}, {.body = body}, now);
+TEST_F(AccessTest, WhatIsRefusedOtherwiseUsesNoSignature) {
+  keys_.Add("as_sk_look", {.id = "key_look",
+                           .kind = KeyKind::kSecret,
+                           .tenant = "acme",
+                           .signing_secrets = {kSecret},
+                           .scopes = {.manage = false}});
+  const auto ask = [&](Permission permission) {
+    return StatusOf(
+        Admit({{"X-API-Key", "as_sk_look"}, {"X-Signature", Signed("POST.")}}, permission, "POST"));
   };
-  EXPECT_TRUE(use("a"));
-  EXPECT_TRUE(use("b"));
-  EXPECT_FALSE(use("a")) << "what is refused takes no room";
-  EXPECT_FALSE(use("b"));
-  EXPECT_TRUE(used.Use({.id = "key_2", .tenant = "acme"}, {at}, {.body = "b"}, now));
-  EXPECT_TRUE(use("c"));
-  EXPECT_TRUE(use("a")) << "forgotten";
+  EXPECT_EQ(ask(Permission::kWriteTriggers), 403);
+  EXPECT_EQ(ask(Permission::kReadEvents), 200) << "not used before";
+  EXPECT_EQ(ask(Permission::kReadEvents), 403);
+}
+
+class UsedSignaturesTest : public ::testing::Test {
+ protected:
+  SignatureUse Use(const std::string& tenant, const std::string& key, const std::string& body) {
+    return used_.Use({.id = key, .tenant = tenant}, kAt, {.method = "POST", .body = body}, now_,
+                     Repeats::kRefused);
+  }
+  static constexpr std::int64_t kAt = ToMicros(ManualClock::kNoon) / 1'000'000;
+
+  LogTime now_ = ManualClock::kNoon;
+  UsedSignatures used_{{.of_tenant_max = 3, .of_all_max = 4, .spared = 1}};
+};
+
+TEST_F(UsedSignaturesTest, WhoFillsTheMemoryIsRefusedAndPushesNobodyOut) {
+  EXPECT_EQ(Use("calm", "key_1", "a"), SignatureUse::kGood);
+  EXPECT_EQ(Use("busy", "key_2", "a"), SignatureUse::kGood);
+  EXPECT_EQ(Use("busy", "key_2", "b"), SignatureUse::kGood);
+  EXPECT_EQ(Use("busy", "key_3", "b"), SignatureUse::kGood) << "another key's";
+  EXPECT_EQ(Use("busy", "key_3", "c"), SignatureUse::kFull) << "whatever the key";
+  EXPECT_EQ(Use("busy", "key_2", "a"), SignatureUse::kUsed);
+  EXPECT_EQ(Use("calm", "key_1", "a"), SignatureUse::kUsed);
+  EXPECT_EQ(Use("calm", "key_1", "b"), SignatureUse::kFull) << "all are too many";
+  EXPECT_EQ(Use("new", "key_4", "a"), SignatureUse::kGood) << "but for those who have few";
+}
+
+TEST_F(UsedSignaturesTest, WhatIsOverIsForgotten) {
+  for (const char* body : {"a", "b", "c"}) {
+    EXPECT_EQ(Use("busy", "key_1", body), SignatureUse::kGood);
+  }
+  now_ += kSignatureWindow;
+  EXPECT_EQ(Use("busy", "key_1", "d"), SignatureUse::kFull);
+  EXPECT_EQ(Use("busy", "key_1", "a"), SignatureUse::kUsed) << "still valid";
+  now_ += std::chrono::seconds(2);
+  EXPECT_EQ(Use("busy", "key_1", "d"), SignatureUse::kGood);
+}
+
+TEST_F(AccessTest, AFullMemoryIsSaidToPass) {
+  for (std::size_t i = 0; i < kUsedSignaturesOfTenantMax; ++i) {
+    http::Request request{.method = "POST", .path = "/" + std::to_string(i), .peer = "10.1.2.3"};
+    request.headers.Add("X-API-Key", "as_sk_1");
+    request.headers.Add("X-Signature",
+                        SignBoundRequest(kSecret, ToMicros(ManualClock::kNoon) / 1'000'000,
+                                         "POST." + request.path, ""));
+    ASSERT_EQ(StatusOf(guard_.Admit(request, Permission::kWriteTriggers)), 200);
+  }
+  const auto answer = Admit({{"X-API-Key", "as_sk_1"}, {"X-Signature", Signed("POST.")}},
+                            Permission::kWriteTriggers, "POST");
+  ASSERT_EQ(StatusOf(answer), 503);
+  EXPECT_EQ(std::get<http::Response>(answer).headers.Find("Retry-After"), "5");
+  EXPECT_THAT(std::get<http::Response>(answer).body, HasSubstr("signed more requests"));
 }
 
 TEST_F(AccessTest, ASecretKeyActsAsAdminOfItsTenantWithoutManagingUsers) {
@@ -202,7 +281,29 @@ TEST_F(AccessTest, ASecretKeyActsAsAdminOfItsTenantWithoutManagingUsers) {
   EXPECT_EQ(caller.actor, "key_1");
   EXPECT_FALSE(caller.is_user);
   EXPECT_EQ(caller.role, Role::kAdmin);
+  EXPECT_TRUE(caller.bounds.has_value());
   EXPECT_EQ(StatusOf(Admit({{"X-API-Key", "as_sk_1"}}, Permission::kManageUsers)), 403);
+}
+
+TEST_F(AccessTest, ACallerIsKnownWithTheBoundsOfItsKey) {
+  const LogTime end = ManualClock::kNoon + std::chrono::hours(1);
+  const auto home = ParseNetwork("10.1.0.0/16").value();
+  keys_.Add("as_sk_narrow", {.id = "key_9",
+                             .kind = KeyKind::kSecret,
+                             .tenant = "acme",
+                             .signing_secrets = {kSecret},
+                             .networks = {home},
+                             .scopes = {.ingest = false},
+                             .expires_at = end});
+  const auto answer = Admit({{"X-API-Key", "as_sk_narrow"}}, Permission::kManageKeys);
+  ASSERT_EQ(StatusOf(answer), 200);
+  const auto& bounds = std::get<Caller>(answer).bounds;
+  ASSERT_TRUE(bounds.has_value());
+  EXPECT_EQ(bounds->scopes, (KeyScopes{.ingest = false}));
+  EXPECT_THAT(bounds->networks, ::testing::ElementsAre(home));
+  EXPECT_EQ(bounds->expires_at, end);
+  EXPECT_FALSE(std::get<Caller>(Admit({{"Authorization", "Bearer owner"}}, Permission::kManageKeys))
+                   .bounds.has_value());
 }
 
 TEST_F(AccessTest, TheKeyOfOneWebsiteManagesNeitherKeysNorWebsites) {

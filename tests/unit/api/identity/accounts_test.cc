@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 
 #include <gmock/gmock.h>
@@ -289,9 +290,32 @@ TEST_F(AccountsTest, LoggingOutEndsTheFamily) {
   const Grant first = Register();
   const auto second = accounts_.Refresh(first.refresh_token, "");
   ASSERT_TRUE(second.ok());
-  EXPECT_TRUE(accounts_.LogOut(second.value().refresh_token).ok());
+  EXPECT_TRUE(accounts_.LogOut(second.value().refresh_token).value());
   EXPECT_FALSE(accounts_.Refresh(second.value().refresh_token, "").ok());
-  EXPECT_TRUE(accounts_.LogOut(Secret("rt_unknown")).ok());
+  EXPECT_FALSE(accounts_.LogOut(Secret("rt_unknown")).value());
+  EXPECT_FALSE(accounts_.LogOut(second.value().refresh_token).value()) << "it is over";
+  EXPECT_FALSE(accounts_.LogOut(first.refresh_token).value());
+  EXPECT_EQ(CountAudit("logout"), "1") << "what changes nothing leaves nothing";
+}
+
+TEST_F(AccountsTest, ASessionIsRefreshedSoManyTimesOnly) {
+  Grant grant = Register();
+  Grant before;
+  for (int i = 0; i < kRefreshBound.burst; ++i) {
+    auto next = accounts_.Refresh(grant.refresh_token, "");
+    ASSERT_TRUE(next.ok()) << i;
+    before = std::exchange(grant, std::move(next).value());
+  }
+  const auto refused = accounts_.Refresh(grant.refresh_token, "");
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::kExhausted);
+  EXPECT_TRUE(accounts_.Refresh(Granted(accounts_.LogIn(Login())).refresh_token, "").ok())
+      << "another session";
+  db_.clock().Advance(kRefreshBound.each);
+  ASSERT_TRUE(accounts_.Refresh(grant.refresh_token, "").ok()) << "the token stayed good";
+  EXPECT_EQ(accounts_.Refresh(before.refresh_token, "").error().code(), ErrorCode::kDenied)
+      << "a second use is one whatever the bound says";
+  EXPECT_EQ(CountAudit("session.reuse"), "1");
 }
 
 TEST_F(AccountsTest, AUserOfSeveralTenantsChooses) {

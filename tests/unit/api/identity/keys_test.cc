@@ -372,6 +372,59 @@ TEST_F(KeysTest, AKeyMayWhatItsScopesSay) {
   EXPECT_EQ(scopes(rotated.value()), (KeyScopes{.manage = false})) << "its successor may no more";
 }
 
+TEST_F(KeysTest, AKeyGivesNoMoreThanItHolds) {
+  const LogTime end = db_.clock().Now() + std::chrono::hours(1);
+  const Network home = ParseNetwork("10.1.0.0/16").value();
+  const KeyRights bounds = {
+      .scopes = {.ingest = false, .read = false}, .networks = {home}, .expires_at = end};
+  const KeyAsk within = {.networks = {ParseNetwork("10.1.2.0/24").value()},
+                         .expires_at = end - seconds(1),
+                         .scopes = {"manage"}};
+  ASSERT_TRUE(store_.Create("acme", within, "key_1", &bounds).ok());
+  const auto with = [&](auto change) {
+    KeyAsk ask = within;
+    change(&ask);
+    return ask;
+  };
+  const std::vector<KeyAsk> beyond = {
+      with([](KeyAsk* ask) { ask->scopes = {}; }),
+      with([](KeyAsk* ask) {
+        ask->scopes = {"manage", "read"};
+      }),
+      with([](KeyAsk* ask) { ask->kind = KeyKind::kPublishable; }),
+      with([](KeyAsk* ask) { ask->networks = {}; }),
+      with([](KeyAsk* ask) { ask->networks = {ParseNetwork("10.0.0.0/8").value()}; }),
+      with([](KeyAsk* ask) { ask->networks.push_back(ParseNetwork("10.2.2.3").value()); }),
+      with([](KeyAsk* ask) { ask->expires_at.reset(); }),
+      with([&](KeyAsk* ask) { ask->expires_at = end + seconds(1); })};
+  for (std::size_t i = 0; i < beyond.size(); ++i) {
+    const auto refused = store_.Create("acme", beyond[i], "key_1", &bounds);
+    ASSERT_FALSE(refused.ok()) << i;
+    EXPECT_EQ(refused.error().code(), ErrorCode::kDenied) << i;
+    const NewKey stronger = Create(beyond[i]);
+    for (const Rotated what : {Rotated::kKey, Rotated::kSigningSecret}) {
+      const auto taken =
+          store_.Rotate("acme", "", stronger.id, what, seconds(60), "key_1", &bounds);
+      ASSERT_FALSE(taken.ok()) << i;
+      EXPECT_EQ(taken.error().code(), ErrorCode::kDenied) << i;
+    }
+  }
+  const NewKey equal = Create(with([&](KeyAsk* ask) {
+    ask->networks = {home};
+    ask->expires_at = end;
+  }));
+  EXPECT_TRUE(
+      store_.Rotate("acme", "", equal.id, Rotated::kKey, seconds(60), "key_1", &bounds).ok());
+  const KeyRights all;
+  EXPECT_TRUE(store_.Create("acme", {}, "key_1", &all).ok());
+}
+
+TEST_F(KeysTest, TheMirrorKnowsAKeysEnd) {
+  const LogTime end = db_.clock().Now() + std::chrono::hours(1);
+  const NewKey made = Create({.expires_at = end});
+  EXPECT_EQ(Mirror()->FindKey(made.key.Reveal())->expires_at, end);
+}
+
 TEST_F(KeysTest, MoreKeysThanAServerHoldsLeaveTheOldestServing) {
   std::vector<NewKey> made;
   for (int i = 0; i < 4; ++i) {

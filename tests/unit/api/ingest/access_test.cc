@@ -136,6 +136,24 @@ TEST_F(AccessTest, AKeyIsAcceptedOrRefusedWithItsCode) {
   }
 }
 
+TEST_F(AccessTest, ASignatureOfTheRouteIsTakenToo) {
+  const auto ask = [&](const std::string& header) {
+    http::Request request = With({{"X-API-Key", "as_sk_1"}, {"X-Signature", header}});
+    request.path = "/api/v1/ingest";
+    request.query = "a=b";
+    return Authorize(request, keys_, kNow).index() == 0;
+  };
+  const auto bound = [](const std::string& target) {
+    return SignBoundRequest(kSecret, ToMicros(kNow) / 1'000'000, target, kBody);
+  };
+  const std::string right = bound("POST./api/v1/ingest?a=b");
+  const std::string wrong = bound("POST./api/v1/ingest");
+  EXPECT_TRUE(ask(right));
+  EXPECT_FALSE(ask(wrong));
+  EXPECT_TRUE(ask(SignedAt({}) + right.substr(right.find(','))));
+  EXPECT_FALSE(ask(SignedAt({}) + wrong.substr(wrong.find(',')))) << "it counts where it is sent";
+}
+
 TEST_F(AccessTest, AKeyForAnyOriginNeedsNone) {
   keys_.Add("as_pk_any", {.id = "any", .tenant = "acme", .origins = {"*"}});
   EXPECT_EQ(Authorize(With({{"X-API-Key", "as_pk_any"}}), keys_, kNow).index(), 0U);

@@ -222,7 +222,9 @@ TEST_F(NotificationRoutesTest, TheKeyOfOneWebsiteSpeaksForNoOther) {
                  .token = "",
                  .fields = {{"X-API-Key", key},
                             {"Idempotency-Key", "once" + site},
-                            {"X-Signature", SignRequest(secret_of(key), now_s, body)}}});
+                            {"X-Signature",
+                             SignBoundRequest(secret_of(key), now_s,
+                                              SignedTarget("POST", kNotifications, ""), body)}}});
   };
   const auto refused = send("as_sk_site", "blog");
   EXPECT_EQ(refused.status, 403) << refused.body;
@@ -241,6 +243,7 @@ TEST_F(NotificationRoutesTest, TheKeyOfOneWebsiteSpeaksForNoOther) {
     ASSERT_EQ(sent.status, 200) << sent.body;
     EXPECT_EQ(story_.Read().decisions.back().site(), expected) << key << " " << site;
   }
+  EXPECT_EQ(send("as_sk_all", "").status, 200) << "a retry as it was, with its key and signature";
 }
 
 TEST_F(NotificationRoutesTest, WithoutADecisionInTimeThePositionIsAnswered) {

@@ -84,7 +84,7 @@ TEST_F(ApiClientTest, ASignedCallCarriesKeyAndSignatureOfItsBody) {
   target_.secret_key = Redacted<std::string>("as_sk_x");
   target_.signing_secret = Redacted<std::string>("secret");
   const auto answer = Send({.method = "POST",
-                            .path = "/api/v1/ingest",
+                            .path = "/api/v1/ingest?a=%20b",
                             .body = R"({"a":1})",
                             .headers = {{"Prefer", "wait=5"}},
                             .auth = ApiAuth::kSigned});
@@ -94,9 +94,11 @@ TEST_F(ApiClientTest, ASignedCallCarriesKeyAndSignatureOfItsBody) {
   EXPECT_EQ(seen_.headers.Find("X-API-Key"), "as_sk_x");
   EXPECT_EQ(seen_.headers.Find("Prefer"), "wait=5");
   const HmacKey key("secret");
-  EXPECT_TRUE(api::VerifyRequestSignature(std::string(seen_.headers.Find("X-Signature").value()),
-                                          seen_.body, {&key, 1}, {.now = SystemClock().Now()})
-                  .ok());
+  EXPECT_TRUE(
+      api::VerifyRequestSignature(
+          std::string(seen_.headers.Find("X-Signature").value()), seen_.body, {&key, 1},
+          {.now = SystemClock().Now(), .target = "POST./api/v1/ingest?a=%20b", .bound_only = true})
+          .ok());
 }
 
 TEST_F(ApiClientTest, ASignatureThatWasUsedIsMadeAnew) {
@@ -107,8 +109,9 @@ TEST_F(ApiClientTest, ASignatureThatWasUsedIsMadeAnew) {
   ASSERT_TRUE(Send(call).ok());
   EXPECT_EQ(signatures_.size(), 2u) << "another second";
   const HmacKey key("secret");
-  EXPECT_TRUE(api::VerifyRequestSignature(std::string(seen_.headers.Find("X-Signature").value()),
-                                          "", {&key, 1}, {.now = SystemClock().Now()})
+  EXPECT_TRUE(api::VerifyRequestSignature(
+                  std::string(seen_.headers.Find("X-Signature").value()), "", {&key, 1},
+                  {.now = SystemClock().Now(), .target = "DELETE./api/v1/x", .bound_only = true})
                   .ok());
   refusals_ = 100;
   const auto refused = Send(call);

@@ -86,6 +86,28 @@ TEST_F(WebhookTest, SignsAndVerifiesRequestsToTheApi) {
   EXPECT_EQ(exit_, ExitCode::kFailed);
 }
 
+TEST_F(WebhookTest, SignsMethodAndPathWhereTheyAreGiven) {
+  EXPECT_EQ(ParseRequestLine("DELETE /api/v1/websites/shop?x=1").value(),
+            "DELETE./api/v1/websites/shop?x=1");
+  for (const char* text : {"", "DELETE", " /a", "DELETE ", "DELETE a", "DELETE /a b"}) {
+    const auto wrong = ParseRequestLine(text);
+    ASSERT_FALSE(wrong.ok()) << text;
+    EXPECT_THAT(wrong.error().message(), HasSubstr("expected METHOD /path"));
+  }
+  WebhookOptions options{.scheme = WebhookScheme::kIngest,
+                         .secret = Redacted<std::string>("ak_test_secret"),
+                         .target = "DELETE./api/v1/websites/shop",
+                         .now = FromMicros(1'700'000'000'000'000)};
+  const std::string header = Run(WebhookSign, options);
+  ASSERT_THAT(header, ::testing::StartsWith("X-Signature: t=1700000000,v2="));
+  options.signature = header.substr(header.find("t="));
+  options.signature.pop_back();
+  EXPECT_EQ(Run(WebhookVerify, options), "valid\n");
+  options.target = "DELETE./api/v1/websites/blog";
+  EXPECT_THAT(Run(WebhookVerify, options), HasSubstr("not valid: "));
+  EXPECT_EQ(exit_, ExitCode::kDenied);
+}
+
 TEST_F(WebhookTest, SignsAndVerifiesTwiliosRequests) {
   WebhookOptions options{
       .scheme = WebhookScheme::kTwilio,
