@@ -34,6 +34,9 @@ struct Stamp {
   friend bool operator==(const Stamp&, const Stamp&) = default;
 };
 
+// Of no file, so that it has always changed since.
+constexpr Stamp kNeverRead = {.size = -2};
+
 Stamp StampOf(const std::string& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) {
@@ -139,22 +142,30 @@ Status KeysFile::Impl::Read() {
   const std::scoped_lock read_lock(read_mutex);
   // Before the bytes: a change while they are read is seen the next time.
   Stamps seen{{options.path, StampOf(options.path)}};
+  const auto read = [&](const std::string& path, std::size_t bytes_max) -> Result<std::string> {
+    auto got = ReadPrivateFile(path, bytes_max);
+    if (!got.ok() && got.error().code() == ErrorCode::kUnavailable) {
+      // May pass with the file as it is: the next look tries again.
+      seen.back().second = kNeverRead;
+    }
+    return got;
+  };
+  const auto bytes = read(options.path, kKeysFileBytesMax);
   const SecretReader read_secret = [&](const std::string& path) -> Result<Redacted<std::string>> {
     const std::string file = Beside(options.path, path);
     seen.emplace_back(file, StampOf(file));
-    ALERTSTREAM_ASSIGN_OR_RETURN(std::string secret, ReadPrivateFile(file, kKeySecretBytesMax + 2));
+    ALERTSTREAM_ASSIGN_OR_RETURN(std::string secret, read(file, kKeySecretBytesMax + 2));
     while (secret.ends_with('\n') || secret.ends_with('\r')) {
       secret.pop_back();
     }
     return Redacted<std::string>(std::move(secret));
   };
-  const auto bytes = ReadPrivateFile(options.path, kKeysFileBytesMax);
   auto parsed = bytes.ok()
                     ? ParseKeys(bytes.value(), options.path, read_secret, options.adjust_account)
                     : Result<KeysContent>(bytes.error());
   stamps = std::move(seen);
   for (const auto& [path, stamp] : stamps) {
-    if (!(StampOf(path) == stamp)) {
+    if (!(stamp == kNeverRead) && !(StampOf(path) == stamp)) {
       return Error(ErrorCode::kConflict, fmt::format("{} changed while it was read", path));
     }
   }

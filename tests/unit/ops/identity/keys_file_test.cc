@@ -2,10 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <cstdio>
 #include <fstream>
 #include <string>
 
@@ -236,6 +239,50 @@ TEST_F(KeysFileTest, AChangeIsTakenAsAWholeAndABrokenOneKeepsWhatWasInForce) {
   EXPECT_TRUE(wait([&] {
     return keys.Find("twilio", "main")->auth_tokens[0].Reveal() == "00001111222233334444";
   }));
+}
+
+// No more files can be opened while it lives.
+class NoMoreFiles {
+ public:
+  NoMoreFiles() {
+    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
+    ::rlimit none = before_;
+    none.rlim_cur = 0;
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  }
+  ~NoMoreFiles() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  NoMoreFiles(const NoMoreFiles&) = delete;
+  NoMoreFiles& operator=(const NoMoreFiles&) = delete;
+
+ private:
+  ::rlimit before_{};
+};
+
+TEST_F(KeysFileTest, AFileThatCannotBeReadForAWhileIsTriedAgain) {
+  Write("keys.toml", kGood);
+  Write("token", "fedcba98765432100123");
+  const auto opened = Open(std::chrono::milliseconds(5));
+  ASSERT_TRUE(opened.ok());
+  const KeysFile& keys = *opened.value();
+  const auto wait = [](const auto& condition) {
+    Clock& clock = SystemClock();
+    const auto end = clock.SinceBoot() + std::chrono::seconds(10);
+    while (!condition() && clock.SinceBoot() < end) {
+      clock.SleepFor(std::chrono::milliseconds(2));
+    }
+    return condition();
+  };
+  std::string text = kGood;
+  text.replace(text.find("as_sk_0123456789abcdef"), 22, "as_sk_fedcba9876543210");
+  Write("keys.new", text);
+  {
+    const NoMoreFiles none;
+    ASSERT_EQ(std::rename((scratch_ / "keys.new").c_str(), (scratch_ / "keys.toml").c_str()), 0);
+    ASSERT_TRUE(wait([this] { return bad_ > 0; }));
+  }
+  EXPECT_TRUE(wait([&] { return keys.FindKey("as_sk_fedcba9876543210") != nullptr; }));
+  EXPECT_EQ(keys.FindKey("as_sk_0123456789abcdef"), nullptr) << "it is no longer in the file";
+  EXPECT_EQ(bad_, 1) << "told once";
 }
 
 // Writes in place, as a shell's > does: the file is the same one, of another length.
