@@ -61,8 +61,12 @@ struct Content {
   std::map<NumberName, std::string> numbers;
 };
 
+bool IsOver(const std::optional<LogTime>& previous_until, LogTime now) {
+  return previous_until && *previous_until <= now;
+}
+
 Result<Held> AccountAt(const sql::Rows& rows, std::size_t row, const Sealer& sealer,
-                       const AccountMirrorOptions& options) {
+                       const AccountMirrorOptions& options, LogTime now) {
   ALERTSTREAM_ASSIGN_OR_RETURN(
       const Redacted<std::string> text,
       sealer.Open(rows.Bytes(row, 11), CredentialsContext(rows.Text(row, 0))));
@@ -91,6 +95,9 @@ Result<Held> AccountAt(const sql::Rows& rows, std::size_t row, const Sealer& sea
   if (!rows.IsNull(row, 10)) {
     held.previous_until = rows.Time(row, 10);
   }
+  if (IsOver(held.previous_until, now) && account.auth_tokens.size() > 1) {
+    account.auth_tokens.resize(1);
+  }
   SetAccount(&held, std::move(account));
   return held;
 }
@@ -111,7 +118,9 @@ struct AccountMirror::Impl {
   Status Look(sql::Session& session, bool anew);
   Status Load(sql::Session& session);
   void NoteUnserved(const std::string& id, const Error& error);
-  void ReadAccounts(const sql::Rows& rows, Content* loaded);
+  // The names of tenants' accounts that the file of keys has too: what tenants claimed of theirs is
+  // not the file's account's.
+  std::set<AccountName> ReadAccounts(const sql::Rows& rows, Content* loaded);
   void Expire();
   void Tell(const Status& status);
   std::shared_ptr<const Content> Known() const;
@@ -146,19 +155,25 @@ struct AccountMirror::Impl {
 };
 
 // REQUIRES: look_mutex is held.
-void AccountMirror::Impl::ReadAccounts(const sql::Rows& rows, Content* loaded) {
+std::set<AccountName> AccountMirror::Impl::ReadAccounts(const sql::Rows& rows, Content* loaded) {
+  std::set<AccountName> shadowed;
+  const LogTime now = clock.Now();
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const std::string id(rows.Text(i, 0));
-    auto read = AccountAt(rows, i, sealer, options);
+    auto read = AccountAt(rows, i, sealer, options, now);
     if (read.ok()) {
       unserved.erase(id);
       const auto& account = *read.value().account;
       loaded->accounts.emplace(AccountName(account.provider, account.name),
                                std::move(read).value());
-    } else {
-      NoteUnserved(id, read.error());
+      continue;
+    }
+    NoteUnserved(id, read.error());
+    if (read.error().code() == ErrorCode::kConflict && !rows.Text(i, 1).empty()) {
+      shadowed.emplace(rows.Text(i, 2), rows.Text(i, 3));
     }
   }
+  return shadowed;
 }
 
 // REQUIRES: look_mutex is held.
@@ -174,7 +189,7 @@ Status AccountMirror::Impl::Load(sql::Session& session) {
   ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows accounts,
                                session.Run(kAccounts, Limit(kAccountsMax)));
   ALERTSTREAM_ASSIGN_OR_RETURN(const sql::Rows numbers, session.Run(kNumbers, Limit(kNumbersMax)));
-  ReadAccounts(accounts, loaded.get());
+  const std::set<AccountName> shadowed = ReadAccounts(accounts, loaded.get());
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     if (options.configured.has_number &&
         options.configured.has_number(numbers.Text(i, 0), numbers.Text(i, 2))) {
@@ -182,6 +197,13 @@ Status AccountMirror::Impl::Load(sql::Session& session) {
                    Error(ErrorCode::kConflict,
                          "the file of keys says whose the number is, and comes first; release the "
                          "claim"));
+      continue;
+    }
+    if (shadowed.contains({std::string(numbers.Text(i, 0)), std::string(numbers.Text(i, 1))})) {
+      NoteUnserved(std::string(numbers.Text(i, 4)),
+                   Error(ErrorCode::kConflict,
+                         "the number was claimed of an account whose name the file of keys has, "
+                         "which comes first; rename one"));
       continue;
     }
     unserved.erase(std::string(numbers.Text(i, 4)));
@@ -213,8 +235,7 @@ void AccountMirror::Impl::Expire() {
   const std::lock_guard lock(content_mutex);
   std::shared_ptr<Content> fresh;
   for (const auto& [name, held] : content->accounts) {
-    if (held.previous_until && *held.previous_until <= now &&
-        held.account->auth_tokens.size() > 1) {
+    if (IsOver(held.previous_until, now) && held.account->auth_tokens.size() > 1) {
       if (fresh == nullptr) {
         fresh = std::make_shared<Content>(*content);
       }
@@ -252,15 +273,19 @@ Status AccountMirror::Impl::Serve(sql::Session& session) {
   Tell(Status::Ok());
   auto loaded_at = clock.SinceBoot();
   auto looked_at = loaded_at;
+  bool is_told = false;
   while (!Stopping()) {
     ALERTSTREAM_ASSIGN_OR_RETURN(const std::vector<std::string> payloads,
                                  session.AwaitPayloads(std::min(options.look_every, kSliceMax)));
+    is_told = is_told || !payloads.empty();
     const auto now = clock.SinceBoot();
-    if (!payloads.empty() || now - looked_at >= options.look_every) {
+    if ((is_told && now - looked_at >= options.look_pause) ||
+        now - looked_at >= options.look_every) {
+      is_told = false;
       const bool anew = now - loaded_at >= options.reload_every;
       ALERTSTREAM_RETURN_IF_ERROR(Look(session, anew));
-      looked_at = now;
-      loaded_at = anew ? now : loaded_at;
+      looked_at = clock.SinceBoot();
+      loaded_at = anew ? looked_at : loaded_at;
     }
     Expire();
   }

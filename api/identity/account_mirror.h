@@ -3,9 +3,10 @@
 // database.
 //
 // A thread listens for changes and looks every two seconds besides, so that a change holds within
-// five on every server. Without the database what is known serves for 15 minutes; after that
-// nothing is known any more (Known()): commands wait and webhooks are answered 503.
-// An account whose credentials cannot be opened is not there and hides no other.
+// five on every server. Changes that follow one another are taken in together, once a second: what
+// one tenant does keeps no server busy with everybody's. Without the database what is known serves
+// for 15 minutes; after that nothing is known any more (Known()): commands wait and webhooks are
+// answered 503. An account whose credentials cannot be opened is not there and hides no other.
 #pragma once
 
 #include <chrono>
@@ -29,6 +30,7 @@ namespace alertstream::api {
 
 struct AccountMirrorOptions {
   std::chrono::milliseconds look_every{2'000};
+  std::chrono::milliseconds look_pause{1'000};  // From one look to the next, whatever is heard.
   std::chrono::milliseconds reload_every{10 * 60'000};  // Of everything, changed or not.
   // Changes an account before it comes into force; may be empty.
   std::function<void(dispatch::ProviderAccount* account)> adjust = {};
@@ -51,7 +53,8 @@ class AccountMirror final : public dispatch::ProviderAccounts {
   AccountMirror(const AccountMirror&) = delete;
   AccountMirror& operator=(const AccountMirror&) = delete;
 
-  // Takes in what changed before the call. Blocks. kUnavailable.
+  // Takes in what changed before the call. Blocks, for long if there are many accounts: not for
+  // routes, whose changes the thread hears of. kUnavailable.
   Status Look(sql::Session& session);
   // As Look, with everything anew: what `adjust` does has changed.
   Status Reload(sql::Session& session);

@@ -9,7 +9,6 @@
 
 #include "api/identity/request_bodies.h"
 #include "api/identity/table_answers.h"
-#include "api/identity/transaction.h"
 #include "api/query/object_fields.h"
 #include "api/resources/resource_operation.h"
 #include "schemas/json_object.h"
@@ -46,7 +45,8 @@ std::string NumberJson(const NumberClaim& claim) {
   return fields.ToJson();
 }
 
-// Shared by the routes' copies.
+// Shared by the routes' copies. No route takes a change into this server's memory: the mirror of
+// every server hears of it (account_mirror.h).
 class ProviderAccountDoor {
  public:
   explicit ProviderAccountDoor(const ProviderAccountDeps& deps)
@@ -78,9 +78,6 @@ class ProviderAccountDoor {
   template <typename Ask>
   void DoAsked(const OperationPtr& op, Parsed<Ask> (*parse)(std::string_view),
                std::function<void(const Ask&)> work) const;
-  // This server knows at once what was changed; the others are told.
-  void Learn() const;
-
   const std::shared_ptr<const ResourceDeps> resources_;  // Shared with the operations.
   const ProviderAccountTables* const tables_;
 };
@@ -97,15 +94,6 @@ void ProviderAccountDoor::DoAsked(const OperationPtr& op, Parsed<Ask> (*parse)(s
   }
   op->Read([ask = std::get<Ask>(std::move(parsed)),
             work = std::move(work)](sql::Session& /*session*/) { work(ask); });
-}
-
-void ProviderAccountDoor::Learn() const {
-  auto session = tables_->pool.Take(kSessionWaitMax);
-  if (session.ok()) {
-    // If this fails the mirror's own thread looks within seconds, and tells of it.
-    const Status looked = tables_->mirror.Look(*session.value());
-    static_cast<void>(looked);
-  }
 }
 
 void ProviderAccountDoor::ListAccounts(const OperationPtr& op) const {
@@ -128,7 +116,6 @@ void ProviderAccountDoor::AddAccount(const OperationPtr& op) const {
     if (!made.ok()) {
       return op->Refuse(TableProblem(made.error()));
     }
-    Learn();
     op->Answer(JsonAnswer(201, AccountJson(made.value())));
   });
 }
@@ -139,7 +126,6 @@ void ProviderAccountDoor::RotateAccount(const OperationPtr& op, const std::strin
     if (!rotated.ok()) {
       return op->Refuse(TableProblem(rotated.error()));
     }
-    Learn();
     op->Answer(JsonAnswer(200, AccountJson(rotated.value())));
   });
 }
@@ -150,7 +136,6 @@ void ProviderAccountDoor::RemoveAccount(const OperationPtr& op, const std::strin
     if (!removed.ok()) {
       return op->Refuse(TableProblem(removed.error()));
     }
-    Learn();
     op->Answer({.status = 204});
   });
 }
@@ -175,7 +160,6 @@ void ProviderAccountDoor::ClaimNumber(const OperationPtr& op) const {
     if (!claimed.ok()) {
       return op->Refuse(TableProblem(claimed.error()));
     }
-    Learn();
     op->Answer(JsonAnswer(201, NumberJson(claimed.value())));
   });
 }
@@ -186,7 +170,6 @@ void ProviderAccountDoor::ReleaseNumber(const OperationPtr& op, const std::strin
     if (!released.ok()) {
       return op->Refuse(TableProblem(released.error()));
     }
-    Learn();
     op->Answer({.status = 204});
   });
 }

@@ -4,19 +4,15 @@
 #pragma once
 
 #include "api/http/routes.h"
-#include "api/identity/account_mirror.h"
 #include "api/identity/account_store.h"
 #include "api/resources/resource_routes.h"
 #include "processor/base/result.h"
-#include "projections/sql/database.h"
 
 namespace alertstream::api {
 
 // All of it outlives the routes and the workers' last task.
 struct ProviderAccountTables {
   AccountStore& store;
-  AccountMirror& mirror;
-  sql::Pool& pool;  // Of the role alertstream_identity.
 };
 
 struct ProviderAccountDeps {

@@ -201,8 +201,8 @@ Status AccessPart::AddRoutes(http::Routes* routes, const api::ResourceDeps& reso
                                 .sealer = tables_->sealer(),
                                 .clock = deps_.clock,
                                 .configured = deps_.configured});
-      provider_accounts_ = std::make_unique<api::ProviderAccountTables>(api::ProviderAccountTables{
-          .store = *account_store_, .mirror = *deps_.accounts, .pool = tables_->pool()});
+      provider_accounts_ = std::make_unique<api::ProviderAccountTables>(
+          api::ProviderAccountTables{.store = *account_store_});
     }
     outbox_ =
         std::make_unique<api::Outbox>(tables_->pool(), *opening, deps_.clock, api::OutboxOptions{});
