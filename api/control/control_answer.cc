@@ -80,10 +80,18 @@ void ReadDeadLetter(const RecordAnswer& answer, ItemResult* result) {
       return;
     }
   }
-  // The record was decided, by an engine version that knows nothing of retries.
   result->status = "rejected";
+  if (!answer.dead_letters.empty()) {  // It was passed over.
+    result->reason = schemas::Word(answer.dead_letters.front().reason());
+    result->detail = answer.dead_letters.front().detail();
+    return;
+  }
+  // The record was decided, by an engine version that knows nothing of retries.
   result->reason = schemas::Word(v1::REJECT_REASON_ENGINE_VERSION);
-  result->detail = "the engine version in force knows no actions on dead letters; activate 4";
+  result->detail =
+      "the record was decided, by an engine version that knows no actions on dead letters; "
+      "activate 5 "
+      "before anything is asked for again";
 }
 
 void ReadRetry(const v1::DecisionRecord& record, ItemResult* result) {

@@ -199,7 +199,7 @@ void ControlParser::ReadChange(const RuleTree& tree, ControlKind kind, ProblemLi
   if (kind == ControlKind::kNotificationRetry) {
     const std::string tenant = TenantOf(fields);
     v1::Envelope envelope = NewEnvelope(tenant, "notification.retry");
-    item.id = ReadNotificationRetry(fields, envelope.mutable_site_event()->mutable_direct());
+    item.id = ReadNotificationRetry(fields, &envelope);
     fields.Finish();
     if (problems->size() == 0) {
       Append(std::move(item), Topic::kSiteEvents, schemas::PartitionOf(tenant, context_.partitions),
@@ -245,7 +245,11 @@ void ControlParser::ReadDeadLetter(FieldReader& fields, ProblemList* problems) {
   if (change.record) {
     change.action.set_actor(std::string(context_.actor));
     change.action.set_reason(change.reason);
-    item.records.push_back(RetryRecord(topic, partition, *change.record, change.action));
+    auto record = RetryRecord(topic, partition, *change.record, change.action);
+    if (!record.ok()) {
+      return Problem(record.error().message());
+    }
+    item.records.push_back(std::move(record).value());
     items_.push_back(std::move(item));
     return;
   }

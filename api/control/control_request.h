@@ -11,7 +11,7 @@
 //   dead_letter   action retry|edit|drop|purge, id dlq_..., topic, partition, offset, tenant (that
 //             of the dead letter, absent if it has none), forced, reason; for retry and edit also
 //             record_base64, the RawRecord that is appended again
-//   notification_retry   tenant, id ntf_..., to, body, sender, forced, reason
+//   notification_retry   tenant, id ntf_..., to, body, sender, site, forced, reason
 //   engine_activate   version
 //   event     the native form of an event, or a CloudEvent
 // Either everything is right or nothing is returned.

@@ -11,6 +11,7 @@
 
 #include "api/control/control_answer.h"
 #include "api/control/control_request.h"
+#include "api/control/dead_letter_document.h"
 #include "api/http/problem.h"
 #include "api/ingest/request_fields.h"
 #include "schemas/limits.h"
@@ -149,6 +150,22 @@ std::chrono::seconds WaitOf(const http::Headers& headers) {
   return says ? PreferredWait(headers) : kWaitDefault;
 }
 
+// Why retries and the like may not be appended now; nothing: they may, or there are none.
+std::optional<ProblemDetails> RefusalOfRepairs(const ControlItems& items,
+                                               const AnswerWatch& watch) {
+  for (const ControlItem& item : items) {
+    if (item.kind != ControlKind::kDeadLetter && item.kind != ControlKind::kNotificationRetry) {
+      continue;
+    }
+    for (const RecordToAppend& record : item.records) {
+      if (auto problem = RefusalOfVersion(watch.EngineVersion(record.partition))) {
+        return problem;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 // Shared by the route's copies.
 class ControlDoor {
  public:
@@ -180,6 +197,9 @@ void ControlDoor::Handle(const http::Request& request, http::Responder responder
     return operation->Refuse(*problem);
   }
   operation->items = std::get<ControlItems>(std::move(parsed));
+  if (const auto problem = RefusalOfRepairs(operation->items, deps_.watch)) {
+    return operation->Refuse(*problem);
+  }
   operation->wait = WaitOf(request.headers);
   Append(operation);
 }

@@ -4,12 +4,15 @@
 #include <limits>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "processor/base/base64.h"
 #include "processor/base/id.h"
 #include "schemas/dead_letter_header.h"
 #include "schemas/enum_words.h"
 #include "schemas/json_object.h"
 #include "schemas/limits.h"
+#include "schemas/text.h"
 #include "schemas/topics.h"
 
 namespace alertstream::api {
@@ -32,6 +35,27 @@ void ReadRecord(FieldReader& fields, DeadLetterChange* change) {
 }
 
 }  // namespace
+
+std::optional<http::ProblemDetails> RefusalOfVersion(std::optional<std::uint32_t> in_force) {
+  if (!in_force) {
+    return http::ProblemDetails{.status = 503,
+                                .code = "unavailable",
+                                .detail =
+                                    "Nothing was appended: the log cannot be asked now which "
+                                    "engine version is in force."};
+  }
+  // A partition where nothing was decided begins with a version that knows dead letters.
+  if (*in_force == 0 || *in_force >= kRepairEngineVersionMin) {
+    return std::nullopt;
+  }
+  return http::ProblemDetails{
+      .status = 409,
+      .code = "engine_version",
+      .detail = fmt::format("Nothing was appended: the log is at engine version {}; dead letters "
+                            "and notifications can be retried, dropped and purged from {} on "
+                            "(alertstream engine activate {}).",
+                            *in_force, kRepairEngineVersionMin, kRepairEngineVersionMin)};
+}
 
 void ReadDeadLetterChange(FieldReader& fields, std::int32_t partitions, DeadLetterChange* change) {
   const auto kind = fields.Choice("action", Need::kRequired, kActions);
@@ -66,8 +90,10 @@ void ReadDeadLetterChange(FieldReader& fields, std::int32_t partitions, DeadLett
   }
 }
 
-std::string ReadNotificationRetry(FieldReader& fields, v1::DirectNotification* direct) {
+std::string ReadNotificationRetry(FieldReader& fields, v1::Envelope* event) {
+  v1::DirectNotification* direct = event->mutable_site_event()->mutable_direct();
   v1::RetryRequested* retry = direct->mutable_retry();
+  event->set_site(fields.Text("site", Need::kOptional, schemas::kSiteIdBytesMax));
   retry->set_notification_id(fields.Text("id", Need::kRequired, schemas::kNotificationIdBytesMax));
   direct->mutable_to()->set_plain(fields.Text("to", Need::kRequired, schemas::kPushTokenBytesMax));
   retry->mutable_body()->set_plain(
@@ -78,13 +104,17 @@ std::string ReadNotificationRetry(FieldReader& fields, v1::DirectNotification* d
   return retry->notification_id();
 }
 
-RecordToAppend RetryRecord(schemas::Topic topic, std::int32_t partition,
-                           const v1::RawRecord& record, const v1::DeadLetterAction& action) {
+Result<RecordToAppend> RetryRecord(schemas::Topic topic, std::int32_t partition,
+                                   const v1::RawRecord& record,
+                                   const v1::DeadLetterAction& action) {
+  if (!HasRecord(action.record())) {
+    return Error(ErrorCode::kConflict, "the dead letter is a timer's; it has no record");
+  }
   RecordToAppend again{
       .topic = topic, .partition = partition, .key = record.key(), .value = record.value()};
   for (const auto& header : record.headers()) {
-    // Of an earlier retry, which died as this one.
-    if (header.name() != schemas::kDeadLetterHeader) {
+    // Of an earlier retry, which died as this one; the fold finds it in any case.
+    if (!schemas::EqualsIgnoringCase(header.name(), schemas::kDeadLetterHeader)) {
       again.headers.emplace_back(header.name(), header.value());
     }
   }
@@ -103,7 +133,7 @@ std::string DeadLetterDocument(const DeadLetterChange& change, const std::string
       .Integer("offset", action.record().offset())
       .Bool("forced", action.forced())
       .Text("reason", change.reason);
-  if (!tenant.empty()) {
+  if (schemas::IsTenantId(tenant)) {  // Of a letter of nobody it is empty or `_unrouted`.
     object.Text("tenant", tenant);
   }
   if (change.record) {
@@ -112,12 +142,12 @@ std::string DeadLetterDocument(const DeadLetterChange& change, const std::string
   return object.Take();
 }
 
-std::string NotificationRetryDocument(const v1::DirectNotification& direct,
-                                      const std::string& tenant) {
+std::string NotificationRetryDocument(const v1::Envelope& event) {
+  const v1::DirectNotification& direct = event.site_event().direct();
   const v1::RetryRequested& retry = direct.retry();
   schemas::JsonObject object;
   object.Text("kind", "notification_retry")
-      .Text("tenant", tenant)
+      .Text("tenant", event.tenant())
       .Text("id", retry.notification_id())
       .Text("to", direct.to().plain())
       .Text("body", retry.body().plain())
@@ -125,6 +155,9 @@ std::string NotificationRetryDocument(const v1::DirectNotification& direct,
       .Text("reason", retry.reason());
   if (!retry.sender_id().empty()) {
     object.Text("sender", retry.sender_id());
+  }
+  if (!event.site().empty()) {
+    object.Text("site", event.site());
   }
   return object.Take();
 }

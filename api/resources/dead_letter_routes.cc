@@ -18,8 +18,10 @@
 #include "api/resources/resource_answer.h"
 #include "api/resources/resource_operation.h"
 #include "api/resources/resource_request.h"
+#include "processor/base/crypto.h"
 #include "processor/base/id.h"
 #include "projections/read_model/dead_letters.h"
+#include "projections/read_model/events.h"
 #include "projections/read_model/notifications.h"
 #include "schemas/enum_words.h"
 #include "schemas/input_codec.h"
@@ -44,6 +46,28 @@ struct Repair {
   RepairRequest request;
   std::string id;
 };
+
+bool IsRetry(v1::DeadLetterActionKind kind) {
+  return kind == v1::DEAD_LETTER_ACTION_KIND_RETRY || kind == v1::DEAD_LETTER_ACTION_KIND_EDIT;
+}
+
+// Why nothing is appended, whatever the letter's state.
+std::optional<ProblemDetails> RefusalOf(const Repair& repair, const read_model::DeadLetter& letter,
+                                        const v1::DeadLetterAction& action) {
+  if (!HasRecord(action.record())) {
+    return Conflict("not_retryable",
+                    "The engine failed on a timer; there is no record, and nothing to be done.");
+  }
+  // Its retry may end the process, which leaves no trace of the retry.
+  if (IsRetry(repair.kind) && !repair.request.forced &&
+      letter.stage == schemas::Word(v1::DEAD_LETTER_STAGE_SKIP)) {
+    return Conflict(
+        "crashed_process",
+        "The record ended the process and was skipped; its retry may stop the partition "
+        "again. Forced, it is tried all the same.");
+  }
+  return std::nullopt;
+}
 
 v1::DeadLetterAction ActionOf(const Repair& repair, const read_model::DeadLetter& letter) {
   const auto id = ParseId(IdKind::kDeadLetter, letter.id);
@@ -137,10 +161,21 @@ ResourceParse RetryRecordOf(const Repair& repair, const read_model::DeadLetterWh
   }
   action.set_actor(std::string(context.actor));
   action.set_reason(repair.request.reason);
-  return ResourceChange{
-      .id = repair.id,
-      .record = RetryRecord(topic, static_cast<std::int32_t>(action.record().partition()), record,
-                            action)};
+  auto again =
+      RetryRecord(topic, static_cast<std::int32_t>(action.record().partition()), record, action);
+  if (!again.ok()) {
+    return Conflict("not_retryable", again.error().message());
+  }
+  return ResourceChange{.id = repair.id, .record = std::move(again).value()};
+}
+
+// Nothing is appended while the fold would take the record for another.
+bool IsInForce(const OperationPtr& operation, std::int32_t partition) {
+  const auto problem = RefusalOfVersion(operation->deps().watch.EngineVersion(partition));
+  if (problem) {
+    operation->Refuse(*problem);
+  }
+  return !problem;
 }
 
 void Act(const OperationPtr& operation, const Repair& repair) {
@@ -154,11 +189,14 @@ void Act(const OperationPtr& operation, const Repair& repair) {
       return operation->Answer(NotFoundProblem());
     }
     const v1::DeadLetterAction action = ActionOf(repair, found.value()->letter);
-    const bool is_change = repair.kind == v1::DEAD_LETTER_ACTION_KIND_DROP ||
-                           repair.kind == v1::DEAD_LETTER_ACTION_KIND_PURGE;
-    auto parsed = is_change ? ChangeRecord(repair, action, operation->context())
-                            : RetryRecordOf(repair, *found.value(), action, operation->context());
-    if (operation->Take(std::move(parsed)) == nullptr) {
+    if (const auto problem = RefusalOf(repair, found.value()->letter, action)) {
+      return operation->Refuse(*problem);
+    }
+    auto parsed = IsRetry(repair.kind)
+                      ? RetryRecordOf(repair, *found.value(), action, operation->context())
+                      : ChangeRecord(repair, action, operation->context());
+    if (operation->Take(std::move(parsed)) == nullptr ||
+        !IsInForce(operation, operation->change().record.partition)) {
       return;
     }
     operation->Ask(operation->change().record, [operation](const RecordAnswer& answer) {
@@ -183,8 +221,10 @@ void Begin(const OperationPtr& operation, v1::DeadLetterActionKind kind, const s
                      [operation, repair] { Act(operation, repair); });
 }
 
-// What the message was, from the read side, and whom it was for.
+// What the message was, from the read side, and whom it was for. `site`: of the event that caused
+// it; a site that is not active sends nothing.
 std::variant<v1::Envelope, ProblemDetails> EnvelopeOfRetry(const read_model::Notification& dead,
+                                                           const std::string& site,
                                                            const RepairRequest& request,
                                                            const ResourceContext& context) {
   v1::Envelope envelope;
@@ -200,6 +240,7 @@ std::variant<v1::Envelope, ProblemDetails> EnvelopeOfRetry(const read_model::Not
   retry->set_reason(request.reason);
   envelope.set_tenant(std::string(context.tenant));
   envelope.set_routing_key(std::string(context.tenant));
+  envelope.set_site(site);
   envelope.set_type("notification.retry");
   envelope.set_schema_version(schemas::kSchemaVersionMax);
   envelope.set_source("rest");
@@ -209,10 +250,38 @@ std::variant<v1::Envelope, ProblemDetails> EnvelopeOfRetry(const read_model::Not
   return envelope;
 }
 
+// A key is the route's: the fold, which keeps keys of all routes together, gets one made from both.
+// What it compares is the request.
+void SetKey(const std::string& route, const ResourceOperation& operation, v1::Envelope* envelope) {
+  if (!operation.key()) {
+    return;
+  }
+  constexpr std::string_view kBetween = "\n";
+  const auto digest = [&](std::string_view text) {
+    return Sha256().Update(route).Update(kBetween).Update(text).Final();
+  };
+  envelope->mutable_idempotency()->set_key(ToHex(AsView(digest(*operation.key()))));
+  envelope->set_body_sha256(std::string(AsView(digest(operation.request().body))));
+}
+
+std::string RouteOfRetry(const std::string& id) {
+  return fmt::format("POST /api/v1/notifications/{}/retry", id);
+}
+
 void RetryNotification(const OperationPtr& operation, const std::string& id,
                        const RepairRequest& request) {
   operation->Read([operation, id, request](sql::Session& session) {
-    const auto found = read_model::FindNotification(session, operation->caller().tenant, id);
+    const std::string& tenant = operation->caller().tenant;
+    const auto found = read_model::FindNotification(session, tenant, id);
+    std::string site;
+    if (found.ok() && found.value() && found.value()->notification.event_id) {
+      const auto event =
+          read_model::FindEvent(session, tenant, *found.value()->notification.event_id);
+      if (!event.ok()) {
+        return operation->Unavailable(event.error());
+      }
+      site = event.value() ? event.value()->site : "";
+    }
     session.Rollback();
     if (!found.ok()) {
       return operation->Unavailable(found.error());
@@ -220,17 +289,15 @@ void RetryNotification(const OperationPtr& operation, const std::string& id,
     if (!found.value()) {
       return operation->Answer(NotFoundProblem());
     }
-    auto made = EnvelopeOfRetry(found.value()->notification, request, operation->context());
+    auto made = EnvelopeOfRetry(found.value()->notification, site, request, operation->context());
     if (const auto* problem = std::get_if<ProblemDetails>(&made)) {
       return operation->Refuse(*problem);
     }
-    auto record = RecordOfNotification(std::get<v1::Envelope>(made), operation->context());
-    if (operation->Take(std::move(record)) == nullptr) {
-      return;
+    auto& envelope = std::get<v1::Envelope>(made);
+    SetKey(RouteOfRetry(id), *operation, &envelope);
+    if (IsInForce(operation, schemas::PartitionOf(tenant, operation->context().partitions))) {
+      SendNotification(operation, envelope);
     }
-    operation->Ask(operation->change().record, [operation](const RecordAnswer& answer) {
-      operation->Answer(AnswerOfNotification(answer));
-    });
   });
 }
 
@@ -242,7 +309,7 @@ void BeginNotification(const OperationPtr& operation, const std::string& id) {
   if (const auto* problem = std::get_if<ProblemDetails>(&parsed)) {
     return operation->Refuse(*problem);
   }
-  operation->WithKey(fmt::format("POST /api/v1/notifications/{}/retry", id),
+  operation->WithKey(RouteOfRetry(id),
                      [operation, id, request = std::get<RepairRequest>(std::move(parsed))] {
                        RetryNotification(operation, id, request);
                      });
@@ -271,19 +338,32 @@ Status AddRoute(http::Routes* routes, const std::string& path,
       });
 }
 
+// The record was appended and is done with, but not as an action on the dead letter. Nobody is told
+// to come again: it would be decided once more.
+ProblemDetails OutcomeWithoutFact(const RecordAnswer& answer) {
+  if (!answer.dead_letters.empty()) {
+    const v1::DeadLetter& died = answer.dead_letters.front();
+    return Conflict(
+        "conflict",
+        fmt::format("The record was passed over and is the dead letter {} now ({}); what "
+                    "was asked for was not done.",
+                    FormatId(IdKind::kDeadLetter, died.id()), schemas::Word(died.reason())));
+  }
+  return Conflict(
+      "engine_version",
+      fmt::format("The record was decided by an engine version that knows no actions on "
+                  "dead letters. Activate {} and look at what it did before anything is "
+                  "asked for again.",
+                  kRepairEngineVersionMin));
+}
+
 }  // namespace
 
 http::Response AnswerOfDeadLetterAction(const RecordAnswer& answer) {
   const auto fact = std::find_if(answer.facts.begin(), answer.facts.end(),
                                  [](const v1::Fact& each) { return each.has_dead_letter(); });
   if (fact == answer.facts.end()) {
-    http::Response response = http::Problem(
-        {.status = 503,
-         .code = "unavailable",
-         .detail = "The log is at an engine version that knows no actions on dead letters; they "
-                   "need 4 (alertstream engine activate)."});
-    response.headers.Add("Retry-After", "3600");
-    return response;
+    return http::Problem(OutcomeWithoutFact(answer));
   }
   if (fact->result() == v1::FACT_RESULT_REJECTED) {
     return http::Problem(RejectionOf(*fact));

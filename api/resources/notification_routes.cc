@@ -133,8 +133,6 @@ http::Response AnswerOfFirst(const read_model::Event& event,
   return response;
 }
 
-void Send(const OperationPtr& operation, const v1::Envelope& envelope);
-
 // The fold keeps a key for longer than its answer is kept: it has decided on `first` before. What
 // it decided is the answer; unless the client was told to try again, which then is a request of its
 // own, with a key that follows from both, so that it is made once, too.
@@ -159,21 +157,7 @@ void FollowFirst(const OperationPtr& operation, const v1::Envelope& envelope,
     v1::Envelope again = envelope;
     const Digest key = Sha256().Update(envelope.idempotency().key()).Update(first).Final();
     again.mutable_idempotency()->set_key(ToHex(AsView(key)));
-    Send(operation, again);
-  });
-}
-
-void Send(const OperationPtr& operation, const v1::Envelope& envelope) {
-  auto record = RecordOfNotification(envelope, operation->context());
-  if (operation->Take(std::move(record)) == nullptr) {
-    return;
-  }
-  operation->Ask(operation->change().record, [operation, envelope](const RecordAnswer& answer) {
-    if (!answer.decisions.empty() && !answer.decisions.front().duplicate_of().empty()) {
-      return FollowFirst(operation, envelope,
-                         FormatId(IdKind::kEvent, answer.decisions.front().duplicate_of()));
-    }
-    operation->Answer(AnswerOfNotification(answer));
+    SendNotification(operation, again);
   });
 }
 
@@ -197,7 +181,7 @@ void FindAddress(const OperationPtr& operation, const NotificationDraft& draft) 
                                  "given instead",
                        .pointer = "#/recipient"}}});
     }
-    Send(operation, envelope);
+    SendNotification(operation, envelope);
   });
 }
 
@@ -235,7 +219,7 @@ void Notify(const OperationPtr& operation) {
       draft.envelope.mutable_idempotency()->set_key(*operation->key());
     }
     if (draft.recipient.empty()) {
-      Send(operation, draft.envelope);
+      SendNotification(operation, draft.envelope);
     } else {
       FindAddress(operation, draft);
     }
@@ -243,6 +227,20 @@ void Notify(const OperationPtr& operation) {
 }
 
 }  // namespace
+
+void SendNotification(const OperationPtr& operation, const v1::Envelope& envelope) {
+  auto record = RecordOfNotification(envelope, operation->context());
+  if (operation->Take(std::move(record)) == nullptr) {
+    return;
+  }
+  operation->Ask(operation->change().record, [operation, envelope](const RecordAnswer& answer) {
+    if (!answer.decisions.empty() && !answer.decisions.front().duplicate_of().empty()) {
+      return FollowFirst(operation, envelope,
+                         FormatId(IdKind::kEvent, answer.decisions.front().duplicate_of()));
+    }
+    operation->Answer(AnswerOfNotification(answer));
+  });
+}
 
 http::Response AnswerOfNotification(const RecordAnswer& answer) {
   if (!answer.dead_letters.empty()) {

@@ -256,7 +256,8 @@ void AddRedrive(CLI::App* app, RedriveWords* words) {
   app->add_option("ids", words->ids, "whole ids, dlq_...");
   AddFilters(app, &words->filters);
   app->add_flag("--all", words->options.all, "all of them, or of --tenant");
-  app->add_flag("--force", words->options.forced, "also what was acted on before");
+  app->add_flag("--force", words->options.forced,
+                "also what was acted on before; retry: what ended the process");
   app->add_flag("--dry-run", words->options.dry_run, "only say what would be done");
   app->add_option("--rate", words->options.rate, "at most so many a second")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{100'000}));
@@ -373,8 +374,9 @@ void CommandLine::AddDeadLetterLists(CLI::App* dlq) {
             });
           });
   AddFilters(export_app, &exported->filters);
-  export_app->add_flag("--show-original", exported->original,
-                       "also what is about people, and the bytes, in hexadecimal");
+  export_app->add_flag(
+      "--show-original", exported->original,
+      "also what is about people, and the bytes, in hexadecimal; not what was purged");
   auto* show = Keep(List{});
   CLI::App* show_app = Add(dlq, "show", "One dead letter, decoded as far as it can be",
                            "dlq show dlq_01JD3J", [show](Program& program) {
@@ -409,7 +411,7 @@ void CommandLine::AddRedrives(CLI::App* dlq) {
   for (const auto& [name, kind, help] :
        {std::tuple("drop", v1::DEAD_LETTER_ACTION_KIND_DROP, "Say that nothing will be done"),
         std::tuple("purge", v1::DEAD_LETTER_ACTION_KIND_PURGE,
-                   "As drop, for good; the read side forgets their bytes")}) {
+                   "As drop, for good; the read side forgets their bytes, and their retries'")}) {
     auto* words = Keep(RedriveWords{});
     CLI::App* app =
         Add(dlq, name, help, fmt::format("dlq {} --older-than 30d --reason 'known, case 17'", name),
@@ -443,7 +445,8 @@ void CommandLine::AddRedrives(CLI::App* dlq) {
   edit_app->add_option("--data", edit->data_file, "file with the event's new data, JSON");
   edit_app->add_option("--site", edit->options.site, "the event's new website");
   edit_app->add_option("--type", edit->options.type, "the event's new type");
-  edit_app->add_flag("--force", edit->options.forced, "also if it was acted on before");
+  edit_app->add_flag("--force", edit->options.forced,
+                     "also if it was acted on before, or ended the process");
   edit_app->add_option("--reason", edit->options.reason, "for the audit trail")->required();
 }
 

@@ -111,6 +111,8 @@ def a_life_after_death(deployment):
     assert dry == {"dry_run": True, "skipped: failed_again": 1, "would be asked for": 6}, dry
     assert redrive(deployment, "drop", died[1]["id"], *REASON)["dropped"] == 1
     assert redrive(deployment, "purge", died[2]["id"], *REASON)["purged"] == 1
+    shown = deployment.run("dlq", "show", died[2]["id"], "--show-original", expect=6)
+    assert "original_hex" not in shown.stdout and "purged" in shown.stderr, shown
     done = redrive(deployment, "retry", "--all", *REASON)
     assert done == {"dry_run": False, "resolved": 4, "skipped: dropped": 1,
                     "skipped: failed_again": 1, "skipped: purged": 1}, done

@@ -60,7 +60,8 @@ JsonObject Describe(const Letter& each) {
       .Text("reason", Word(letter.reason()))
       .Text("detail", letter.detail())
       .Text("event_type", letter.event_type())
-      .Integer("retries", each.state.retries());
+      .Integer("retries", each.state.retries())
+      .Bool("purged", each.is_forgotten);
   if (!letter.retry_of().empty()) {
     object.Text("retry_of", FormatId(IdKind::kDeadLetter, letter.retry_of()));
   }
@@ -169,6 +170,10 @@ Result<ExitCode> ShowDeadLetter(const Session& session, const std::string& id, b
     DescribeOriginal(whole.letter.letter, *whole.original, show_original, &object);
   }
   session.io.out << object.Take() << "\n";
+  if (show_original && whole.letter.is_forgotten) {
+    session.io.err << "its bytes were purged: they are not shown\n";
+    return ExitCode::kConflict;
+  }
   return ExitCode::kOk;
 }
 
@@ -184,7 +189,12 @@ Result<ExitCode> ExportDeadLetters(const Session& session, const LetterFilters& 
         session.io.out << object.Take() << "\n";
         return !session.Interrupted();
       }));
+  const auto forgotten = std::count_if(book.letters.begin(), book.letters.end(),
+                                       [](const Letter& each) { return each.is_forgotten; });
   session.io.err << fmt::format("{} dead letters\n", book.letters.size());
+  if (forgotten > 0) {
+    session.io.err << fmt::format("{} of them were purged: their bytes are not shown\n", forgotten);
+  }
   return ExitCode::kOk;
 }
 

@@ -20,7 +20,8 @@ Result<ExitCode> CountDeadLetters(const Session& session, const LetterFilters& f
 Result<ExitCode> ExportDeadLetters(const Session& session, const LetterFilters& filters,
                                    bool show_original);
 // One by its id or the beginning of it, its record decoded as far as it can be. `show_original`:
-// also what is about people, and the record's exact bytes, in hexadecimal.
+// also what is about people, and the record's exact bytes, in hexadecimal. Of a purged letter, and
+// of its retries, nothing of the record is shown; to ask for it is kConflict.
 Result<ExitCode> ShowDeadLetter(const Session& session, const std::string& id, bool show_original);
 
 // "site-events/3/88213".

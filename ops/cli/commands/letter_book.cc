@@ -67,39 +67,150 @@ bool LetterFilters::empty() const {
          !newer_than && ids.empty();
 }
 
+namespace {
+
+// Collects letters and what became of them, batch by batch.
+class BookReader {
+ public:
+  BookReader(const Session& session, const LetterFilters& filters, std::set<std::string> wanted)
+      : session_(session), filters_(filters), wanted_(std::move(wanted)) {}
+
+  void Take(std::int32_t partition, const runtime::ReleasedBatch& batch);
+  LetterBook Finish() &&;
+
+ private:
+  void TakeFact(const v1::DeadLetterFact& fact);
+  void TakeLetter(v1::DeadLetter letter, std::uint64_t seq);
+  void FollowPurges();
+
+  const Session& session_;
+  const LetterFilters& filters_;
+  const std::set<std::string> wanted_;  // Empty: any.
+  LetterBook book_;
+  std::map<std::string, std::size_t> places_;
+  std::map<std::int32_t, std::uint32_t> versions_;
+  // Of all letters, whether they fit or not: which are retries of which, both ways.
+  std::multimap<std::string, std::string> relatives_;
+  std::set<std::string> purged_;
+  std::set<std::string> unfit_;  // Those that came again, and do not fit any more.
+};
+
+void BookReader::Take(std::int32_t partition, const runtime::ReleasedBatch& batch) {
+  std::vector<v1::DeadLetterFact> later;
+  std::vector<v1::DeadLetter> letters;
+  for (const auto& output : batch.outputs) {
+    v1::Fact fact;
+    v1::DeadLetter letter;
+    if (output.topic == Topic::kDeadLetters) {
+      if (Parse(output, &letter)) {
+        letters.push_back(std::move(letter));
+      }
+    } else if (Parse(output, &fact) && fact.has_dead_letter() &&
+               fact.result() == v1::FACT_RESULT_ACCEPTED) {
+      const v1::DeadLetterActionKind kind = fact.dead_letter().action();
+      const bool is_change =
+          kind == v1::DEAD_LETTER_ACTION_KIND_DROP || kind == v1::DEAD_LETTER_ACTION_KIND_PURGE;
+      // Between the two kinds the timers of a batch leave their letters.
+      if (is_change) {
+        TakeFact(fact.dead_letter());
+      } else {
+        later.push_back(std::move(*fact.mutable_dead_letter()));
+      }
+    }
+  }
+  for (v1::DeadLetter& letter : letters) {
+    versions_[partition] = 0;
+    TakeLetter(std::move(letter), batch.journal.seq());
+  }
+  for (const v1::DeadLetterFact& fact : later) {
+    TakeFact(fact);
+  }
+  if (const auto found = versions_.find(partition); found != versions_.end()) {
+    found->second = batch.journal.engine_version();
+  }
+}
+
+void BookReader::TakeFact(const v1::DeadLetterFact& fact) {
+  if (fact.status() == v1::DEAD_LETTER_STATUS_PURGED) {
+    purged_.insert(fact.id());
+  }
+  if (const auto found = places_.find(fact.id()); found != places_.end()) {
+    book_.letters[found->second].state = fact;
+  }
+}
+
+void BookReader::TakeLetter(v1::DeadLetter letter, std::uint64_t seq) {
+  if (!letter.retry_of().empty()) {
+    relatives_.emplace(letter.id(), letter.retry_of());
+    relatives_.emplace(letter.retry_of(), letter.id());
+  }
+  const auto known = places_.find(letter.id());
+  const bool fits =
+      Fits(session_, filters_, letter) && (wanted_.empty() || wanted_.contains(letter.id()));
+  if (known == places_.end() && !fits) {
+    return;
+  }
+  const bool has_original = letter.has_original();
+  letter.clear_original();
+  if (known == places_.end()) {
+    places_[letter.id()] = book_.letters.size();
+    book_.letters.push_back(
+        {.letter = std::move(letter), .state = {}, .has_original = has_original, .seq = seq});
+    return;
+  }
+  Letter& again = book_.letters[known->second];
+  again.letter = std::move(letter);
+  again.has_original = has_original;
+  again.seq = seq;
+  again.state.set_status(v1::DEAD_LETTER_STATUS_OPEN);
+  if (fits) {
+    unfit_.erase(again.letter.id());
+  } else {
+    unfit_.insert(again.letter.id());
+  }
+}
+
+void BookReader::FollowPurges() {
+  std::vector<std::string> open(purged_.begin(), purged_.end());
+  while (!open.empty()) {
+    const std::string id = std::move(open.back());
+    open.pop_back();
+    const auto [begin, end] = relatives_.equal_range(id);
+    for (auto each = begin; each != end; ++each) {
+      if (purged_.insert(each->second).second) {
+        open.push_back(each->second);
+      }
+    }
+  }
+}
+
+LetterBook BookReader::Finish() && {
+  for (const auto& [partition, version] : versions_) {
+    book_.engine_version =
+        book_.engine_version == 0 ? version : std::min(book_.engine_version, version);
+  }
+  FollowPurges();
+  for (Letter& letter : book_.letters) {
+    letter.is_forgotten = purged_.contains(letter.letter.id());
+  }
+  std::erase_if(book_.letters, [&](const Letter& letter) {
+    return (filters_.status && letter.status() != *filters_.status) ||
+           unfit_.contains(letter.letter.id());
+  });
+  return std::move(book_);
+}
+
+}  // namespace
+
 Result<LetterBook> ReadLetters(const Session& session, const LetterFilters& filters) {
-  LetterBook book;
   std::set<std::string> wanted;
   for (const std::string& id : filters.ids) {
     ALERTSTREAM_ASSIGN_OR_RETURN(const IdBytes bytes, ParseId(IdKind::kDeadLetter, id));
     wanted.insert(std::string(AsView(bytes)));
   }
-  std::map<std::string, std::size_t> places;
-  std::map<std::int32_t, std::uint32_t> versions;
+  BookReader reader(session, filters, std::move(wanted));
   const auto visit = [&](std::int32_t partition, const runtime::ReleasedBatch& batch) -> Status {
-    for (const auto& output : batch.outputs) {
-      v1::Fact fact;
-      v1::DeadLetter letter;
-      if (output.topic == Topic::kFacts) {
-        if (Parse(output, &fact) && fact.has_dead_letter() &&
-            fact.result() == v1::FACT_RESULT_ACCEPTED) {
-          if (const auto found = places.find(fact.dead_letter().id()); found != places.end()) {
-            book.letters[found->second].state = fact.dead_letter();
-          }
-        }
-      } else if (Parse(output, &letter)) {
-        versions[partition] = 0;
-        if (Fits(session, filters, letter) && (wanted.empty() || wanted.contains(letter.id()))) {
-          places[letter.id()] = book.letters.size();
-          const bool has_original = letter.has_original();
-          letter.clear_original();
-          book.letters.push_back({.letter = std::move(letter), .has_original = has_original});
-        }
-      }
-    }
-    if (const auto found = versions.find(partition); found != versions.end()) {
-      found->second = batch.journal.engine_version();
-    }
+    reader.Take(partition, batch);
     return Status::Ok();
   };
   ALERTSTREAM_RETURN_IF_ERROR(
@@ -108,14 +219,7 @@ Result<LetterBook> ReadLetters(const Session& session, const LetterFilters& filt
           : ForEachBatchOf(session,
                            schemas::PartitionOf(session.tenant, session.identity.partitions),
                            {Topic::kFacts, Topic::kDeadLetters}, visit));
-  for (const auto& [partition, version] : versions) {
-    book.engine_version =
-        book.engine_version == 0 ? version : std::min(book.engine_version, version);
-  }
-  std::erase_if(book.letters, [&](const Letter& letter) {
-    return filters.status && letter.status() != *filters.status;
-  });
-  return book;
+  return std::move(reader).Finish();
 }
 
 Status ForEachOriginal(const Session& session, const LetterBook& book, const VisitOriginal& visit) {
@@ -127,25 +231,28 @@ Status ForEachOriginal(const Session& session, const LetterBook& book, const Vis
   }
   bool stopped = false;
   for (const std::int32_t partition : partitions) {
-    ALERTSTREAM_RETURN_IF_ERROR(ForEachBatchOf(
-        session, partition, {Topic::kDeadLetters},
-        [&](std::int32_t, const runtime::ReleasedBatch& batch) -> Status {
-          for (const auto& output : batch.outputs) {
-            v1::DeadLetter letter;
-            if (stopped || !Parse(output, &letter)) {
-              continue;
-            }
-            const auto found = wanted.find(letter.id());
-            if (found == wanted.end()) {
-              continue;
-            }
-            const auto original = OriginalOf(letter);
-            ALERTSTREAM_ASSIGN_OR_RETURN(const bool more,
-                                         visit(*found->second, original ? &*original : nullptr));
-            stopped = !more;
-          }
-          return Status::Ok();
-        }));
+    ALERTSTREAM_RETURN_IF_ERROR(
+        ForEachBatchOf(session, partition, {Topic::kDeadLetters},
+                       [&](std::int32_t, const runtime::ReleasedBatch& batch) -> Status {
+                         for (const auto& output : batch.outputs) {
+                           v1::DeadLetter letter;
+                           if (stopped || !Parse(output, &letter)) {
+                             continue;
+                           }
+                           const auto found = wanted.find(letter.id());
+                           if (found == wanted.end() || found->second->seq != batch.journal.seq()) {
+                             continue;  // Or one that came again later.
+                           }
+                           const Letter& known = *found->second;
+                           wanted.erase(found);
+                           const auto original = known.is_forgotten ? std::optional<v1::RawRecord>()
+                                                                    : OriginalOf(letter);
+                           ALERTSTREAM_ASSIGN_OR_RETURN(
+                               const bool more, visit(known, original ? &*original : nullptr));
+                           stopped = !more;
+                         }
+                         return Status::Ok();
+                       }));
   }
   return Status::Ok();
 }
@@ -191,7 +298,7 @@ Result<LetterWhole> FindLetter(const Session& session, const std::string& id) {
     return Error(ErrorCode::kInvalid,
                  fmt::format("{} dead letters begin so; give more of the id", fitting));
   }
-  LetterWhole whole{.letter = *found, .original = {}};
+  LetterWhole whole{.letter = *found, .original = {}, .engine_version = book.engine_version};
   book.letters = {whole.letter};
   ALERTSTREAM_RETURN_IF_ERROR(ForEachOriginal(
       session, book, [&](const Letter&, const v1::RawRecord* original) -> Result<bool> {

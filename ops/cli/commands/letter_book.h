@@ -19,6 +19,10 @@ struct Letter {
   v1::DeadLetter letter;  // Without its original, of which there may be many megabytes.
   v1::DeadLetterFact state;
   bool has_original = false;
+  // It was purged, or one that it is a retry of, or a retry of it: its bytes are shown to nobody.
+  bool is_forgotten = false;
+  // Of the batch that left it. A letter may come again, with the same id: then it is open again.
+  std::uint64_t seq = 0;
 
   v1::DeadLetterStatus status() const;
 };
@@ -47,7 +51,7 @@ struct LetterBook {
 Result<LetterBook> ReadLetters(const Session& session, const LetterFilters& filters);
 
 // Calls `visit` for the letters of `book` with their originals, in the same order; it returns false
-// to stop. A letter without bytes has none.
+// to stop. A letter without bytes has none, nor one that is forgotten.
 using VisitOriginal =
     std::function<Result<bool>(const Letter& letter, const v1::RawRecord* original)>;
 Status ForEachOriginal(const Session& session, const LetterBook& book, const VisitOriginal& visit);
@@ -59,6 +63,7 @@ std::optional<v1::Envelope> EnvelopeOf(const v1::DeadLetter& letter, const v1::R
 struct LetterWhole {
   Letter letter;
   std::optional<v1::RawRecord> original;
+  std::uint32_t engine_version = 0;  // As LetterBook.
 };
 Result<LetterWhole> FindLetter(const Session& session, const std::string& id);
 

@@ -29,8 +29,6 @@ constexpr std::size_t kChunkBytesMax = 512 << 10;  // Half of what a server take
 constexpr std::size_t kServerRecordBytesMax = 700 << 10;
 constexpr std::chrono::seconds kProgressEvery{1};
 constexpr std::chrono::seconds kAnswerMax{60};
-// Since this version the fold knows dead letters.
-constexpr std::uint32_t kEngineVersionMin = 4;
 
 std::string IdOf(const Letter& letter) { return FormatId(IdKind::kDeadLetter, letter.letter.id()); }
 
@@ -111,7 +109,7 @@ class Asker {
  private:
   Status AskServer(std::span<Wanted> wanted, Tally* tally);
   Status AskLog(std::span<Wanted> wanted, Tally* tally);
-  api::RecordToAppend RecordOf(const Wanted& wanted) const;
+  Result<api::RecordToAppend> RecordOf(const Wanted& wanted) const;
 
   const Session& session_;
 };
@@ -140,7 +138,7 @@ Status Asker::AskServer(std::span<Wanted> wanted, Tally* tally) {
   return Status::Ok();
 }
 
-api::RecordToAppend Asker::RecordOf(const Wanted& wanted) const {
+Result<api::RecordToAppend> Asker::RecordOf(const Wanted& wanted) const {
   const auto& record = wanted.letter->letter.record();
   const auto partition = static_cast<std::int32_t>(record.partition());
   v1::DeadLetterAction action = wanted.change.action;
@@ -155,17 +153,18 @@ api::RecordToAppend Asker::RecordOf(const Wanted& wanted) const {
   v1::Envelope envelope = NewEnvelope(session_, key, "dlq.action");
   envelope.mutable_account_change()->set_reason(wanted.change.reason);
   *envelope.mutable_account_change()->mutable_dead_letter_action() = action;
-  return {.topic = Topic::kAccountChanges,
-          .partition = partition,
-          .key = key,
-          .value = envelope.SerializeAsString()};
+  return api::RecordToAppend{.topic = Topic::kAccountChanges,
+                             .partition = partition,
+                             .key = key,
+                             .value = envelope.SerializeAsString()};
 }
 
 Status Asker::AskLog(std::span<Wanted> wanted, Tally* tally) {
   ALERTSTREAM_ASSIGN_OR_RETURN(const auto watcher, OutcomeWatcher::Open(session_, false));
   std::vector<api::RecordToAppend> owned;
   for (const Wanted& each : wanted) {
-    owned.push_back(RecordOf(each));
+    ALERTSTREAM_ASSIGN_OR_RETURN(auto record, RecordOf(each));
+    owned.push_back(std::move(record));
   }
   std::vector<std::vector<log::Header>> headers(owned.size());
   std::vector<log::NewRecord> records;
@@ -290,16 +289,26 @@ Status Redriver::Finish() {
   return Flush();
 }
 
+// An older fold would take a retry for the record itself, and decide it once more.
+Status CheckVersion(std::uint32_t in_force) {
+  if (in_force == 0 || in_force >= api::kRepairEngineVersionMin) {
+    return Status::Ok();
+  }
+  return Error(ErrorCode::kConflict,
+               fmt::format("the log is at engine version {}; dead letters can be acted on from "
+                           "{} on (alertstream engine activate {})",
+                           in_force, api::kRepairEngineVersionMin, api::kRepairEngineVersionMin));
+}
+
+constexpr std::string_view kNoRecord = "a timer's, without a record";
+
 Result<LetterBook> Choose(const Session& session, const RedriveOptions& options) {
   if (options.filters.empty() && !options.all) {
     return Error(ErrorCode::kInvalid, "name dead letters, or a filter, or --all");
   }
   ALERTSTREAM_ASSIGN_OR_RETURN(LetterBook book, ReadLetters(session, options.filters));
-  if (!book.letters.empty() && book.engine_version < kEngineVersionMin) {
-    return Error(ErrorCode::kConflict,
-                 fmt::format("the log is at engine version {}; dead letters can be acted on from "
-                             "{} on (alertstream engine activate {})",
-                             book.engine_version, kEngineVersionMin, kEngineVersionMin));
+  if (!book.letters.empty()) {
+    ALERTSTREAM_RETURN_IF_ERROR(CheckVersion(book.engine_version));
   }
   if (!options.filters.ids.empty() && book.letters.size() < options.filters.ids.size()) {
     return Error(ErrorCode::kNotFound, fmt::format("{} of {} ids name no dead letter",
@@ -312,14 +321,21 @@ Result<LetterBook> Choose(const Session& session, const RedriveOptions& options)
 // Why the letter is left out; "" if it is not.
 std::string ReasonToSkip(const Session& session, const RedriveOptions& options,
                          const Letter& letter, const v1::RawRecord* original) {
-  if (letter.status() == v1::DEAD_LETTER_STATUS_PURGED) {
+  if (letter.is_forgotten) {
     return "purged";
+  }
+  if (!api::HasRecord(letter.letter.record())) {
+    return std::string(kNoRecord);
   }
   if (letter.status() != v1::DEAD_LETTER_STATUS_OPEN && !options.forced) {
     return Word(letter.status());
   }
   if (original == nullptr) {
     return "without bytes";
+  }
+  // Its retry may end the process again, which leaves no trace of the retry.
+  if (letter.letter.stage() == v1::DEAD_LETTER_STAGE_SKIP && !options.forced) {
+    return Word(letter.letter.reason()) + ", which needs --force";
   }
   if (session.control != nullptr && original->ByteSizeLong() > kServerRecordBytesMax) {
     return "too large to go through the server; stop it first";
@@ -373,6 +389,10 @@ Result<ExitCode> ChangeDeadLetters(const Session& session, v1::DeadLetterActionK
     const bool is_open =
         status == v1::DEAD_LETTER_STATUS_OPEN || status == v1::DEAD_LETTER_STATUS_FAILED_AGAIN;
     const bool is_ended = status == v1::DEAD_LETTER_STATUS_PURGED;
+    if (!api::HasRecord(letter.letter.record())) {
+      redriver.Skip(std::string(kNoRecord));
+      continue;
+    }
     if (is_ended || (!is_open && !options.forced && kind == v1::DEAD_LETTER_ACTION_KIND_DROP)) {
       redriver.Skip(Word(status));
       continue;
@@ -425,8 +445,14 @@ Result<v1::RawRecord> EditedCopy(const LetterWhole& whole, const EditOptions& op
 
 Result<ExitCode> EditDeadLetter(const Session& session, const EditOptions& options) {
   ALERTSTREAM_ASSIGN_OR_RETURN(const LetterWhole whole, FindLetter(session, options.id));
-  if (!whole.original) {
+  ALERTSTREAM_RETURN_IF_ERROR(CheckVersion(whole.engine_version));
+  if (!whole.original || !api::HasRecord(whole.letter.letter.record())) {
     return Error(ErrorCode::kNotFound, "the dead letter has no bytes to be changed");
+  }
+  if (whole.letter.letter.stage() == v1::DEAD_LETTER_STAGE_SKIP && !options.forced) {
+    return Error(ErrorCode::kConflict,
+                 "the record ended the process and was skipped; a changed copy may do it again. "
+                 "Forced (--force), it is tried all the same");
   }
   ALERTSTREAM_ASSIGN_OR_RETURN(const v1::RawRecord copy, EditedCopy(whole, options));
   v1::Envelope envelope;
@@ -456,19 +482,48 @@ Result<ExitCode> EditDeadLetter(const Session& session, const EditOptions& optio
 
 namespace {
 
-Result<v1::NotificationCommand> FindCommand(const Session& session, std::string_view id) {
-  std::optional<v1::NotificationCommand> found;
+struct Sent {
+  v1::NotificationCommand command;
+  std::string site;  // Of the event that caused it.
+  std::int32_t partition = 0;
+  std::uint32_t engine_version = 0;  // In force on the partition.
+};
+
+// Takes what a batch says of the notification `id`: its command, and its event's decision.
+void ReadSent(std::int32_t partition, const runtime::ReleasedBatch& batch, std::string_view id,
+              std::optional<Sent>* found) {
+  for (const auto& output : batch.outputs) {
+    v1::NotificationCommand command;
+    const auto& value = output.record.value;
+    if (output.topic == Topic::kNotificationCommands &&
+        command.ParseFromArray(value.data(), static_cast<int>(value.size())) &&
+        command.notification_id() == id && command.has_body()) {
+      *found = Sent{.command = std::move(command),
+                    .site = *found ? (*found)->site : "",
+                    .partition = partition};
+    }
+  }
+  if (!*found || (*found)->partition != partition) {
+    return;
+  }
+  (*found)->engine_version = batch.journal.engine_version();
+  for (const auto& output : batch.outputs) {
+    v1::DecisionRecord decision;
+    const auto& value = output.record.value;
+    if (output.topic == Topic::kDecisions &&
+        decision.ParseFromArray(value.data(), static_cast<int>(value.size())) &&
+        !decision.event_id().empty() && decision.event_id() == (*found)->command.event_id()) {
+      (*found)->site = decision.site();
+    }
+  }
+}
+
+Result<Sent> FindSent(const Session& session, std::string_view id) {
+  std::optional<Sent> found;
   ALERTSTREAM_RETURN_IF_ERROR(
-      ForEachBatch(session, {Topic::kNotificationCommands},
-                   [&](std::int32_t, const runtime::ReleasedBatch& batch) -> Status {
-                     for (const auto& output : batch.outputs) {
-                       v1::NotificationCommand command;
-                       const auto& value = output.record.value;
-                       if (command.ParseFromArray(value.data(), static_cast<int>(value.size())) &&
-                           command.notification_id() == id && command.has_body()) {
-                         found = std::move(command);
-                       }
-                     }
+      ForEachBatch(session, {Topic::kNotificationCommands, Topic::kDecisions},
+                   [&](std::int32_t partition, const runtime::ReleasedBatch& batch) -> Status {
+                     ReadSent(partition, batch, id, &found);
                      return Status::Ok();
                    }));
   if (!found) {
@@ -498,8 +553,11 @@ std::string DecisionWords(const RecordOutcome& outcome, bool* sent) {
 Result<ExitCode> RetryNotification(const Session& session, const std::string& id, bool forced,
                                    const std::string& reason) {
   ALERTSTREAM_ASSIGN_OR_RETURN(const IdBytes bytes, ParseId(IdKind::kNotification, id));
-  ALERTSTREAM_ASSIGN_OR_RETURN(const auto command, FindCommand(session, AsView(bytes)));
+  ALERTSTREAM_ASSIGN_OR_RETURN(const Sent before, FindSent(session, AsView(bytes)));
+  ALERTSTREAM_RETURN_IF_ERROR(CheckVersion(before.engine_version));
+  const v1::NotificationCommand& command = before.command;
   v1::Envelope envelope = NewEnvelope(session, command.tenant(), "notification.retry");
+  envelope.set_site(before.site);  // One that is not active sends nothing.
   auto* direct = envelope.mutable_site_event()->mutable_direct();
   *direct->mutable_to() = command.to();
   auto* retry = direct->mutable_retry();
@@ -512,9 +570,8 @@ Result<ExitCode> RetryNotification(const Session& session, const std::string& id
   bool sent = false;
   if (session.control != nullptr) {
     ALERTSTREAM_ASSIGN_OR_RETURN(
-        const auto results,
-        session.control->Send("", {api::NotificationRetryDocument(*direct, command.tenant())},
-                              ControlPort::Wait::kForVerdicts));
+        const auto results, session.control->Send("", {api::NotificationRetryDocument(envelope)},
+                                                  ControlPort::Wait::kForVerdicts));
     const ControlResult& result = results.at(0);
     sent = result.status == "accepted";
     words =

@@ -22,8 +22,9 @@ struct RedriveOptions {
   std::string reason;
 };
 
-// In the order in which they died, for each key. kInvalid: neither a filter nor `all`, or nothing
-// can be written down because the engine version in force is below 4.
+// In the order in which they died, for each key. What ended the process is left out unless forced,
+// and what has no record. kInvalid: neither a filter nor `all`. kConflict: the engine version in
+// force is below 5; nothing is appended.
 Result<ExitCode> RetryDeadLetters(const Session& session, const RedriveOptions& options);
 // DROP or PURGE.
 Result<ExitCode> ChangeDeadLetters(const Session& session, v1::DeadLetterActionKind kind,

@@ -1,5 +1,6 @@
 #include "api/control/control_request.h"
 
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -172,6 +173,7 @@ TEST(ControlRequest, ARetryOfADeadLetterIsItsRecordWithAHeader) {
   record.set_value(std::string("\xff\0x", 3));
   record.add_headers()->set_name("h");
   record.add_headers()->set_name(std::string(schemas::kDeadLetterHeader));
+  record.add_headers()->set_name("As-Dead-Letter");
   const ControlItem item =
       ItemOf(DeadLetterDocument({.action = action, .reason = "again", .record = record}, ""));
   EXPECT_EQ(item.id, FormatId(IdKind::kDeadLetter, action.id()));
@@ -181,7 +183,8 @@ TEST(ControlRequest, ARetryOfADeadLetterIsItsRecordWithAHeader) {
   EXPECT_EQ(again.partition, 2);
   EXPECT_EQ(again.key, "any key");
   EXPECT_EQ(again.value, record.value());
-  ASSERT_THAT(again.headers, SizeIs(2)) << "the header of an earlier retry is replaced";
+  ASSERT_THAT(again.headers, SizeIs(2))
+      << "the header of an earlier retry is replaced, however it is written";
   const schemas::HeaderView header{again.headers[1].first, again.headers[1].second};
   const auto read = schemas::RetryOf(std::span(&header, 1));
   ASSERT_TRUE(read.has_value());
@@ -198,13 +201,13 @@ TEST(ControlRequest, ADropIsAChangeOfItsTenantOrOfTheLog) {
   action.set_kind(v1::DEAD_LETTER_ACTION_KIND_DROP);
   action.mutable_record()->set_topic(1);
   action.mutable_record()->set_partition(3);
-  for (const std::string tenant : {"acme", ""}) {
+  for (const std::string tenant : {"acme", "", "_unrouted"}) {
     const ControlItem item =
         ItemOf(DeadLetterDocument({.action = action, .reason = "old", .record = {}}, tenant));
     ASSERT_THAT(item.records, SizeIs(1));
     EXPECT_EQ(item.records[0].topic, Topic::kAccountChanges);
     EXPECT_EQ(item.records[0].partition, 3);
-    EXPECT_EQ(item.records[0].key, tenant.empty() ? schemas::kLogKey : tenant);
+    EXPECT_EQ(item.records[0].key, tenant == "acme" ? tenant : schemas::kLogKey) << tenant;
     const v1::Envelope envelope = EnvelopeOf(item);
     EXPECT_EQ(envelope.account_change().reason(), "old");
     EXPECT_EQ(envelope.account_change().dead_letter_action().SerializeAsString(),
@@ -212,16 +215,45 @@ TEST(ControlRequest, ADropIsAChangeOfItsTenantOrOfTheLog) {
   }
 }
 
+TEST(ControlRequest, ALetterWithoutARecordCannotBeRetried) {
+  v1::DeadLetterAction action;
+  action.set_id(std::string(16, 'd'));
+  action.set_kind(v1::DEAD_LETTER_ACTION_KIND_RETRY);
+  action.set_actor("ops");
+  action.mutable_record()->set_topic(static_cast<std::uint32_t>(Topic::kDeliveryAttempts));
+  action.mutable_record()->set_offset(-7);
+  const auto again = RetryRecord(Topic::kDeliveryAttempts, 0, {}, action);
+  ASSERT_FALSE(again.ok());
+  EXPECT_EQ(again.error().code(), ErrorCode::kConflict);
+  EXPECT_THAT(again.error().message(), HasSubstr("a timer's"));
+}
+
+TEST(ControlRequest, AnEngineVersionBelowFiveIsRefused) {
+  for (const auto& [in_force, status] : std::vector<std::pair<std::optional<std::uint32_t>, int>>{
+           {std::nullopt, 503}, {1, 409}, {3, 409}, {4, 409}, {0, 200}, {5, 200}, {6, 200}}) {
+    const auto problem = RefusalOfVersion(in_force);
+    EXPECT_EQ(problem ? problem->status : 200, status) << in_force.value_or(99);
+    if (status == 409) {
+      EXPECT_EQ(problem->code, "engine_version");
+      EXPECT_THAT(problem->detail, HasSubstr("engine activate 5"));
+    }
+  }
+}
+
 TEST(ControlRequest, ANotificationIsAskedForAgain) {
-  v1::DirectNotification direct;
+  v1::Envelope asked;
+  asked.set_tenant("acme");
+  asked.set_site("shop");
+  v1::DirectNotification& direct = *asked.mutable_site_event()->mutable_direct();
   direct.mutable_to()->set_plain("+254700000001");
   direct.mutable_retry()->set_notification_id(
       FormatId(IdKind::kNotification, std::string(16, 'n')));
   direct.mutable_retry()->mutable_body()->set_plain("Hi {{you}}");
   direct.mutable_retry()->set_reason("again");
-  const ControlItem item = ItemOf(NotificationRetryDocument(direct, "acme"));
+  const ControlItem item = ItemOf(NotificationRetryDocument(asked));
   EXPECT_EQ(item.id, direct.retry().notification_id());
   EXPECT_EQ(EnvelopeOf(item).site_event().direct().SerializeAsString(), direct.SerializeAsString());
+  EXPECT_EQ(EnvelopeOf(item).site(), "shop");
 }
 
 TEST(ControlRequest, FaultsOfAnActionAreNamed) {

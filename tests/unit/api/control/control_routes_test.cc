@@ -12,6 +12,7 @@
 
 #include "schemas/json.h"
 #include "tests/support/fake_keys.h"
+#include "tests/support/forged_batch.h"
 #include "tests/support/one_answer.h"
 #include "tests/support/runtime_story.h"
 
@@ -123,6 +124,28 @@ class ControlRoutesTest : public ::testing::Test {
 };
 
 constexpr std::string_view kSite = R"({"tenant":"acme","events":[{"kind":"site","id":"shop"}]})";
+
+// An older fold would take the record of a retry for a new one.
+TEST_F(ControlRoutesTest, NothingIsRetriedWhileTheEngineVersionIsTooOld) {
+  runtime::ForgeBatch(story_, *owner_, {}, 4);
+  for (int i = 0; i < 5'000 && watch_->EngineVersion(0) != 4; ++i) {
+    SystemClock().SleepFor(1ms);
+  }
+  for (const std::string_view event :
+       {R"({"kind":"dead_letter","action":"drop","id":"dlq_00000000000000000000000000",)"
+        R"("topic":"site-events","partition":0,"offset":1,"reason":"x"})",
+        R"({"kind":"notification_retry","id":"ntf_00000000000000000000000000",)"
+        R"("to":"+254700000002","body":"b","reason":"x"})"}) {
+    const auto refused = Post(R"({"tenant":"acme","events":[{"kind":"site","id":"new"},)" +
+                              std::string(event) + "]}");
+    EXPECT_EQ(refused.status, 409) << refused.body;
+    EXPECT_THAT(refused.body, HasSubstr("engine activate 5"));
+  }
+  ASSERT_TRUE(owner_->RunUntilQuiet().ok());
+  for (const v1::Fact& fact : story_.Read().facts) {
+    EXPECT_FALSE(fact.has_site() && fact.site().site().id() == "new") << "nothing is appended";
+  }
+}
 
 TEST_F(ControlRoutesTest, OnlyAnOperatorMayControl) {
   struct Case {
