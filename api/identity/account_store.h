@@ -32,9 +32,9 @@ inline constexpr std::size_t kNumbersOfTenantMax = 10'000;  // As many as one an
 // That a tenant claims itself: nobody has checked that they are its own, and what is claimed nobody
 // else can claim. An operator claims more for it.
 inline constexpr std::size_t kNumbersSelfServedMax = 100;
-inline constexpr std::size_t kNumbersMax = 100'000;         // That a server mirrors.
-inline constexpr std::size_t kCredentialBytesMin = 16;      // Below, it can be guessed.
-inline constexpr std::size_t kCredentialBytesMax = 256;     // Providers' tokens have 32 characters.
+inline constexpr std::size_t kNumbersMax = 100'000;      // That a server mirrors.
+inline constexpr std::size_t kCredentialBytesMin = 16;   // Below, it can be guessed.
+inline constexpr std::size_t kCredentialBytesMax = 256;  // Providers' tokens have 32 characters.
 inline constexpr std::chrono::hours kTokenOverlapDefault{24};
 inline constexpr std::chrono::hours kTokenOverlapMax{30 * 24};
 // Whose audit events those of the deployment's accounts are: no tenant's id begins so.
