@@ -1,5 +1,7 @@
 #include "ops/cli/audit_directory.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -32,6 +34,7 @@ Result<std::unique_ptr<AuditDirectory>> AuditDirectory::Create(const Options& op
   }
   auto directory =
       std::unique_ptr<AuditDirectory>(new AuditDirectory(path, !options.resume.empty()));
+  ALERTSTREAM_RETURN_IF_ERROR(directory->Lock());
   if (!options.snapshots.empty()) {
     directory->snapshots_ = state::OpenSnapshotDirectory(
         {.directory = options.snapshots, .state_directory = directory->path_});
@@ -46,6 +49,20 @@ AuditDirectory::~AuditDirectory() {
   } else {
     fs::remove_all(path_, error);
   }
+  if (lock_ >= 0) {
+    ::close(lock_);
+  }
+}
+
+Status AuditDirectory::Lock() {
+  lock_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (lock_ < 0 || ::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    return Error(ErrorCode::kConflict,
+                 fmt::format("{}: another audit verify uses it; wait for its end, or name another "
+                             "file with --resume",
+                             path_));
+  }
+  return Status::Ok();
 }
 
 Status AuditDirectory::Clear(std::int32_t partition) const {

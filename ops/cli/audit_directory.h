@@ -17,6 +17,7 @@ class AuditDirectory {
     std::string resume;     // The progress file; "": there is none.
     std::string snapshots;  // To begin from; "": none.
   };
+  // kConflict: another run has the same progress file.
   static Result<std::unique_ptr<AuditDirectory>> Create(const Options& options);
   ~AuditDirectory();
   AuditDirectory(const AuditDirectory&) = delete;
@@ -28,10 +29,12 @@ class AuditDirectory {
 
  private:
   AuditDirectory(std::string path, bool lasts) : path_(std::move(path)), lasts_(lasts) {}
+  Status Lock();
   Status Clear(std::int32_t partition) const;
 
   const std::string path_;
   const bool lasts_;
+  int lock_ = -1;  // Descriptor of the directory, locked while this object lives.
   std::unique_ptr<state::SnapshotStore> snapshots_;
 };
 

@@ -5,6 +5,8 @@ Runs the programs named by ALERTSTREAM_TEST_PROGRAM and ALERTSTREAM_TEST_TAMPER.
 only.
 """
 
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -96,6 +98,16 @@ class Copy(harness.Deployment):
         return int(partition), int(offset)
 
 
+@contextlib.contextmanager
+def locked(directory):
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def totals(report):
     return {name: report[name] for name in ("batches", "records", "decisions", "mismatches")}
 
@@ -178,7 +190,10 @@ def a_killed_run_goes_on_where_it_was():
         verified = {each["partition"]: each["checkpoints"][-1]["reached"]["seq"]
                     for each in reached["partitions"] if each["checkpoints"]}
         assert verified and max(verified.values()) > 1, reached
-        # Another range, another log: refused, and nothing is lost.
+        # Another run at the same time, another range, another log: refused, and nothing is lost.
+        with locked(states):
+            done = copy.run("audit", "verify", *arguments, expect=6)
+            assert "another audit verify uses it" in done.stderr, done.stderr
         done = copy.run("audit", "verify", "--resume", file, "--partition", "0", expect=1)
         assert "of another audit" in done.stderr, done.stderr
         with harness.Deployment() as other:

@@ -193,8 +193,8 @@ class Run {
       end += static_cast<std::uint64_t>(progress.end.load());
     }
     const std::string text = fmt::format(
-        "verified {} of {} partitions; {} of the journal; nothing is sent or written",
-        finished_.load(), partitions_.size(), ProgressText("verifying", meter_.At(at, end)));
+        "{} of {} partitions are done; {}; nothing is sent or written", finished_.load(),
+        partitions_.size(), ProgressText("verifying the journal", meter_.At(at, end)));
     told_on_terminal_ = options_.terminal;
     session_.io.err << (options_.terminal ? fmt::format("{}{}", kClearLine, text) : text + "\n")
                     << std::flush;

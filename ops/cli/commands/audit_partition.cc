@@ -321,7 +321,7 @@ Status PartitionAuditor::Follow(runtime::PartitionState& state) {
            .offset_max = options_.range.to_offset,
            .inspect = [this](const runtime::Redecided& batch) { return Inspect(batch); }}));
   auto kept_at = session_.clock.SinceBoot();
-  const Status status = replayer->CatchUp([&](std::int64_t at, std::int64_t end) {
+  Status status = replayer->CatchUp([&](std::int64_t at, std::int64_t end) {
     const std::int64_t to = options_.range.to_offset.value_or(end - 1) + 1;
     progress_->end = std::min(end, to);
     progress_->at = std::min(at, progress_->end.load());
