@@ -4,18 +4,21 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "processor/base/clock.h"
 #include "processor/log/local/local_log.h"
+#include "projections/dead_letters.h"
 #include "projections/partition_projector.h"
 #include "projections/rebuild.h"
 #include "tests/support/local_log_fixture.h"
 #include "tests/support/postgres_fixture.h"
 #include "tests/support/read_model_fixture.h"
 #include "tests/support/runtime_story.h"
+#include "tests/unit/projections/batch_builder.h"
 
 namespace alertstream::projections {
 namespace {
@@ -107,6 +110,86 @@ TEST_F(ProjectorTest, TransactionsOfAnySizeEndInTheSameRows) {
   const auto other = postgres::NewMigratedTestDatabase();
   ProjectAll(story_.log, story_.log_id(), *other, 1);
   EXPECT_EQ(DifferencesOf(*database_, *other), "");
+}
+
+namespace {
+
+void AddLetter(BatchBuilder* batch, char id, char retry_of = 0) {
+  v1::DeadLetter& letter = batch->DeadLetter();
+  letter.set_tenant("acme");
+  letter.set_id(IdBytesOf(id));
+  letter.mutable_original()->set_plain("bytes");
+  if (retry_of != 0) {
+    letter.set_retry_of(IdBytesOf(retry_of));
+  }
+}
+
+void AddAct(BatchBuilder* batch, char id, v1::DeadLetterActionKind kind,
+            v1::DeadLetterStatus status) {
+  v1::DeadLetterFact* fact = batch->Fact().mutable_dead_letter();
+  fact->set_id(IdBytesOf(id));
+  fact->set_action(kind);
+  fact->set_status(status);
+  fact->set_retries(1);
+}
+
+// `batches_max` batches a transaction.
+void WriteLetters(sql::Database& database, const std::vector<const Batch*>& batches,
+                  std::size_t batches_max) {
+  constexpr sql::Statement kSchema = {"test.schema", "SET search_path TO read_model"};
+  const auto session = OpenAsProjector(database);
+  ASSERT_TRUE(session->Run(kSchema).ok());
+  DeadLettersProjection letters;
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    letters.Fold(*batches[i]);
+    if ((i + 1) % batches_max == 0 || i + 1 == batches.size()) {
+      ASSERT_TRUE(session->Begin({}).ok());
+      const Status written = letters.Write(*session);
+      ASSERT_TRUE(written.ok()) << written.error().message();
+      ASSERT_TRUE(session->Commit().ok());
+      letters.Clear();
+    }
+  }
+}
+
+}  // namespace
+
+// a was retried as b, b as c; d is the rest of a fan-out, which died twice; e is nobody's relative.
+TEST_F(ProjectorTest, APurgeForgetsTheBytesOfTheWholeFamilyAndALetterThatComesAgainIsOpen) {
+  constexpr auto kRetry = v1::DEAD_LETTER_ACTION_KIND_RETRY;
+  std::deque<BatchBuilder> story;
+  AddLetter(&story.emplace_back(1), 'a');
+  AddLetter(&story.back(), 'd');
+  AddLetter(&story.back(), 'e');
+  AddLetter(&story.emplace_back(2), 'b', 'a');
+  AddAct(&story.back(), 'a', kRetry, v1::DEAD_LETTER_STATUS_FAILED_AGAIN);
+  AddAct(&story.back(), 'd', kRetry, v1::DEAD_LETTER_STATUS_RESOLVED);
+  AddLetter(&story.emplace_back(3), 'd');
+  AddAct(&story.emplace_back(4), 'b', v1::DEAD_LETTER_ACTION_KIND_PURGE,
+         v1::DEAD_LETTER_STATUS_PURGED);
+  AddLetter(&story.emplace_back(5), 'c', 'b');  // Its retry was on its way.
+  AddAct(&story.emplace_back(6), 'd', v1::DEAD_LETTER_ACTION_KIND_PURGE,
+         v1::DEAD_LETTER_STATUS_PURGED);
+  AddLetter(&story.emplace_back(7), 'd');
+  std::vector<const Batch*> batches;
+  for (const BatchBuilder& each : story) {
+    batches.push_back(&each.batch());
+  }
+  WriteLetters(*database_, batches, 1);
+  EXPECT_EQ(CountOf(*database_, "SELECT count(*) FROM read_model.dead_letters"), 5);
+  EXPECT_EQ(CountOf(*database_,
+                    "SELECT count(*) FROM read_model.dead_letters WHERE original_sealed IS NULL"),
+            4);
+  const std::string opened =
+      "SELECT count(*) FROM read_model.dead_letters WHERE status = 'open'"
+      " AND retries = 1 AND seq = 7 AND id = '" +
+      FormatId(IdKind::kDeadLetter, IdBytesOf('d')) + "'";
+  EXPECT_EQ(CountOf(*database_, opened.c_str()), 1);
+  for (const std::size_t batches_max : {2U, 3U, 7U}) {
+    const auto other = postgres::NewMigratedTestDatabase();
+    WriteLetters(*other, batches, batches_max);
+    EXPECT_EQ(DifferencesOf(*database_, *other), "") << batches_max;
+  }
 }
 
 TEST_F(ProjectorTest, ATransactionEndsWhenItsRecordsHoldEnoughBytes) {
