@@ -171,13 +171,12 @@ def test_partitions_move_back_and_forth_by_order_under_load():
         two = Instance(deployment, "two", "--standby")
         one.wait_all("standby")
         two.wait_all("standby")
-
-
-        def refused():
-            # Until the first sign of both of them is on the log there is nobody to name.
-            done = deployment.run("processor", "takeover", "--all", expect=None)
-            return "name one with --to" in done.stderr and done
-        assert wait_for("both are seen", refused, 10).returncode == 1
+        # An order before both have said that they are there would be good for the one that has.
+        wait_for("both are seen", lambda: {
+            row["standby"] for row in deployment.lines("status", "-o", "jsonl")
+        } == {"one, two"}, 10)
+        done = deployment.run("processor", "takeover", "--all", expect=1)
+        assert "name one with --to" in done.stderr, done.stderr
         deployment.run("processor", "takeover", "--all", "--to", "one")
         with_rules(deployment, one)
         feed = Feed(deployment, a_second=400)

@@ -68,7 +68,9 @@ class ApiClientTest : public ::testing::Test {
   Result<ApiAnswer> Send(const ApiCall& call) {
     auto client = ApiClient::Create(target_, SystemClock());
     EXPECT_TRUE(client.ok());
-    return client.value()->Send(call);
+    auto answer = client.value()->Send(call);
+    const std::scoped_lock lock(mutex_);  // What the server's thread wrote is ours from here on.
+    return answer;
   }
 
   std::mutex mutex_;
