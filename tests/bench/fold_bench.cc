@@ -51,7 +51,9 @@ struct Settings {
   std::string stage;
   std::uint64_t events = 600'000;
   std::int64_t began_us = 0;  // Of the process, by the parent's clock.
-  double minutes = 10;        // Of the stage soak.
+  // Of the stage soak.
+  double minutes = 10;
+  std::size_t resident_max_mb = 0;  // More fails; 0: whatever it is.
   WorkloadSize size;
 };
 
@@ -203,8 +205,8 @@ void Restart(const Settings& settings) {
 }
 
 // Decides without a pause for a while, a round of everybody after the other. Takes about 1 GB of
-// disk a minute.
-void Soak(const Settings& settings) {
+// disk a minute. False: more memory than it may was resident after a round.
+bool Soak(const Settings& settings) {
   const auto log = OpenLog(settings);
   MakeTopics(*log, kPartitions);
   Deciders deciders(*log, settings.directory);
@@ -222,7 +224,12 @@ void Soak(const Settings& settings) {
         watch.wall() / 60, round, outputs, static_cast<double>(round) / deciding.cpu(),
         RssBytes() >> 20, RssPeakBytes() >> 20);
     static_cast<void>(std::fflush(stdout));
+    if (settings.resident_max_mb > 0 && RssBytes() > settings.resident_max_mb * 1'000'000) {
+      fmt::print(stderr, "more than {} MB are resident\n", settings.resident_max_mb);
+      return false;
+    }
   }
+  return true;
 }
 
 // Runs a stage in a process of its own; returns how it ended.
@@ -261,41 +268,43 @@ constexpr NamedStage kStages[] = {{"prepare", Prepare},
                                   {"crash", Crash},
                                   {"restart", Restart}};
 
-int Run(const char* program, Settings settings) {
-  if (settings.stage == "soak") {  // In an empty directory; only when asked for.
-    Soak(settings);
-    return 0;
-  }
-  if (!settings.stage.empty()) {
-    for (const auto& stage : kStages) {
-      if (settings.stage == stage.name) {
-        stage.run(settings);
-        return 0;
-      }
+// Each stage, in a process of its own. False: one failed.
+bool RunAll(const char* program, const Settings& settings) {
+  return std::all_of(std::begin(kStages), std::end(kStages), [&](const NamedStage& stage) {
+    const int status = Spawn(program, settings, stage.name);
+    const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    const bool is_well = stage.run == Crash ? killed : status == 0;
+    if (!is_well) {
+      fmt::print(stderr, "stage {} failed\n", stage.name);
     }
-    Die("no stage is called " + settings.stage);
+    return is_well;
+  });
+}
+
+// False: something failed.
+bool Run(const char* program, Settings settings) {
+  const bool is_soak = settings.stage == "soak";  // Only when asked for.
+  if (!settings.stage.empty() && !is_soak) {
+    const auto stage = std::find_if(std::begin(kStages), std::end(kStages),
+                                    [&](const auto& each) { return settings.stage == each.name; });
+    if (stage == std::end(kStages)) {
+      Die("no stage is called " + settings.stage);
+    }
+    stage->run(settings);
+    return true;
   }
-  const bool temporary = settings.directory.empty();
-  if (temporary) {
+  const bool is_temporary = settings.directory.empty();
+  if (is_temporary) {
     settings.directory = (fs::temp_directory_path() / "alertstream-bench-XXXXXX").string();
     if (mkdtemp(settings.directory.data()) == nullptr) {
       Die("no temporary directory can be made");
     }
   }
-  int failures = 0;
-  for (const auto& stage : kStages) {
-    const int status = Spawn(program, settings, stage.name);
-    const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-    if (stage.run == Crash ? !killed : status != 0) {
-      fmt::print(stderr, "stage {} failed\n", stage.name);
-      ++failures;
-      break;
-    }
-  }
-  if (temporary) {
+  const bool is_well = is_soak ? Soak(settings) : RunAll(program, settings);
+  if (is_temporary) {
     fs::remove_all(settings.directory);
   }
-  return failures;
+  return is_well;
 }
 
 std::optional<std::string> ValueOf(std::string_view word, std::string_view option) {
@@ -321,6 +330,8 @@ int main(int argc, char** argv) {
       settings.events = std::stoull(*events);
     } else if (const auto minutes = ValueOf(word, "--minutes=")) {
       settings.minutes = std::stod(*minutes);
+    } else if (const auto resident = ValueOf(word, "--resident-max-mb=")) {
+      settings.resident_max_mb = std::stoul(*resident);
     } else if (const auto tenants = ValueOf(word, "--tenants=")) {
       settings.size.tenants = static_cast<std::uint32_t>(std::stoul(*tenants));
     } else if (const auto recipients = ValueOf(word, "--recipients=")) {
@@ -330,9 +341,10 @@ int main(int argc, char** argv) {
     } else {
       fmt::print(stderr,
                  "usage: alertstream_fold_bench [--dir=DIR] [--stage=prepare|decide|audit|crash|"
-                 "restart|soak] [--minutes=N] [--events=N] [--tenants=N] [--recipients=N]\n");
+                 "restart|soak] [--minutes=N] [--resident-max-mb=N] [--events=N] [--tenants=N] "
+                 "[--recipients=N]\n");
       return 2;
     }
   }
-  return alertstream::bench::Run(argv[0], settings);
+  return alertstream::bench::Run(argv[0], settings) ? 0 : 1;
 }
