@@ -498,7 +498,7 @@ std::shared_ptr<const ApiKey> IdentityMirror::FindKey(std::string_view presented
   }
   key->last_used_us.store(ToMicros(now), std::memory_order_relaxed);
   // Without the database nobody looks, but time goes on.
-  return ViewAt(*key, std::move(view), now);
+  return ViewAt(*key, view, now);
 }
 
 bool IdentityMirror::IsFresh() const {

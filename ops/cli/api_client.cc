@@ -133,7 +133,7 @@ Result<ApiAnswer> ApiClient::Send(const ApiCall& call) {
 // earlier second is as good.
 Result<ApiAnswer> ApiClient::SendSigned(const ApiCall& call) {
   constexpr int kTries = 5;
-  constexpr std::int64_t kEarlierMax_s = 120;  // Of the 300 s that a signature is good for.
+  constexpr std::int64_t kEarlierSecondsMax = 120;  // Of the 300 s that a signature is good for.
   const HmacKey key(target_.signing_secret.Reveal());
   std::int64_t signed_at_s = ToMicros(clock_.Now()) / 1'000'000;
   for (int tries = 1;; ++tries) {
@@ -149,7 +149,7 @@ Result<ApiAnswer> ApiClient::SendSigned(const ApiCall& call) {
     }
     const std::string drawn = RandomBytes(1);
     signed_at_s = ToMicros(clock_.Now()) / 1'000'000 - 1 -
-                  static_cast<unsigned char>(drawn.front()) % kEarlierMax_s;
+                  static_cast<unsigned char>(drawn.front()) % kEarlierSecondsMax;
   }
 }
 
