@@ -134,7 +134,8 @@ constexpr std::array<SettingSpec, kSettingCount> kTable = {{
      "directory of snapshots of state; empty: snapshots in data_dir. On another file system a "
      "snapshot is a copy, and deciding waits for it"},
     {Setting::kRuntimeSnapshotEvery, "runtime.snapshot_every", kDuration, "10m", kSecondUs,
-     7 * 86'400 * kSecondUs, "", "a working partition's state is kept as a snapshot this often"},
+     std::int64_t{7} * 86'400 * kSecondUs, "",
+     "a working partition's state is kept as a snapshot this often"},
     {Setting::kRuntimeSnapshotBatches, "runtime.snapshot_batches", kInteger, "50000", 1,
      1'000'000'000, "", "and after so many batches, if they come sooner"},
     // state::kSnapshotsKeptMax

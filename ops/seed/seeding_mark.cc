@@ -84,7 +84,7 @@ Status FinishSeeding(const std::string& data_dir) {
       continue;
     }
     if (at->is_regular_file(error) || at->is_directory(error)) {
-      const Status synced = Sync(at->path());
+      Status synced = Sync(at->path());
       if (!synced.ok() && fs::exists(at->path())) {  // Else it was somebody's draft.
         return synced;
       }

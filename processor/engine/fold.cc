@@ -107,7 +107,7 @@ struct Fold::Impl {
   Probe probe;
   // The envelope of the record at hand: its messages lie side by side and go together. An ordinary
   // one needs no more than the first block.
-  alignas(std::max_align_t) std::array<char, 4096> arena_block;
+  alignas(std::max_align_t) std::array<char, 4096> arena_block{};
   google::protobuf::Arena arena{arena_block.data(), arena_block.size()};
   v1::DedupeState swept;
 };

@@ -43,7 +43,7 @@ v1::DeadLetterAction ActionOn(const Letter& letter, v1::DeadLetterActionKind kin
 
 // A letter's action that is to be asked for.
 struct Wanted {
-  const Letter* letter;
+  const Letter* letter = nullptr;
   api::DeadLetterChange change;
 };
 
