@@ -108,6 +108,7 @@ int Decide(const Place& place) {
   options.partitions = {0, 1};
   options.token_key = StoryKey();
   options.task.instance = "victim";
+  options.process = "of this state   ";  // As `serve` keeps it there: its own leases are no rival's.
   options.open_store = [&](std::int32_t partition) {
     return state::OpenRocksDbStore(place.StateOf(partition), engine::IsHistoryKey, memory);
   };
