@@ -108,7 +108,8 @@ int Decide(const Place& place) {
   options.partitions = {0, 1};
   options.token_key = StoryKey();
   options.task.instance = "victim";
-  options.process = "of this state   ";  // As `serve` keeps it there: its own leases are no rival's.
+  // As `serve` keeps it beside the state: its own leases are no rival's.
+  options.process = "of this state   ";
   options.open_store = [&](std::int32_t partition) {
     return state::OpenRocksDbStore(place.StateOf(partition), engine::IsHistoryKey, memory);
   };
@@ -188,7 +189,9 @@ void CheckPartition(log::EventLog& log, const Place& place, const std::string& l
     EXPECT_TRUE(commanded.insert(command.notification_id()).second);
   }
   EXPECT_EQ(commanded, sends);
-  EXPECT_TRUE(outputs.value().dead_letters.empty());
+  for (const auto& letter : outputs.value().dead_letters) {
+    ADD_FAILURE() << "a dead letter: " << letter.ShortDebugString();
+  }
 
   const AuditReport audit = Audit(log, log_id, {.partition = partition, .partitions = kPartitions});
   ASSERT_TRUE(audit.status.ok()) << audit.status.error().message();
