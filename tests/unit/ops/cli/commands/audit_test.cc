@@ -136,6 +136,7 @@ class Scratch {
     return {.open = [this](std::int32_t partition) { return Open(partition); },
             .clear =
                 [this](std::int32_t partition) {
+                  const std::lock_guard lock(mutex_);
                   stores.erase(partition);
                   return Status::Ok();
                 },
