@@ -84,6 +84,15 @@ class ControlClientTest : public ::testing::Test {
     return {std::move(api).value(), "jane"};
   }
 
+  std::vector<http::Request> Seen() {
+    const std::scoped_lock lock(mutex_);
+    return seen_;
+  }
+  void Forget() {
+    const std::scoped_lock lock(mutex_);
+    seen_.clear();
+  }
+
   std::mutex mutex_;
   std::vector<http::Request> seen_;
   std::size_t left_out_ = 0;  // Of an answer's events, after so many requests.
@@ -97,14 +106,14 @@ TEST_F(ControlClientTest, SaysWhoActsAndHowLongItWaits) {
       client.Send("acme", {R"({"kind":"a"})", R"({"kind":"b"})"}, ControlPort::Wait::kForVerdicts)
           .ok());
   ASSERT_TRUE(client.Send("", {R"({"kind":"a"})"}, ControlPort::Wait::kForPositions).ok());
-  ASSERT_THAT(seen_, SizeIs(2));
-  EXPECT_EQ(seen_[0].path, "/api/v1/control/events");
-  EXPECT_EQ(seen_[0].body, R"({"tenant":"acme","events":[{"kind":"a"},{"kind":"b"}]})");
-  EXPECT_EQ(seen_[0].headers.Find("X-API-Key"), "as_op_x");
-  EXPECT_EQ(seen_[0].headers.Find("X-Actor"), "jane");
-  EXPECT_EQ(seen_[0].headers.Find("Prefer"), "wait=10");
-  EXPECT_EQ(seen_[1].body, R"({"events":[{"kind":"a"}]})");
-  EXPECT_EQ(seen_[1].headers.Find("Prefer"), "wait=0");
+  ASSERT_THAT(Seen(), SizeIs(2));
+  EXPECT_EQ(Seen()[0].path, "/api/v1/control/events");
+  EXPECT_EQ(Seen()[0].body, R"({"tenant":"acme","events":[{"kind":"a"},{"kind":"b"}]})");
+  EXPECT_EQ(Seen()[0].headers.Find("X-API-Key"), "as_op_x");
+  EXPECT_EQ(Seen()[0].headers.Find("X-Actor"), "jane");
+  EXPECT_EQ(Seen()[0].headers.Find("Prefer"), "wait=10");
+  EXPECT_EQ(Seen()[1].body, R"({"events":[{"kind":"a"}]})");
+  EXPECT_EQ(Seen()[1].headers.Find("Prefer"), "wait=0");
 }
 
 TEST_F(ControlClientTest, LargeSetsLeaveInGroups) {
@@ -113,14 +122,14 @@ TEST_F(ControlClientTest, LargeSetsLeaveInGroups) {
                                 ControlPort::Wait::kForVerdicts);
   ASSERT_TRUE(many.ok());
   EXPECT_THAT(many.value(), SizeIs(2'500));
-  EXPECT_THAT(seen_, SizeIs(3));
-  seen_.clear();
+  EXPECT_THAT(Seen(), SizeIs(3));
+  Forget();
   const std::string large = R"({"kind":")" + std::string(300'000, 'x') + R"("})";
   const auto few =
       client.Send("", std::vector<std::string>(5, large), ControlPort::Wait::kForVerdicts);
   ASSERT_TRUE(few.ok());
   EXPECT_THAT(few.value(), SizeIs(5));
-  EXPECT_THAT(seen_, SizeIs(3));
+  EXPECT_THAT(Seen(), SizeIs(3));
 }
 
 TEST_F(ControlClientTest, AnAnswerThatLeavesChangesOutIsAnError) {
@@ -146,7 +155,7 @@ TEST_F(ControlClientTest, WhatWasAnsweredBeforeAGroupFailedIsKept) {
   EXPECT_EQ(results.value()[2'499].status, kUnsent);
   EXPECT_THAT(results.value()[1'000].detail,
               HasSubstr("1000 of 2500 changes were answered, then: the server answered 999"));
-  EXPECT_THAT(seen_, SizeIs(2));
+  EXPECT_THAT(Seen(), SizeIs(2));
 }
 
 }  // namespace
